@@ -1,0 +1,1 @@
+"""tap-cxone: a Singer tap for NICE CXone's asynchronous export jobs."""

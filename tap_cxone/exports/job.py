@@ -1,0 +1,103 @@
+"""What the engine and a platform surface say to each other: queries, jobs, and what became of them."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tap_cxone.exports.windows import Window
+
+
+class JobState(enum.Enum):
+    """Where a job stands. ``GONE``: the platform does not know it (any more)."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    GONE = "gone"
+
+    @property
+    def active(self) -> bool:
+        """Whether the job holds one of the organisation's places."""
+        return self in {JobState.QUEUED, JobState.RUNNING}
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """One look at a job; ``reason`` is the platform's word on a failure, redacted."""
+
+    state: JobState
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ActiveExport:
+    """One active export of the organisation, ours or not; ``query`` is none where the platform does not show it."""
+
+    job_id: str
+    query: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """A job of ours: its id and the window that it exports."""
+
+    job_id: str
+    window: Window
+
+
+@dataclass(frozen=True)
+class ExportFile:
+    """A downloaded and verified export: complete, but not yet read by anybody.
+
+    Attributes:
+        job: the job that made it.
+        path: where its bytes lie until the consumer is done with it.
+        size: bytes as downloaded.
+        seconds: from creating the job to the verified file.
+        scan: what the verification learned, for whoever reads the records.
+    """
+
+    job: ExportJob
+    path: Path
+    size: int
+    seconds: float
+    scan: Any
+
+
+class BusyError(Exception):
+    """The platform has no place for another job at the moment."""
+
+
+class ExportSurface(Protocol):
+    """One way of exporting that a platform offers. All methods raise the errors of ``tap_cxone.errors``."""
+
+    most_active: int
+    """Active exports that an organisation may have, those of other integrations included."""
+    format: str
+    compression: str | None
+
+    def active(self) -> list[ActiveExport]:
+        """Return the organisation's active exports."""
+
+    def create(self, window: Window) -> str:
+        """Create a job and return its id.
+
+        Raises:
+            BusyError: the organisation has as many active exports as it may have.
+            AnswerLostError: whether the job was created is not known.
+        """
+
+    def is_ours(self, export: ActiveExport, window: Window) -> bool:
+        """Tell whether an active export shows the very query that ``create`` sends for the window."""
+
+    def status(self, job_id: str) -> JobStatus:
+        """Look at a job."""
+
+    def download(self, job_id: str, file: IO[bytes]) -> int:
+        """Write the export of a completed job into a file and return its size in bytes."""

@@ -1,0 +1,77 @@
+"""From plain bytes to records: which of the three layouts an export has, and what a decoded piece of it is.
+
+The bytes decide: a JSON array, newline-delimited JSON, or CSV with a header row. An export is read twice. The first
+reading checks everything and finds the pieces that the typed decoder does not take as they are; the second one trusts
+the rest, and goes through those *irregular* pieces record by record again, with the same result.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import IO, TYPE_CHECKING, Any
+
+from tap_cxone.records.csv_pieces import read_csv
+from tap_cxone.records.json_pieces import read_array, read_lines
+from tap_cxone.records.pieces import PIECE_BYTES, WHITESPACE, Piece, Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator
+
+    from tap_cxone.records.model import RecordModel
+
+__all__ = ["Piece", "read_pieces"]
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def read_pieces(
+    stream: IO[bytes], model: RecordModel, *, irregular: Container[int] | None = None
+) -> Iterator[Piece]:
+    """Decode an export from its first to its last byte.
+
+    Args:
+        stream: plain bytes; ``read(n)`` returns less than n at the end only.
+        model: the records to be found in it.
+        irregular: none for the first reading; for a later one the numbers of the pieces that the first one did not
+            find ``whole``. The pieces are the same in every reading.
+
+    Raises:
+        CorruptExportError: the export does not end where its structure ends, or is not an export at all.
+    """
+    text = _Text(stream)
+    reading = Reading(model, irregular)
+    head = text.peek()
+    if head.startswith(b"["):
+        return read_array(text, reading)
+    if head.startswith(b"{"):
+        return read_lines(text, reading)
+    return read_csv(text, reading) if head else iter(())
+
+
+class _Text(io.RawIOBase):
+    """A stream without its byte-order mark and leading white space, whose beginning can be looked at."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._head = b""
+
+    def peek(self) -> bytes:
+        while True:
+            more = self._stream.read(PIECE_BYTES)
+            self._head = (self._head + more).removeprefix(_BOM).lstrip(WHITESPACE)
+            if len(self._head) > len(_BOM) or not more:
+                return self._head
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._head:
+            return self._stream.read(size)
+        head, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
+        return head + self._stream.read(size - len(head) if size >= 0 else -1)
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,138 @@
+"""The keys of one window, on disk: which of its records repeat an earlier one, exactly and in flat memory.
+
+Every key is kept as a 128-bit digest, spread over buckets by its first byte. Repeats are looked for bucket by bucket,
+so that only a 256th of the keys is in memory at a time. How many records there are does not matter: what the first
+reading of an export leaves behind is one byte a record in a file, which the second reading follows.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from array import array
+from itertools import repeat
+from typing import IO, TYPE_CHECKING, Any
+
+from xxhash import xxh3_128_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+DIGEST_BYTES = 16
+_BUCKETS = 256
+_FLUSH_KEYS = 1 << 16
+"""Keys that are held in memory before they go to the file."""
+_BLOCK = 1 << 16
+
+
+class WindowKeys:
+    """Collects the keys of one window in the order of its valid records.
+
+    Args:
+        folder: where the files lie; they have no name and vanish with this object.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._buckets: list[list[bytes]] = [[] for _ in range(_BUCKETS)]
+        self._appends = [bucket.append for bucket in self._buckets]
+        self._held = 0
+        self._parts: list[array[int]] = []  # of each flush: where each bucket begins, and where the last one ends
+        self._digests: IO[bytes] = tempfile.TemporaryFile(dir=folder)
+        self._order: IO[bytes] = tempfile.TemporaryFile(dir=folder)
+
+    def add(self, keys: Sequence[str]) -> None:
+        """Remember the keys of the next records."""
+        digests = list(map(xxh3_128_digest, map(str.encode, keys)))
+        order = bytes([digest[0] for digest in digests])
+        appends = self._appends
+        for bucket, digest in zip(order, digests, strict=True):
+            appends[bucket](digest)
+        self._order.write(order)
+        self._held += len(digests)
+        if self._held >= _FLUSH_KEYS:
+            self._flush()
+
+    def repeats(self, before: WindowKeys | None) -> Repeats | None:
+        """Find the records whose key stands earlier in this window or anywhere in the window before.
+
+        Returns:
+            Flags for the second reading; none where nothing repeats.
+        """
+        flags: dict[int, bytearray] = {}
+        for number in range(_BUCKETS):
+            earlier = set(before._bucket(number)) if before else set()  # noqa: SLF001 - its own kind
+            keys = self._bucket(number)
+            if earlier or len(set(keys)) < len(keys):
+                marks = _marks(keys, earlier)
+                if any(marks):
+                    flags[number] = marks
+        return self._in_order(flags) if flags else None
+
+    def close(self) -> None:
+        """Give the files back."""
+        self._digests.close()
+        self._order.close()
+
+    def _flush(self) -> None:
+        part = array("Q", [self._digests.tell()])
+        for bucket in self._buckets:
+            self._digests.write(b"".join(bucket))
+            part.append(self._digests.tell())
+            bucket.clear()
+        self._parts.append(part)
+        self._held = 0
+
+    def _bucket(self, number: int) -> list[bytes]:
+        parts = []
+        for part in self._parts:
+            self._digests.seek(part[number])
+            parts.append(self._digests.read(part[number + 1] - part[number]))
+        data = b"".join(parts)
+        self._digests.seek(0, 2)
+        kept = [data[at : at + DIGEST_BYTES] for at in range(0, len(data), DIGEST_BYTES)]
+        return kept + self._buckets[number]
+
+    def _in_order(self, flags: dict[int, bytearray]) -> Repeats:
+        """Bring the marks of the buckets into the order of the records."""
+        marks: list[Iterator[int]] = [iter(flags[n]) if n in flags else repeat(0) for n in range(_BUCKETS)]
+        file: IO[bytes] = tempfile.TemporaryFile(dir=self._folder)
+        self._order.seek(0)
+        while block := self._order.read(_BLOCK):
+            file.write(bytes([next(marks[bucket]) for bucket in block]))
+        file.seek(0)
+        return Repeats(file, count=sum(map(sum, flags.values())))
+
+
+class Repeats:
+    """Says of each valid record of a window, in order, whether it repeats an earlier one.
+
+    Attributes:
+        count: how many do.
+    """
+
+    def __init__(self, file: IO[bytes], count: int) -> None:
+        self._file = file
+        self.count = count
+
+    def without(self, records: list[Any]) -> list[Any]:
+        """Return the records, the next ones in order, that do not repeat an earlier one."""
+        marks = self._file.read(len(records))
+        if not any(marks):
+            return records
+        return [record for record, repeats in zip(records, marks, strict=True) if not repeats]
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._file.close()
+
+
+def _marks(keys: list[bytes], seen: set[bytes]) -> bytearray:
+    """Mark what is in ``seen`` or came before; ``seen`` is used up."""
+    marks = bytearray(len(keys))
+    for index, key in enumerate(keys):
+        if key in seen:
+            marks[index] = 1
+        else:
+            seen.add(key)
+    return marks

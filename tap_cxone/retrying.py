@@ -1,0 +1,115 @@
+"""How long to wait before a request is tried again, and when to give up. One policy for every call.
+
+What passes by itself (connection, 429, 5xx, an answer that is not what was asked for) is raised as ``PassingError``
+by the caller and tried again here within one budget of seconds a call; everything else goes straight through.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, TypeVar
+
+import tenacity
+
+from tap_cxone.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RETRY_BUDGET_SECONDS = 300.0
+"""How long one call may go on failing in ways that pass, pauses included."""
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+RETRY_AFTER_DEFAULT_SECONDS = 5.0
+"""Pause after a 429 that names none (platform contract, section 1)."""
+RETRY_AFTER_CAP_SECONDS = 120.0
+"""Longest pause that a Retry-After is followed for; then the call is tried again all the same."""
+
+logger = logging.getLogger("tap-cxone")
+_T = TypeVar("_T")
+_growing = tenacity.wait_exponential_jitter(initial=FIRST_PAUSE_SECONDS, max=LONGEST_PAUSE_SECONDS, jitter=0.5)
+
+
+class PassingError(Exception):
+    """A failure that usually passes.
+
+    Attributes:
+        reason: what happened, fit for a log line.
+        retry_after: pause in seconds that the platform asked for, or none.
+    """
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+def until_it_passes(
+    attempt: Callable[[], _T], *, what: str, sleep: Callable[[float], None], budget: float = RETRY_BUDGET_SECONDS
+) -> _T:
+    """Call ``attempt`` until it raises no ``PassingError``.
+
+    Args:
+        attempt: the call; anything but a ``PassingError`` goes through.
+        what: what is being tried, for the log.
+        sleep: pauses for so many seconds.
+        budget: seconds after which no further attempt is made.
+
+    Raises:
+        UnavailableError: the budget is spent.
+    """
+
+    def announce(state: tenacity.RetryCallState) -> None:
+        again = datetime.now(UTC) + timedelta(seconds=state.upcoming_sleep)
+        logger.warning(
+            "%s: %s; attempt %d, trying again in %.1f s (at %s)",
+            what,
+            _failure(state),
+            state.attempt_number,
+            state.upcoming_sleep,
+            again.strftime("%H:%M:%SZ"),
+        )
+
+    def give_up(state: tenacity.RetryCallState) -> _T:
+        seconds = state.seconds_since_start or 0.0
+        msg = f"{what}: {_failure(state)}; gave up after {state.attempt_number} attempts in {seconds:.0f} s."
+        raise UnavailableError(msg) from None
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(PassingError),
+        wait=_pause,
+        stop=tenacity.stop_before_delay(budget),
+        sleep=sleep,
+        before_sleep=announce,
+        retry_error_callback=give_up,
+    )(attempt)
+
+
+def retry_after_seconds(header: str | None, now: datetime | None = None) -> float | None:
+    """Read a Retry-After header: seconds or an HTTP date (RFC 9110, 10.2.3). None where it says nothing usable."""
+    if not header:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), RETRY_AFTER_CAP_SECONDS)
+    try:
+        when = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    seconds = (when - (now or datetime.now(UTC))).total_seconds()
+    return min(max(seconds, 0.0), RETRY_AFTER_CAP_SECONDS)
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, PassingError) else None
+    return _growing(state) if asked is None else asked
+
+
+def _failure(state: tenacity.RetryCallState) -> str:
+    error = state.outcome.exception() if state.outcome else None
+    return error.reason if isinstance(error, PassingError) else "failed"

@@ -1,0 +1,212 @@
+"""The streams: what each is called, what it is keyed by, and which export it asks for.
+
+``ExportStream`` is where exports become Singer messages: the only room that knows both. It commits the bookmark
+window by window; records never move it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
+from singer_sdk.streams import Stream
+from typing_extensions import override
+
+from tap_cxone import schemas
+from tap_cxone.audit import printable
+from tap_cxone.dates import format_date, parse_date
+from tap_cxone.errors import CxoneError
+from tap_cxone.exports.analytics import AnalyticsExports
+from tap_cxone.exports.engine import ExportEngine
+from tap_cxone.exports.windows import cut
+from tap_cxone.records.model import RecordModel
+from tap_cxone.records.verified import read_once, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from singer_sdk.helpers.types import Context, Record
+
+    from tap_cxone.exports.job import ExportFile, ExportSurface
+    from tap_cxone.records.keys import WindowKeys
+    from tap_cxone.records.model import Refusal
+    from tap_cxone.tap import TapCXone
+
+_REFUSALS_IN_LOG = 5
+"""Refused records of a window that the log names one by one; the audit log has them all."""
+_LONGEST_ID = 200
+
+
+class ExportStream(Stream):
+    """A stream that is read through export jobs over date windows."""
+
+    _tap: TapCXone
+
+    def export_surface(self) -> ExportSurface:
+        """Return the exports that this stream is made of."""
+        raise NotImplementedError
+
+    # --- Bookmarks: the SDK moves them by record values, which says nothing about what an export has left out. ---------
+
+    @override
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        return None
+
+    @override
+    def _write_starting_replication_value(self, context: Context | None) -> None:
+        """Leave the state as it is: where a run starts is read from the bookmark itself."""
+
+    @override
+    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
+        """Leave the bookmark where it is: only a window that is done moves it."""
+
+    def starting_point(self, context: Context | None) -> datetime:
+        """Return where this run begins: the bookmark less the look-back, or the start date.
+
+        Raises:
+            CxoneError: the bookmark in the state is no date.
+        """
+        settings = self._tap.settings
+        bookmark = self._bookmark(context)
+        if bookmark is None:
+            return settings.start_date
+        if settings.start_date > bookmark:
+            self.logger.warning(
+                "Setting 'start_date' (%s) is later than the bookmark (%s): what lies between them is not extracted",
+                format_date(settings.start_date),
+                format_date(bookmark),
+            )
+        return max(settings.start_date, bookmark - settings.lookback)
+
+    def _bookmark(self, context: Context | None) -> datetime | None:
+        state = self.get_context_state(context)
+        text = state.get("replication_key_value")
+        incremental = self.replication_method == REPLICATION_INCREMENTAL
+        if not incremental or not text or state.get("replication_key") != self.replication_key:
+            return None
+        try:
+            return parse_date(text)
+        except (ValueError, AttributeError):
+            msg = f"The bookmark of '{self.name}' in the state is no ISO 8601 date: correct or remove it."
+            raise CxoneError(msg) from None
+
+    def _commit(self, edge: datetime, context: Context | None) -> None:
+        """Move the bookmark to the end of a window and write it out; never backwards."""
+        if self.replication_method == REPLICATION_INCREMENTAL:
+            bookmark = self._bookmark(context)
+            state = self.get_context_state(context)
+            state["replication_key"] = self.replication_key
+            state["replication_key_value"] = format_date(max(edge, bookmark) if bookmark else edge)
+            self._tap.state_writer.write_state(self.tap_state)
+
+    # --- Records ------------------------------------------------------------------------------------------------------
+
+    @override
+    def get_records(self, context: Context | None) -> Iterator[Record]:
+        settings = self._tap.settings
+        start = self.starting_point(context)
+        if start >= settings.end_date:
+            self.logger.info("Nothing new: the bookmark is at %s already", format_date(start))
+            return
+        model = RecordModel(self.schema, self.primary_keys[0])
+        with tempfile.TemporaryDirectory(prefix="tap-cxone-", ignore_cleanup_errors=True) as folder:
+            engine = ExportEngine(
+                self.export_surface(),
+                stream=self.name,
+                audit=self._tap.audit,
+                folder=Path(folder),
+                verify=lambda path: scan(path, model),
+                poll_seconds=settings.poll_seconds,
+                timeout_seconds=settings.timeout_seconds,
+                sleep=self._tap.sleep,
+            )
+            before: WindowKeys | None = None
+            try:
+                for export in engine.exports(cut(start, settings.end_date, settings.window)):
+                    yield from self._records(export, model, before)
+                    before = export.scan.keys
+                    self._commit(export.job.window.end, context)
+            except CxoneError as err:
+                self._tap.audit.event("pipeline_error", log=False, stream=self.name, reason=err.message)
+                raise
+
+    def _records(self, export: ExportFile, model: RecordModel, before: WindowKeys | None) -> Iterator[Record]:
+        """Yield the records of a window, each key once, and write down how it went."""
+        names = {
+            "stream": self.name,
+            "job_id": export.job.job_id,
+            "dateFrom": format_date(export.job.window.start),
+            "dateTo": format_date(export.job.window.end),
+        }
+        found = export.scan
+        if found.unknown:
+            self.logger.warning(
+                "Window %s: fields that the schema does not have are dropped: %s",
+                export.job.window,
+                ", ".join(sorted(map(repr, found.unknown))),
+            )
+        repeats = found.keys.repeats(before)
+        if before:
+            before.close()
+        sample: list[Record] = []
+        refused = 0
+        for piece in read_once(export.path, model, found, repeats):
+            for refusal in piece.refused:
+                self._refuse(refusal, names, log=refused < _REFUSALS_IN_LOG)
+                refused += 1
+            records: list[Record] = msgspec.to_builtins(piece.records)
+            sample += map(self._as_emitted, records[: self._tap.settings.sample_size - len(sample)])
+            yield from records
+        repeated = repeats.count if repeats else 0
+        counts = {"validated": found.valid - repeated, "duplicates": repeated, "schema_errors": found.refused}
+        total = found.valid + found.refused
+        self._tap.audit.event("validation_summary", **names, total_records=total, **counts)
+        self._tap.audit.event(
+            "window_extracted",
+            **names,
+            record_count=counts["validated"],
+            bytes=export.size,
+            seconds=round(export.seconds, 3),
+            sample=sample,
+        )
+
+    def _refuse(self, refusal: Refusal, names: dict[str, Any], *, log: bool) -> None:
+        record_id = refusal.record_id
+        self._tap.audit.event(
+            "schema_validation_failure",
+            log=log,
+            **names,
+            record_id=printable(str(record_id))[:_LONGEST_ID] if isinstance(record_id, (str, int)) else None,
+            missing_fields=list(refusal.missing_fields),
+            reason=refusal.reason,
+        )
+        self._tap.quarantine.keep(refusal.record, **names, reason=refusal.reason, missing_fields=refusal.missing_fields)
+
+    def _as_emitted(self, record: Record) -> Record:
+        """Return a record as the target gets it, so that no sample shows what a selection or stream map takes out."""
+        message = next(self._generate_record_messages(dict(record)), None)
+        return message.record if message else {}
+
+
+class BotConversationsStream(ExportStream):
+    """Bot conversation events, from the analytics export surface."""
+
+    name = "bot_conversations"
+    primary_keys: ClassVar = ("id",)
+    replication_key = "dateFrom"
+    schema: ClassVar[StreamSchema] = StreamSchema(SchemaDirectory(schemas))
+
+    @override
+    def export_surface(self) -> AnalyticsExports:
+        settings = self._tap.settings
+        return AnalyticsExports(
+            self._tap.client,
+            export_filter=settings.export_filter,
+            export_format=settings.export_format,
+            compression=None if settings.export_compression == "none" else settings.export_compression,
+        )
