@@ -30,7 +30,7 @@ RETRY_AFTER_CAP_SECONDS = 120.0
 
 logger = logging.getLogger("tap-cxone")
 _T = TypeVar("_T")
-_growing = tenacity.wait_exponential_jitter(initial=FIRST_PAUSE_SECONDS, max=LONGEST_PAUSE_SECONDS, jitter=0.5)
+_growing = tenacity.wait_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) + tenacity.wait_random(0, FIRST_PAUSE_SECONDS)
 
 
 class PassingError(Exception):
