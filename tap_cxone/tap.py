@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from tap_cxone.audit import AuditLog, Quarantine
 from tap_cxone.client import PlatformClient
+from tap_cxone.errors import CxoneError
 from tap_cxone.settings import JSONSCHEMA, Settings, check_environment, normalise
 from tap_cxone.streams import BotConversationsStream
 
@@ -96,9 +97,12 @@ class TapCXone(Tap):
         """The simulated platform, in a thread of this process; it ends with it."""
         if not self.settings.sandbox:
             return None
-        from tap_cxone.sandbox import Sandbox  # noqa: PLC0415 - an extra that a real platform does not need
+        from tap_cxone.sandbox import Sandbox, SandboxError  # noqa: PLC0415 - a real platform does not need it
 
-        return Sandbox().start()
+        try:
+            return Sandbox().start()
+        except SandboxError as err:
+            raise CxoneError(str(err)) from err
 
     def sleep(self, seconds: float) -> None:
         """Pause; every wait of a run goes through here."""

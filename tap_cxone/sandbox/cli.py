@@ -1,0 +1,117 @@
+"""The command `cxone-sandbox`: the simulated platform on a port of its own, every switch an option.
+
+The options are made from the fields of `SandboxOptions`: nothing is listed twice.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import Field, fields
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from tap_cxone.sandbox.options import Fault, SandboxOptions
+from tap_cxone.sandbox.sandbox import Sandbox, SandboxError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DEFAULT_PORT = 8099
+_INTERRUPTED = 130
+
+
+def _faults(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Fault, ...]:
+    try:
+        return tuple(Fault.parse(text) for text in texts)
+    except ValueError as err:
+        raise click.BadParameter(str(err)) from err
+
+
+def _range(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, str] | None
+) -> tuple[datetime, datetime] | None:
+    try:
+        return (datetime.fromisoformat(texts[0]), datetime.fromisoformat(texts[1])) if texts else None
+    except ValueError as err:
+        msg = f"START and END are ISO 8601 dates: {err}"
+        raise click.BadParameter(msg) from err
+
+
+def _switches(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every switch."""
+    for switch in reversed(fields(SandboxOptions)):
+        command = _option(switch)(command)
+    return command
+
+
+def _option(switch: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Turn a switch into an option of the command line."""
+    name, about = f"--{switch.name.replace('_', '-')}", switch.metadata
+    if about["kind"] is tuple:
+        names = ("--fault", switch.name)
+        return click.option(*names, callback=_faults, multiple=True, metavar="FAULT", help=about["help"])
+    if about["kind"] is bool:
+        declaration = f"{name}/--no-{name[2:]}" if switch.default else name
+        return click.option(declaration, is_flag=True, default=switch.default, help=about["help"])
+    kind = click.Choice(about["choices"]) if about["choices"] else about["kind"]
+    shown = switch.default is not None
+    return click.option(name, type=kind, default=switch.default, show_default=shown, help=about["help"])
+
+
+def _serve(host: str, port: int, options: SandboxOptions) -> None:
+    """Serve until Ctrl-C."""
+    try:
+        with Sandbox(options, host=host, port=port) as sandbox:
+            click.echo(
+                f"cxone-sandbox serves {sandbox.url} (client id sandbox, client secret sandbox); the tap finds it with "
+                f"TAP_CXONE_API_URL={sandbox.url} TAP_CXONE_CLIENT_ID=sandbox TAP_CXONE_CLIENT_SECRET=sandbox "
+                "- Ctrl-C ends it",
+                err=True,
+            )
+            while sandbox.running:
+                time.sleep(1)
+    except SandboxError as err:
+        raise click.ClickException(str(err)) from err
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+def _print_events(options: SandboxOptions, start: datetime, end: datetime) -> None:
+    encode = msgspec.json.Encoder().encode
+    for event in Sandbox(options).valid_events(start, end):
+        sys.stdout.buffer.write(encode(event) + b"\n")
+
+
+@click.command("cxone-sandbox", context_settings={"max_content_width": 110})
+@click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0: a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option(
+    "--print-events",
+    callback=_range,
+    nargs=2,
+    metavar="START END",
+    help="Print the events that a client must end up with for [START, END), as JSON lines, and exit.",
+)
+@_switches
+def main(host: str, port: int, print_events: tuple[datetime, datetime] | None, **switches: Any) -> None:  # noqa: ANN401
+    """Serve a simulated NICE CXone platform on loopback; client id and client secret are both `sandbox`.
+
+    It holds bot conversation events from 2024-01-01 to now, always the same ones. Times are in seconds, shares run
+    from 0 to 1. State is kept in memory: a new start is a new platform.
+    """
+    try:
+        options = SandboxOptions(**switches)
+    except ValueError as err:
+        raise click.UsageError(str(err)) from err
+    if print_events:
+        _print_events(options, *print_events)
+    else:
+        _serve(host, port, options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The HTTP server of the sandbox: uvicorn in a daemon thread, on a socket that is bound before it starts.
+
+The only module that knows uvicorn. It takes no signals, writes no log and can be started several times in a process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from starlette.routing import Route, Router
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from tap_cxone.sandbox.calls import Call, refusal
+from tap_cxone.sandbox.exports_api import export_routes
+
+if TYPE_CHECKING:
+    import socket
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from tap_cxone.sandbox.platform import Platform
+
+_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_STOP_SECONDS = 10
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 that hands its transport to the application, so that a fault can break the connection."""
+
+    def connection_made(self, transport: Any) -> None:  # noqa: ANN401
+        """Put the transport where every request of this connection finds it."""
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class _Server(uvicorn.Server):
+    """A server that ends at once when asked, instead of looking ten times a second whether it was."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end: asyncio.Event | None = None
+
+    async def main_loop(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self.ready.set()
+        await self._end.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close everything without the pause that uvicorn makes for clients to notice."""
+        for server in self.servers:
+            server.close()
+        for listener in sockets or ():
+            listener.close()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, H11Protocol):
+                connection.transport.abort()
+        await asyncio.sleep(0)
+
+    def end(self) -> None:
+        self.should_exit = self.force_exit = True
+        if self._loop is not None and self._end is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._end.set)
+
+
+class ServerThread:
+    """Serves a platform on a listening socket until it is stopped."""
+
+    def __init__(self, platform: Platform, listener: socket.socket) -> None:
+        """Start serving; returns when requests are taken."""
+        config = uvicorn.Config(
+            _router(platform),
+            http=_Protocol,
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=60,
+        )
+        self._server = _Server(config)
+        self._listener = listener
+        self._thread = threading.Thread(target=self._run, name="cxone-sandbox", daemon=True)
+        self._thread.start()
+        self._server.ready.wait()
+
+    @property
+    def running(self) -> bool:
+        """Whether it still serves."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Close every connection and end the thread."""
+        self._server.end()
+        self._thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._server.serve(sockets=[self._listener]))
+        finally:
+            self._server.ready.set()
+
+
+def _router(platform: Platform) -> Router:
+    """All surfaces of the platform, and an answer for what none of them knows."""
+    unknown = Call("unknown", _unknown, platform, authorised=False)
+    return Router([*export_routes(platform), Route("/{path:path}", unknown, methods=_METHODS)])
+
+
+async def _unknown(_: Platform, request: Request) -> Response:
+    return refusal(404, f"{request.method} {request.url.path} is not a call of this platform")

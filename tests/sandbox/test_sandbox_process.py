@@ -1,0 +1,162 @@
+"""The sandbox as a command and as a guest in somebody's process."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from tap_cxone.sandbox import Sandbox, SandboxError, SandboxOptions
+from tap_cxone.sandbox.cli import main
+
+from .client import CREDENTIALS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+COMMAND = [sys.executable, "-m", "tap_cxone.sandbox.cli"]
+# A shell that starts tests in the background lets its children ignore Ctrl-C: undo that.
+INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+START = f"{INTERRUPTIBLE}; from tap_cxone.sandbox.cli import main; main()"
+
+
+@contextmanager
+def _running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the command and wait for the line that tells its address."""
+    with subprocess.Popen(
+        [sys.executable, "-c", START, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            match = re.search(r"http://127\.0\.0\.1:\d+", line)
+            assert match, line
+            yield process, match[0]
+        finally:
+            process.kill()
+
+
+def test_the_command_serves_until_it_is_interrupted() -> None:
+    with _running("--port", "0", "--fault", "list=503:1", "--token-seconds", "60") as (process, url):
+        token = requests.post(f"{url}/oauth/token", data=CREDENTIALS, timeout=5).json()
+        assert token["expires_in"] == 60
+        headers = {"Authorization": f"Bearer {token['access_token']}"}
+        statuses = [
+            requests.get(f"{url}/api/v2/analytics/exports", headers=headers, timeout=5).status_code for _ in range(2)
+        ]
+        assert statuses == [503, 200]
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=5)
+        assert process.returncode == 130
+        assert (out, err) == ("", "")
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(main, ["--port", str(port)])
+    assert result.exit_code == 1
+    assert result.output.startswith(f"Error: The sandbox cannot listen on 127.0.0.1 port {port}: ")
+    assert result.output.count("\n") == 1
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "example.org", "::"])
+def test_other_addresses_than_loopback_are_refused(host: str) -> None:
+    result = CliRunner().invoke(main, ["--host", host])
+    assert result.exit_code == 1
+    assert "loopback" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--fault", "list=418"], "418"),
+        (["--bad-records", "2"], "bad_records"),
+        (["--layout", "xml"], "xml"),
+        (["--print-events", "yesterday", "2024-01-02"], "yesterday"),
+    ],
+)
+def test_wrong_options_are_usage_errors(arguments: list[str], named: str) -> None:
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 2
+    assert named in result.output
+
+
+def test_events_can_be_printed() -> None:
+    arguments = ["--events-per-day", "12", "--bad-records", "0.5", "--print-events", "2024-01-01", "2024-01-03T00:00Z"]
+    result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=True)
+    sandbox = Sandbox(SandboxOptions(events_per_day=12, bad_records=0.5))
+    expected = list(sandbox.valid_events(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 3, tzinfo=UTC)))
+    assert [json.loads(line) for line in result.stdout.splitlines()] == expected
+    assert 0 < len(expected) < 24
+
+
+def test_help_names_every_switch() -> None:
+    result = CliRunner().invoke(main, ["--help"])
+    assert result.exit_code == 0
+    for option in ("--events-per-day", "--fault", "--quiet-days", "--foreign-jobs", "--inclusive-end", "--purge-after"):
+        assert option in result.output
+
+
+def test_starting_and_stopping_leaves_nothing_behind() -> None:
+    threads = threading.active_count()
+    handler = signal.getsignal(signal.SIGINT)
+    sandbox, states = Sandbox(), []
+    for _ in range(3):
+        with sandbox:
+            assert requests.post(f"{sandbox.url}/oauth/token", data=CREDENTIALS, timeout=5).ok
+            states.append(sandbox.running)
+            with pytest.raises(SandboxError, match="already"):
+                sandbox.start()
+        states.append(sandbox.running)
+        with pytest.raises(requests.ConnectionError):
+            requests.get(sandbox.url, timeout=5)
+    assert states == [True, False] * 3
+    assert threading.active_count() == threads
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_it_stops_in_the_middle_of_an_answer() -> None:
+    with Sandbox(SandboxOptions(events_per_day=200_000, job_seconds=0, encoding="none")) as sandbox:
+        token = requests.post(f"{sandbox.url}/oauth/token", data=CREDENTIALS, timeout=5).json()["access_token"]
+        session = requests.Session()
+        session.headers["Authorization"] = f"Bearer {token}"
+        query = {
+            "dateFrom": "2024-01-01T00:00:00.000Z",
+            "dateTo": "2024-01-31T00:00:00.000Z",
+            "filter": "type eq 'bot'",
+        }
+        body = {"query": query, "exportType": "conversation", "format": "json", "compression": None}
+        exports = f"{sandbox.url}/api/v2/analytics/exports"
+        job_id = session.post(exports, json=body, timeout=5).json()["id"]
+        answer = session.get(f"{exports}/{job_id}/download", stream=True, timeout=5)
+        next(answer.iter_content(10))
+    answer.close()
+    session.close()
+
+
+def test_a_missing_library_is_one_sentence() -> None:
+    """Only the start needs the extra; importing the package, and looking at events, does without."""
+    script = (
+        "import sys; sys.modules['uvicorn'] = sys.modules['starlette'] = None\n"
+        "from datetime import datetime\n"
+        "from tap_cxone.sandbox import Sandbox, SandboxError\n"
+        "next(Sandbox().events(datetime(2024, 1, 1), datetime(2024, 1, 2)))\n"
+        "try:\n    Sandbox().start()\nexcept SandboxError as err:\n    print(err)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.endswith("pip install tap-cxone[sandbox]\n")
+    assert result.stdout.count("\n") == 1
