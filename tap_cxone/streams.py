@@ -125,15 +125,20 @@ class ExportStream(Stream):
                 timeout_seconds=settings.timeout_seconds,
                 sleep=self._tap.sleep,
             )
-            before: WindowKeys | None = None
+            keys: list[WindowKeys] = []  # of the window before and of this one
             try:
                 for export in engine.exports(cut(start, settings.end_date, settings.window)):
-                    yield from self._records(export, model, before)
-                    before = export.scan.keys
+                    keys.append(export.scan.keys)
+                    yield from self._records(export, model, keys[-2] if len(keys) > 1 else None)
                     self._commit(export.job.window.end, context)
+                    while len(keys) > 1:
+                        keys.pop(0).close()
             except CxoneError as err:
                 self._tap.audit.event("pipeline_error", log=False, stream=self.name, reason=err.message)
                 raise
+            finally:
+                for kept in keys:
+                    kept.close()
 
     def _records(self, export: ExportFile, model: RecordModel, before: WindowKeys | None) -> Iterator[Record]:
         """Yield the records of a window, each key once, and write down how it went."""
@@ -151,8 +156,6 @@ class ExportStream(Stream):
                 ", ".join(sorted(map(repr, found.unknown))),
             )
         repeats = found.keys.repeats(before)
-        if before:
-            before.close()
         sample: list[Record] = []
         refused = 0
         for piece in read_once(export.path, model, found, repeats):
@@ -163,6 +166,8 @@ class ExportStream(Stream):
             sample += map(self._as_emitted, records[: self._tap.settings.sample_size - len(sample)])
             yield from records
         repeated = repeats.count if repeats else 0
+        if repeats:
+            repeats.close()
         counts = {"validated": found.valid - repeated, "duplicates": repeated, "schema_errors": found.refused}
         total = found.valid + found.refused
         self._tap.audit.event("validation_summary", **names, total_records=total, **counts)

@@ -1,0 +1,123 @@
+"""The sample project with the real Meltano, the real targets, in a copy of this checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from tap_cxone.sandbox import Sandbox
+from tests.conftest import JAN_1, PROJECT, by_id
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# One worker for all: the plugins are installed once.
+pytestmark = [pytest.mark.xdist_group("meltano"), pytest.mark.timeout(600)]
+
+FIELDS = ("id", "type", "dateFrom", "dateTo", "botId", "agentId", "duration")
+JOB = ("--environment=sandbox", "run", "bot-conversations", "summary:show")
+
+
+class Project:
+    """A copy of the sample project."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.output = folder / ".output"
+
+    def meltano(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TAP_CXONE", "MELTANO"))}
+        return subprocess.run(
+            ["meltano", *arguments],
+            cwd=self.folder,
+            env=inherited | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=500,
+            check=False,
+        )
+
+    def table(self) -> dict[str, dict[str, Any]]:
+        with duckdb.connect(str(self.output / "sandbox.duckdb"), read_only=True) as connection:
+            columns = ", ".join(f'"{name}"' for name in FIELDS)  # target-duckdb writes them in lower case
+            rows = connection.execute(f"SELECT {columns} FROM cxone.bot_conversations").fetchall()
+            return by_id(dict(zip(FIELDS, row, strict=True)) for row in rows)
+
+    def forget(self) -> None:
+        """Remove what has been loaded, and the state."""
+        for file in self.output.glob("sandbox*"):
+            file.unlink()
+        self.meltano("--environment=sandbox", "state", "clear", "--force", "sandbox:tap-cxone-to-target-duckdb")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("project") / "copy"
+    left_out = shutil.ignore_patterns(".git", ".venv*", ".meltano", "sandbox*.duckdb", "*.jsonl", ".*_cache", "tests")
+    shutil.copytree(PROJECT, folder, ignore=left_out)
+    return Project(folder)
+
+
+def expected(until: datetime) -> dict[str, dict[str, Any]]:
+    """Return what a table should hold: the sandbox's events with typed columns."""
+    events = by_id(Sandbox().valid_events(JAN_1, until))
+    for event in events.values():
+        for name in ("dateFrom", "dateTo"):
+            event[name] = datetime.fromisoformat(event[name]).replace(tzinfo=None)
+    return events
+
+
+def test_the_main_job_loads_everything_once_and_then_only_what_is_new(project: Project) -> None:
+    first = project.meltano(*JOB)
+    assert first.returncode == 0, first.stdout
+    assert "Complete: the table holds every record" in first.stdout
+    assert "in 4 windows" in first.stdout
+    assert project.table() == expected(datetime(2024, 4, 10, tzinfo=UTC))
+
+    second = project.meltano(*JOB)
+    assert second.returncode == 0, second.stdout
+    assert "Nothing new" in second.stdout
+    assert "export_job_created" not in second.stdout
+
+    third = project.meltano(*JOB, TAP_CXONE_END_DATE="2024-04-20")
+    assert third.returncode == 0, third.stdout
+    assert third.stdout.count("export_job_created") == 1
+    assert project.table() == expected(datetime(2024, 4, 20, tzinfo=UTC))
+
+    with duckdb.connect(str(project.output / "sandbox.duckdb")) as connection:
+        connection.execute("DELETE FROM cxone.bot_conversations WHERE id = (SELECT min(id) FROM cxone.bot_conversations)")
+    lossy = project.meltano("--environment=sandbox", "run", "summary:show")
+    assert lossy.returncode != 0
+    assert "NOT COMPLETE" in lossy.stdout
+
+
+def test_target_jsonl_gets_the_same_records(project: Project) -> None:
+    done = project.meltano("--environment=sandbox", "run", "tap-cxone", "target-jsonl", TAP_CXONE_END_DATE="2024-02-03")
+    assert done.returncode == 0, done.stdout
+    lines = (project.output / "bot_conversations.jsonl").read_text().splitlines()
+    events = by_id(Sandbox().valid_events(JAN_1, datetime(2024, 2, 3, tzinfo=UTC)))
+    assert by_id(map(json.loads, lines)) == events
+
+
+def test_a_refused_client_fails_the_run_with_the_setting_to_check(project: Project) -> None:
+    with Sandbox() as sandbox:
+        done = project.meltano(
+            "--environment=dev",
+            "run",
+            "tap-cxone",
+            "target-jsonl",
+            TAP_CXONE_API_URL=sandbox.url,
+            TAP_CXONE_CLIENT_ID="sandbox",
+            TAP_CXONE_CLIENT_SECRET="not-the-secret",
+        )
+    assert done.returncode != 0
+    assert "check the settings 'client_id' and 'client_secret'" in done.stdout
+    assert "not-the-secret" not in done.stdout

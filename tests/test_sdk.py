@@ -1,0 +1,13 @@
+"""The SDK's own tests of a tap, against the sandbox. They check shapes; what the records are is checked elsewhere."""
+
+from __future__ import annotations
+
+from singer_sdk.testing import SuiteConfig, get_tap_test_class
+
+from tap_cxone.tap import TapCXone
+
+TestTapCXone = get_tap_test_class(
+    TapCXone,
+    config={"sandbox": True, "start_date": "2024-01-01", "end_date": "2024-01-03"},
+    suite_config=SuiteConfig(max_records_limit=100),
+)
