@@ -12,7 +12,6 @@ from typing import Any
 from tap_cxone.dates import format_date, utc_now
 from tap_cxone.jsonlines import JsonLinesFile
 
-
 logger = logging.getLogger("tap-cxone.audit")
 
 _FROM_RECORDS = frozenset({"record_id", "sample"})
@@ -30,7 +29,7 @@ class AuditLog:
     def __init__(self, path: str | None = None) -> None:
         self._file = JsonLinesFile(path, "audit_log_path") if path else None
 
-    def event(self, event: str, *, log: bool = True, **fields: Any) -> None:
+    def event(self, event: str, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON can say
         """Write one event.
 
         Args:
@@ -60,10 +59,14 @@ class Quarantine:
     def __init__(self, path: str | None = None) -> None:
         self._file = JsonLinesFile(path, "quarantine_path") if path else None
 
-    def keep(self, record: object, **why: Any) -> None:
+    def keep(self, record: object, **why: Any) -> None:  # noqa: ANN401 - whatever JSON can say
         """Write one refused record with what is known of it."""
         if self._file:
-            self._file.write({"quarantined_at": format_date(utc_now()), **why, "record": _jsonable(record)})
+            try:
+                kept = _jsonable(record)
+            except RecursionError:
+                kept = "(nested too deeply to be kept)"
+            self._file.write({"quarantined_at": format_date(utc_now()), **why, "record": kept})
 
     def close(self) -> None:
         """Close the file."""

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LEEWAY_SECONDS = 60.0
 """A token is renewed this long before it runs out, so that it does not die on the way."""
+_REMEMBERED = 8
+"""Former tokens that are still recognised as secrets: answers to their requests may be on the way."""
 
 
 class TokenSource:
@@ -36,6 +38,7 @@ class TokenSource:
         self._lock = threading.Lock()
         self._token = ""
         self._renew_at = 0.0
+        self._handed_out: tuple[str, ...] = ()
 
     def token(self) -> str:
         """Return a token with life left in it."""
@@ -43,6 +46,7 @@ class TokenSource:
             if not self._token or self._clock() >= self._renew_at:
                 asked_at = self._clock()
                 self._token, life = self._fetch()
+                self._handed_out = (*self._handed_out, self._token)[-_REMEMBERED:]
                 # A token that lives shorter than the leeway is used for half its life, not fetched for every call.
                 self._renew_at = asked_at + max(life - LEEWAY_SECONDS, life / 2)
             return self._token
@@ -55,11 +59,11 @@ class TokenSource:
 
     def secrets(self) -> list[str]:
         """Return what must not be quoted anywhere."""
-        return [self._token] if self._token else []
+        return list(self._handed_out)
 
 
 class BearerAuth(AuthBase):
-    """Puts one token on one request. (A bare header would give way to a ``.netrc`` entry of the host.)"""
+    """Puts one token on one request; a bare header would give way to a ``.netrc`` entry of the host."""
 
     def __init__(self, token: str) -> None:
         self._token = token

@@ -7,16 +7,20 @@ The only module that sends requests. It knows nothing of jobs or records: a call
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
+import json
 import threading
 from http import HTTPStatus
 from importlib import metadata
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
+from urllib.parse import quote, quote_plus
 
 import requests
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
 
 from tap_cxone.auth import BearerAuth, NoAuth, TokenSource
-from tap_cxone.errors import AnswerLostError, RefusedError
+from tap_cxone.errors import AnswerLostError, CxoneError, RefusedError
 from tap_cxone.retrying import (
     RETRY_AFTER_DEFAULT_SECONDS,
     RETRY_BUDGET_SECONDS,
@@ -32,8 +36,15 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 """Longest silence in the middle of an answer."""
 DOWNLOAD_CHUNK_BYTES = 1 << 18
+DOWNLOAD_ATTEMPTS = 3
+"""Made whatever the budget says: a large export can take longer than it to break off for the first time."""
+TOKEN_SECONDS = 1200.0
+"""How long a token counts as valid that does not say it (platform contract, section 1); a 401 corrects it."""
 _QUOTE_CHARACTERS = 300
 _SCOPES = "the client's scopes (analytics:export:read, analytics:export:write) and role"
+
+_NOT_AS_CONTRACTED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading an answer fails with that is something else than the contract says, a proxy's page, say."""
 
 _T = TypeVar("_T")
 
@@ -47,7 +58,9 @@ _ADVICE: dict[tuple[str, int], str] = {
     ("list", 404): "check the setting 'api_url'",
 }
 _ADVICE_BY_STATUS: dict[int, str] = {
-    HTTPStatus.UNAUTHORIZED: f"a fresh token was refused as well; check {_SCOPES}, and that 'auth_url' belongs to 'api_url'",
+    HTTPStatus.UNAUTHORIZED: (
+        f"a fresh token was refused as well; check {_SCOPES}, and that 'auth_url' belongs to 'api_url'"
+    ),
     HTTPStatus.FORBIDDEN: f"check {_SCOPES}",
 }
 
@@ -64,7 +77,7 @@ class PlatformClient:
         retry_budget: seconds that one call may go on failing in ways that pass.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a client is made of
         self,
         *,
         api_url: str,
@@ -83,7 +96,7 @@ class PlatformClient:
         self._tokens = TokenSource(self._fetch_token)
         self._local = threading.local()
 
-    def call(
+    def call(  # noqa: PLR0913 - the parts of one request
         self,
         call: str,
         method: str,
@@ -100,8 +113,8 @@ class PlatformClient:
             call: name of the call, for messages.
             method: HTTP method.
             path: path below ``api_url``.
-            read: takes the value out of a 2xx answer; a ValueError, KeyError or TypeError from it means that the
-                answer is not what the contract says (a proxy's page, say).
+            read: takes the value out of a 2xx answer; a ValueError, LookupError, TypeError or AttributeError from it
+                means that the answer is not what the contract says (a proxy's page, say).
             body: JSON body.
             params: query parameters.
             repeatable: False where a second request could do something twice.
@@ -116,10 +129,11 @@ class PlatformClient:
             with self._exchange(call, method, path, body=body, params=params, repeatable=repeatable) as response:
                 try:
                     return read(response)
-                except (ValueError, KeyError, TypeError) as err:
-                    kind = response.headers.get("Content-Type", "no content type")
+                except _NOT_AS_CONTRACTED:
+                    kind = self.redact(response.headers.get("Content-Type", "no content type"))
                     reason = f"answered {response.status_code} with something else than the contract says ({kind})"
-                    raise self._passing_or_lost(reason, repeatable=repeatable) from err
+                    # Not chained: the parser's error would carry the answer.
+                    raise self._passing_or_lost(reason, repeatable=repeatable) from None
 
         return self._until_it_passes(call, attempt)
 
@@ -128,37 +142,51 @@ class PlatformClient:
 
         Returns:
             Number of bytes. Where the answer named its length, that many have arrived.
+
+        Raises:
+            RefusedError: the platform refused for good.
+            UnavailableError: it did not pass within the budget.
+            CxoneError: the file cannot be written.
         """
 
         def attempt() -> int:
             file.seek(0)
             file.truncate()
             with self._exchange("download", "GET", path, stream=True) as response:
-                try:
-                    # The bytes decide what they are, not Content-Encoding: so nothing is decoded here.
-                    for chunk in response.raw.stream(DOWNLOAD_CHUNK_BYTES, decode_content=False):
+                for chunk in _chunks(response):
+                    try:
                         file.write(chunk)
-                except (HTTPError, OSError) as err:
-                    reason = f"cut off after {file.tell()} bytes ({type(err).__name__})"
-                    raise PassingError(reason) from err
+                    except OSError as err:
+                        msg = f"The temporary file of a download cannot be written ({err.strerror})."
+                        raise CxoneError(msg) from err
                 if not file.tell() and response.headers.get("Content-Length") != "0":
                     # Nothing at all counts as an empty export only where the platform says that it is one.
                     raise PassingError("an empty answer")  # noqa: EM101, TRY003
             return file.tell()
 
-        return self._until_it_passes("download", attempt)
+        return self._until_it_passes("download", attempt, least_attempts=DOWNLOAD_ATTEMPTS)
+
+    def digest(self, *parts: object) -> str:
+        """Return a digest of some values together with this client's address and id, to recognise its own work by."""
+        whole = json.dumps([self._api_url, self._client_id, *parts], sort_keys=True)
+        return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
 
     def redact(self, text: str) -> str:
         """Make a text of the platform fit for a message: one line, not long, without a secret in it."""
-        for secret in [self._client_secret, *self._tokens.secrets()]:
-            if secret:
-                text = text.replace(secret, "***")
+        for secret in filter(None, [self._client_secret, *self._tokens.secrets()]):
+            # In the forms, too, in which a platform that quotes our request would have it.
+            for form in (secret, quote_plus(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]):
+                text = text.replace(form, "***")
         text = " ".join(text.split())
         return text if len(text) <= _QUOTE_CHARACTERS else text[:_QUOTE_CHARACTERS] + "…"
 
-    def _until_it_passes(self, call: str, attempt: Callable[[], _T]) -> _T:
+    def _until_it_passes(self, call: str, attempt: Callable[[], _T], *, least_attempts: int = 1) -> _T:
         return until_it_passes(
-            attempt, what=f"Platform call '{call}'", sleep=self._sleep, budget=self._retry_budget
+            attempt,
+            what=f"Platform call '{call}'",
+            sleep=self._sleep,
+            budget=self._retry_budget,
+            least_attempts=least_attempts,
         )
 
     def _fetch_token(self) -> tuple[str, float]:
@@ -174,10 +202,11 @@ class PlatformClient:
                 try:
                     answer = response.json()
                     token = answer["access_token"]
-                    if not isinstance(token, str) or not token:
-                        raise TypeError  # noqa: TRY301 - joins the other ways of not being a token
-                    return token, float(answer.get("expires_in") or 0)
-                except (ValueError, KeyError, TypeError, AttributeError):
+                    # What cannot stand in a header would fail later on, with the token in the message.
+                    if not (isinstance(token, str) and token and token.isascii() and token.isprintable()):
+                        raise TypeError
+                    return token, float(answer.get("expires_in") or TOKEN_SECONDS)
+                except _NOT_AS_CONTRACTED:
                     reason = f"answered {response.status_code} without a token"
                     # Not chained: the parser's error would carry the answer, and the answer may carry a token.
                     raise PassingError(reason) from None
@@ -186,7 +215,13 @@ class PlatformClient:
 
     @contextlib.contextmanager
     def _exchange(
-        self, call: str, method: str, path: str, *, repeatable: bool = True, **options: Any
+        self,
+        call: str,
+        method: str,
+        path: str,
+        *,
+        repeatable: bool = True,
+        **options: Any,  # noqa: ANN401 - handed on to requests
     ) -> Iterator[requests.Response]:
         """Send one request with a token and yield its 2xx answer; on a 401 renew the token once and repeat."""
         url = self._api_url + path
@@ -210,7 +245,7 @@ class PlatformClient:
         auth: BearerAuth | NoAuth,
         repeatable: bool = True,
         body: object = None,
-        **options: Any,
+        **options: Any,  # noqa: ANN401 - handed on to requests
     ) -> requests.Response:
         try:
             return self._session().request(
@@ -223,8 +258,9 @@ class PlatformClient:
                 allow_redirects=call == "download",
                 **options,
             )
-        except requests.exceptions.InvalidURL as err:
-            raise RefusedError(f"Platform call '{call}': the address is not usable; check 'api_url'.", 0) from err  # noqa: EM102, TRY003
+        except (requests.exceptions.InvalidURL, LocationValueError):
+            msg = f"Platform call '{call}': the address is not usable; check the setting '{_address_setting(call)}'."
+            raise RefusedError(msg, 0) from None
         except requests.RequestException as err:
             raise self._passing_or_lost(_connection_reason(err), repeatable=repeatable or _never_sent(err)) from None
 
@@ -251,7 +287,9 @@ class PlatformClient:
 
     def _refuse(self, call: str, response: requests.Response) -> NoReturn:
         status = response.status_code
-        advice = _ADVICE.get((call, status)) or _ADVICE_BY_STATUS.get(status, "check the setting 'api_url'")
+        advice = _ADVICE.get((call, status)) or _ADVICE_BY_STATUS.get(
+            status, f"check the setting '{_address_setting(call)}'"
+        )
         said = self.redact(_platform_reason(response))
         reason = f" ({said})" if said else ""
         msg = f"The platform refused the call '{call}' with {_status_text(status)}{reason}: {advice}."
@@ -260,6 +298,22 @@ class PlatformClient:
     @staticmethod
     def _passing_or_lost(reason: str, *, repeatable: bool) -> PassingError | AnswerLostError:
         return PassingError(reason) if repeatable else AnswerLostError(reason)
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body as sent: the bytes decide what they are, not Content-Encoding, so nothing is decoded here."""
+    arrived = 0
+    try:
+        for chunk in response.raw.stream(DOWNLOAD_CHUNK_BYTES, decode_content=False):
+            yield chunk
+            arrived += len(chunk)
+    except (HTTPError, OSError) as err:
+        reason = f"cut off after {arrived} bytes ({type(err).__name__})"
+        raise PassingError(reason) from err
+
+
+def _address_setting(call: str) -> str:
+    return "auth_url" if call == "token" else "api_url"
 
 
 def _status_text(status: int) -> str:
@@ -288,7 +342,7 @@ def _never_sent(err: requests.RequestException) -> bool:
 def _platform_reason(response: requests.Response) -> str:
     """Find what the platform says of a refusal: in a JSON body, or in the header that has it where there is no body."""
     said = response.headers.get("icStatusDescription", "")
-    with contextlib.suppress(ValueError, AttributeError, requests.RequestException):
+    with contextlib.suppress(*_NOT_AS_CONTRACTED, requests.RequestException):
         answer = response.json()
         for key in ("message", "errorMessage", "error_description", "errorDescription", "error"):
             if isinstance(answer.get(key), str):

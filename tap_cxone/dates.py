@@ -20,8 +20,8 @@ def parse_date(text: str) -> datetime:
     Raises:
         ValueError: the text is not an ISO 8601 date.
     """
-    value = isoparse(text.strip())
     try:
+        value = isoparse(text.strip())
         value = value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     except OverflowError as err:
         raise ValueError(text) from err

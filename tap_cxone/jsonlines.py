@@ -27,21 +27,24 @@ class JsonLinesFile:
     Args:
         path: the file; its folder is made where it is missing.
         setting: name of the setting that the path comes from, for messages.
+        durable: whether a line is on the disk, not only with the operating system, when ``write`` returns.
 
     Raises:
         CxoneError: the file cannot be opened or written; the message names the setting.
     """
 
-    def __init__(self, path: str, setting: str) -> None:
+    def __init__(self, path: str, setting: str, *, durable: bool = False) -> None:
         self._setting = setting
+        self._durable = durable
         self._lock = threading.Lock()
-        file = Path(path).expanduser()
         try:
+            file = Path(path).expanduser()
             file.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
             self._unfinished = _ends_in_half_a_line(self._fd)
-        except OSError as err:
-            msg = f"Setting '{setting}': the file cannot be opened ({err.strerror})."
+        except (OSError, ValueError, RuntimeError) as err:  # also: a NUL in the path, a home that does not exist
+            reason = (isinstance(err, OSError) and err.strerror) or "it is no usable path"
+            msg = f"Setting '{setting}': the file cannot be opened ({reason})."
             raise CxoneError(msg) from err
 
     def write(self, line: dict[str, Any]) -> None:
@@ -56,6 +59,8 @@ class JsonLinesFile:
                 data = b"\n" + data
             try:
                 self._unfinished = os.write(self._fd, data) < len(data)
+                if self._durable:
+                    os.fsync(self._fd)
             except OSError as err:
                 msg = f"Setting '{self._setting}': the file cannot be written ({err.strerror})."
                 raise CxoneError(msg) from err

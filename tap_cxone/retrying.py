@@ -30,7 +30,8 @@ RETRY_AFTER_CAP_SECONDS = 120.0
 
 logger = logging.getLogger("tap-cxone")
 _T = TypeVar("_T")
-_growing = tenacity.wait_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) + tenacity.wait_random(0, FIRST_PAUSE_SECONDS)
+_jitter = tenacity.wait_random(0, FIRST_PAUSE_SECONDS)
+_growing = tenacity.wait_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) + _jitter
 
 
 class PassingError(Exception):
@@ -48,7 +49,12 @@ class PassingError(Exception):
 
 
 def until_it_passes(
-    attempt: Callable[[], _T], *, what: str, sleep: Callable[[float], None], budget: float = RETRY_BUDGET_SECONDS
+    attempt: Callable[[], _T],
+    *,
+    what: str,
+    sleep: Callable[[float], None],
+    budget: float = RETRY_BUDGET_SECONDS,
+    least_attempts: int = 1,
 ) -> _T:
     """Call ``attempt`` until it raises no ``PassingError``.
 
@@ -57,6 +63,7 @@ def until_it_passes(
         what: what is being tried, for the log.
         sleep: pauses for so many seconds.
         budget: seconds after which no further attempt is made.
+        least_attempts: attempts that are made all the same, where a single one may outlast the budget.
 
     Raises:
         UnavailableError: the budget is spent.
@@ -81,7 +88,7 @@ def until_it_passes(
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(PassingError),
         wait=_pause,
-        stop=tenacity.stop_before_delay(budget),
+        stop=tenacity.stop_all(tenacity.stop_before_delay(budget), tenacity.stop_after_attempt(least_attempts)),
         sleep=sleep,
         before_sleep=announce,
         retry_error_callback=give_up,
@@ -97,7 +104,7 @@ def retry_after_seconds(header: str | None, now: datetime | None = None) -> floa
         return min(float(text), RETRY_AFTER_CAP_SECONDS)
     try:
         when = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     seconds = (when - (now or datetime.now(UTC))).total_seconds()
@@ -107,7 +114,8 @@ def retry_after_seconds(header: str | None, now: datetime | None = None) -> floa
 def _pause(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, PassingError) else None
-    return _growing(state) if asked is None else asked
+    # Never at once: a platform that asks for a pause of 0 s, or names a past date, would be asked in a hot loop.
+    return _growing(state) if asked is None else max(asked, FIRST_PAUSE_SECONDS)
 
 
 def _failure(state: tenacity.RetryCallState) -> str:

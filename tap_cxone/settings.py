@@ -6,6 +6,7 @@ and the README are held against it by a test); ``Settings`` is the checked form 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 MAX_WINDOW_DAYS = 30
 """The platform refuses an export over a longer range (platform contract, analytics export surface)."""
+
+MAX_CONCURRENT_EXPORTS = 3
+"""Active exports that the platform grants an organisation (platform contract, analytics export surface)."""
 
 FORMATS = ("json", "csv")
 COMPRESSIONS = ("gzip", "none")
@@ -126,6 +130,19 @@ PROPERTIES = th.PropertiesList(
         description="Time until a job that has not finished counts as failed.",
     ),
     th.Property(
+        "max_concurrent_exports",
+        th.IntegerType,
+        default=3,
+        title="Concurrent exports",
+        description="Export jobs of this tap that may be active at once: 1 to 3.",
+    ),
+    th.Property(
+        "journal_path",
+        th.StringType,
+        title="Job journal",
+        description="JSON Lines file that remembers jobs across a crash. Default: only the state remembers them.",
+    ),
+    th.Property(
         "audit_log_path",
         th.StringType,
         title="Audit log",
@@ -164,9 +181,13 @@ _LEAST = {
     "settle_minutes": 0,
     "poll_interval": 1,
     "export_timeout": 1,
+    "max_concurrent_exports": 1,
     "sample_size": 0,
 }
-_MOST = {"window_days": MAX_WINDOW_DAYS}
+_MOST = {"window_days": MAX_WINDOW_DAYS, "max_concurrent_exports": MAX_CONCURRENT_EXPORTS}
+_WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_NOT_IN_A_URL = re.compile(r"[\s?#\\]")
+_WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 _UNBOUNDED = 10**9  # keeps date arithmetic away from overflow; about two thousand years of minutes
 
 
@@ -187,6 +208,8 @@ class Settings:
     export_compression: str
     poll_seconds: float
     timeout_seconds: float
+    max_concurrent_exports: int
+    journal_path: str | None
     audit_log_path: str | None
     quarantine_path: str | None
     sample_size: int
@@ -222,6 +245,8 @@ class Settings:
             export_compression=_choice(given, "export_compression", COMPRESSIONS),
             poll_seconds=float(_whole_number(given, "poll_interval")),
             timeout_seconds=float(_whole_number(given, "export_timeout")),
+            max_concurrent_exports=_whole_number(given, "max_concurrent_exports"),
+            journal_path=_text(given, "journal_path") if "journal_path" in given else None,
             audit_log_path=_text(given, "audit_log_path") if "audit_log_path" in given else None,
             quarantine_path=_text(given, "quarantine_path") if "quarantine_path" in given else None,
             sample_size=_whole_number(given, "sample_size"),
@@ -276,8 +301,8 @@ def _date(given: Mapping[str, Any], name: str) -> datetime:
 def _whole_number(given: Mapping[str, Any], name: str) -> int:
     value, least, most = given[name], _LEAST[name], _MOST.get(name, _UNBOUNDED)
     try:
-        # int() of a text also takes "1_000" and "٣"; a number in a setting has neither.
-        if isinstance(value, bool) or (isinstance(value, str) and not value.strip().isascii()):
+        # As a text it takes the one form that the SDK reads from the environment as well.
+        if isinstance(value, bool) or (isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value)):
             raise ValueError  # noqa: TRY301 - joins the refusals below
         number = Decimal(str(value).strip())
         if number != number.to_integral_value() or not least <= number <= most:
@@ -290,8 +315,7 @@ def _whole_number(given: Mapping[str, Any], name: str) -> int:
 
 
 def _boolean(given: Mapping[str, Any], name: str) -> bool:
-    words = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
-    value = words.get(str(given[name]).strip().lower())
+    value = _WORDS.get(str(given[name]).lower())
     if value is None:
         msg = f"Setting '{name}' must be true or false, not {given[name]!r}."
         raise SettingsError(msg)
@@ -309,7 +333,16 @@ def _text(given: Mapping[str, Any], name: str) -> str:
     if not isinstance(given[name], str):
         msg = f"Setting '{name}' must be a text."
         raise SettingsError(msg)
+    _check_unicode(given[name], name)
     return str(given[name])
+
+
+def _check_unicode(text: str, name: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of an environment variable that are no UTF-8
+        msg = f"Setting '{name}' must be a text in UTF-8."
+        raise SettingsError(msg) from None
 
 
 def _url(given: Mapping[str, Any], name: str) -> str:
@@ -319,9 +352,12 @@ def _url(given: Mapping[str, Any], name: str) -> str:
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or "@" in parts.netloc:
+    if not usable or _NOT_IN_A_URL.search(text) or "@" in parts.netloc:
         # The value is not quoted: a URL may carry a password.
-        msg = f"Setting '{name}' must be a URL such as https://api.nicecxone.com, without a user or password in it."
+        msg = (
+            f"Setting '{name}' must be a URL such as https://api.nicecxone.com, without a user, a password, a query or "
+            "a fragment in it."
+        )
         raise SettingsError(msg)
     return text
 
@@ -335,15 +371,23 @@ def _credential(given: Mapping[str, Any], name: str, *, needed: bool) -> str:
     if not isinstance(given[name], str):
         msg = f"Setting '{name}' must be a text; put quotes around it."
         raise SettingsError(msg)
+    _check_unicode(given[name], name)
     return str(given[name])
 
 
-def check_environment(environment: Mapping[str, str], prefix: str) -> None:
-    """Check the numbers among the environment variables, which the SDK would fail on without naming the setting.
+def check_environment(environment: MutableMapping[str, str], prefix: str) -> None:
+    """Check the variables that the SDK would fail on without naming the setting, or would take for false.
+
+    An empty one counts as not set, and is taken out of the environment.
 
     Raises:
-        SettingsError: a variable that should hold a whole number does not.
+        SettingsError: a variable that should hold a whole number, or true or false, does not.
     """
-    given = {name: environment.get(prefix + name.upper(), "") for name in _LEAST}
-    for name in [name for name, text in given.items() if text]:
-        _whole_number(given, name)
+    for name in ("sandbox", *_LEAST):
+        text = environment.get(prefix + name.upper())
+        if text == "":
+            del environment[prefix + name.upper()]
+        elif text is not None and name in _LEAST:
+            _whole_number({name: text}, name)
+        elif text is not None:
+            _boolean({name: text}, name)

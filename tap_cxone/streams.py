@@ -6,6 +6,7 @@ window by window; records never move it.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -22,9 +23,12 @@ from tap_cxone.dates import format_date, parse_date
 from tap_cxone.errors import CxoneError
 from tap_cxone.exports.analytics import AnalyticsExports
 from tap_cxone.exports.engine import ExportEngine
-from tap_cxone.exports.windows import cut
+from tap_cxone.exports.exporter import Exporter
+from tap_cxone.exports.memory import JobMemory, Journal, Remembered
+from tap_cxone.exports.windows import plan
 from tap_cxone.records.model import RecordModel
 from tap_cxone.records.verified import read_once, scan
+from tap_cxone.stopping import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +39,11 @@ if TYPE_CHECKING:
     from tap_cxone.exports.job import ExportFile, ExportSurface
     from tap_cxone.records.keys import WindowKeys
     from tap_cxone.records.model import Refusal
+    from tap_cxone.records.verified import Scan
     from tap_cxone.tap import TapCXone
 
+JOBS_IN_STATE = "export_jobs"
+"""Key in the stream's bookmark under which jobs travel with the state: id, window, fingerprint, and when."""
 _REFUSALS_IN_LOG = 5
 """Refused records of a window that the log names one by one; the audit log has them all."""
 _LONGEST_ID = 200
@@ -46,6 +53,7 @@ class ExportStream(Stream):
     """A stream that is read through export jobs over date windows."""
 
     _tap: TapCXone
+    _emitted = 0
 
     def export_surface(self) -> ExportSurface:
         """Return the exports that this stream is made of."""
@@ -86,8 +94,7 @@ class ExportStream(Stream):
     def _bookmark(self, context: Context | None) -> datetime | None:
         state = self.get_context_state(context)
         text = state.get("replication_key_value")
-        incremental = self.replication_method == REPLICATION_INCREMENTAL
-        if not incremental or not text or state.get("replication_key") != self.replication_key:
+        if not self._is_incremental or not text or state.get("replication_key") != self.replication_key:
             return None
         try:
             return parse_date(text)
@@ -97,58 +104,121 @@ class ExportStream(Stream):
 
     def _commit(self, edge: datetime, context: Context | None) -> None:
         """Move the bookmark to the end of a window and write it out; never backwards."""
-        if self.replication_method == REPLICATION_INCREMENTAL:
+        if self._is_incremental:
             bookmark = self._bookmark(context)
             state = self.get_context_state(context)
             state["replication_key"] = self.replication_key
             state["replication_key_value"] = format_date(max(edge, bookmark) if bookmark else edge)
-            self._tap.state_writer.write_state(self.tap_state)
+        self._keep_jobs([job for job in self._jobs_in_state(context) if job.window.end > edge], context)
+        self._tap.state_writer.write_state(self.tap_state)
+
+    @property
+    def _is_incremental(self) -> bool:
+        return self.replication_method == REPLICATION_INCREMENTAL
+
+    # --- Jobs in the state --------------------------------------------------------------------------------------------
+
+    def _jobs_in_state(self, context: Context | None) -> list[Remembered]:
+        lines = self.get_context_state(context).get(JOBS_IN_STATE)
+        return list(filter(None, map(Remembered.from_dict, lines if isinstance(lines, list) else [])))
+
+    def _keep_jobs(self, jobs: list[Remembered], context: Context | None) -> None:
+        state = self.get_context_state(context)
+        state.pop(JOBS_IN_STATE, None)
+        if jobs:
+            state[JOBS_IN_STATE] = [job.to_dict() for job in jobs]
+
+    def _remember(self, job: Remembered, context: Context | None) -> None:
+        """Send a job out with the state before it is first looked at; it takes the place of one with its start."""
+        others = [other for other in self._jobs_in_state(context) if other.window.start != job.window.start]
+        self._keep_jobs([*others, job], context)
+        self._tap.state_writer.write_state(self.tap_state)
 
     # --- Records ------------------------------------------------------------------------------------------------------
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        settings = self._tap.settings
-        start = self.starting_point(context)
-        if start >= settings.end_date:
-            self.logger.info("Nothing new: the bookmark is at %s already", format_date(start))
-            return
-        model = RecordModel(self.schema, self.primary_keys[0])
-        with tempfile.TemporaryDirectory(prefix="tap-cxone-", ignore_cleanup_errors=True) as folder:
-            engine = ExportEngine(
-                self.export_surface(),
-                stream=self.name,
-                audit=self._tap.audit,
-                folder=Path(folder),
-                verify=lambda path: scan(path, model),
-                poll_seconds=settings.poll_seconds,
-                timeout_seconds=settings.timeout_seconds,
-                sleep=self._tap.sleep,
-            )
-            keys: list[WindowKeys] = []  # of the window before and of this one
+        start, end = self.starting_point(context), self._tap.settings.end_date
+        bookmark = self._bookmark(context)
+        with self._open_journal() as journal, self._spool() as folder:
+            if bookmark:
+                journal.began(bookmark)
+            if start >= end:
+                self.logger.info("Nothing new: the bookmark is at %s already", format_date(start))
+                return
             try:
-                for export in engine.exports(cut(start, settings.end_date, settings.window)):
-                    keys.append(export.scan.keys)
-                    yield from self._records(export, model, keys[-2] if len(keys) > 1 else None)
-                    self._commit(export.job.window.end, context)
-                    while len(keys) > 1:
-                        keys.pop(0).close()
+                yield from self._run(folder, start, journal, context)
             except CxoneError as err:
                 self._tap.audit.event("pipeline_error", log=False, stream=self.name, reason=err.message)
+                self._tap.write_last_state()
                 raise
-            finally:
-                for kept in keys:
-                    kept.close()
+            # That the range is done is told by the next run's bookmark, but for what no bookmark speaks of: a look-back
+            # behind the one that this run was given, and a full read.
+            if behind := bookmark if self._is_incremental else end:
+                journal.completed(behind)
 
-    def _records(self, export: ExportFile, model: RecordModel, before: WindowKeys | None) -> Iterator[Record]:
-        """Yield the records of a window, each key once, and write down how it went."""
-        names = {
+    def _open_journal(self) -> Journal:
+        return Journal(self._tap.settings.journal_path, self._tap.client.digest(self.name))
+
+    @contextlib.contextmanager
+    def _spool(self) -> Iterator[Path]:
+        """Make a private folder for files on their way, and remove it however the run ends."""
+        with tempfile.TemporaryDirectory(prefix="tap-cxone-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            with self._tap.removed_at_once(folder):
+                yield folder
+
+    def _run(self, folder: Path, start: datetime, journal: Journal, context: Context | None) -> Iterator[Record]:
+        settings = self._tap.settings
+        surface = self.export_surface()
+        model = RecordModel(self.schema, self.primary_keys[0])
+        memory = JobMemory(journal, self._jobs_in_state(context), surface.fingerprint)
+        stop = Stop(self._tap.stop)
+        engine = ExportEngine(
+            most_jobs=settings.max_concurrent_exports,
+            on_job=lambda job: self._remember(job, context),
+            check=self._tap.check,
+            stop=stop,
+            records=lambda: self._emitted,
+        )
+        exporter = Exporter(
+            surface,
+            stream=self.name,
+            audit=self._tap.audit,
+            memory=memory,
+            announce=engine.announce,
+            folder=folder,
+            verify=lambda path: scan(path, model),
+            poll_seconds=settings.poll_seconds,
+            timeout_seconds=settings.timeout_seconds,
+            most_jobs=settings.max_concurrent_exports,
+            stop=stop,
+        )
+        windows = plan(start, settings.end_date, settings.window, memory.windows())
+        keys: list[WindowKeys] = []  # of the window before and of this one
+        try:
+            for export in engine.exports(windows, exporter):
+                keys.append(export.scan.keys)
+                for records in self._pieces(export, model, keys[-2] if len(keys) > 1 else None):
+                    self._emitted += len(records)
+                    yield from records
+                    engine.attend()
+                self._commit(export.job.window.end, context)
+                while len(keys) > 1:
+                    keys.pop(0).close()
+        finally:
+            for kept in keys:
+                kept.close()
+
+    def _pieces(self, export: ExportFile, model: RecordModel, before: WindowKeys | None) -> Iterator[list[Record]]:
+        """Yield the records of a window piece by piece, each key once, and write down how it went."""
+        names: dict[str, Any] = {
             "stream": self.name,
             "job_id": export.job.job_id,
             "dateFrom": format_date(export.job.window.start),
             "dateTo": format_date(export.job.window.end),
         }
-        found = export.scan
+        found: Scan = export.scan
         if found.unknown:
             self.logger.warning(
                 "Window %s: fields that the schema does not have are dropped: %s",
@@ -164,11 +234,11 @@ class ExportStream(Stream):
                 refused += 1
             records: list[Record] = msgspec.to_builtins(piece.records)
             sample += map(self._as_emitted, records[: self._tap.settings.sample_size - len(sample)])
-            yield from records
+            yield records
         repeated = repeats.count if repeats else 0
         if repeats:
             repeats.close()
-        counts = {"validated": found.valid - repeated, "duplicates": repeated, "schema_errors": found.refused}
+        counts: dict[str, Any] = {"validated": found.valid - repeated, "duplicates": repeated, "schema_errors": found.refused}
         total = found.valid + found.refused
         self._tap.audit.event("validation_summary", **names, total_records=total, **counts)
         self._tap.audit.event(

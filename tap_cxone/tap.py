@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
-import sys
-import time
+import shutil
+import signal
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from singer_sdk import Tap
-from singer_sdk.contrib.msgspec import MsgSpecWriter
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
+from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_cxone.audit import AuditLog, Quarantine
 from tap_cxone.client import PlatformClient
 from tap_cxone.errors import CxoneError
+from tap_cxone.output import MessageWriter, OutputClosedError, check_output
 from tap_cxone.settings import JSONSCHEMA, Settings, check_environment, normalise
+from tap_cxone.stopping import Stop, StoppedError
 from tap_cxone.streams import BotConversationsStream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
     from types import FrameType
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -28,14 +33,17 @@ if TYPE_CHECKING:
 
     from tap_cxone.sandbox import Sandbox
 
+LONGEST_END_SECONDS = 1.5
+"""How long a run that was asked to end may take to come to a clean point."""
+
 
 class TapCXone(Tap):
     """Singer tap for NICE CXone: contact-centre data through the platform's asynchronous export jobs."""
 
     name = "tap-cxone"
     package_name = "tap-cxone"
-    config_jsonschema: ClassVar[dict[str, Any]] = JSONSCHEMA
-    message_writer_class = MsgSpecWriter
+    config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(JSONSCHEMA)  # the SDK adds its own to it
+    message_writer_class = MessageWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
@@ -50,7 +58,8 @@ class TapCXone(Tap):
 
     settings: Settings
 
-    def __init__(self, *, parse_env_config: bool = False, **options: Any) -> None:
+    def __init__(self, *, parse_env_config: bool = False, **options: Any) -> None:  # noqa: ANN401 - the SDK's
+        self._folders: list[Path] = []
         if parse_env_config:
             check_environment(os.environ, self._env_var_prefix)
         super().__init__(parse_env_config=parse_env_config, **options)
@@ -89,7 +98,7 @@ class TapCXone(Tap):
             auth_url=f"{sandbox.url}/oauth/token" if sandbox else settings.auth_url,
             client_id=sandbox.client_id if sandbox else settings.client_id,
             client_secret=sandbox.client_secret if sandbox else settings.client_secret,
-            sleep=self.sleep,
+            sleep=self.stop.sleep,
         )
 
     @cached_property
@@ -104,15 +113,43 @@ class TapCXone(Tap):
         except SandboxError as err:
             raise CxoneError(str(err)) from err
 
-    def sleep(self, seconds: float) -> None:
-        """Pause; every wait of a run goes through here."""
-        time.sleep(seconds)
+    # --- Ending early -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def stop(self) -> Stop:
+        """The flag that ends every wait of this run."""
+        return Stop()
+
+    def check(self) -> None:
+        """Raise where the run shall not go on: a signal came, or nobody reads its output any more."""
+        self.stop.check()
+        check_output()
+
+    def write_last_state(self) -> None:
+        """Say once more how far the run has come, as the last word of one that ends early."""
+        with contextlib.suppress(OutputClosedError):
+            self.write_message(StateMessage(value=self.state))
+
+    @contextlib.contextmanager
+    def removed_at_once(self, folder: Path) -> Iterator[None]:
+        """Have a folder removed even if the process has to end without coming back to its owner."""
+        self._folders.append(folder)
+        yield
+        self._folders.remove(folder)
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
-        """End with the state so far and with the exit code of the signal: 0 would look like a finished run."""
-        self.logger.warning("Ending early because of signal %d", signum)
-        try:
-            self.state_writer.write_state(self.state)
-        finally:
-            sys.exit(128 + signum)
+        """Ask the run to end; what is being written is written to its end. The exit code is the signal's.
+
+        The SDK would exit here and now with 0: in the middle of a line, and as if the run had finished.
+        """
+        self.stop.request(StoppedError(f"Ended early by {signal.Signals(signum).name}.", 128 + signum))
+        if hasattr(signal, "setitimer"):
+            # A write to a target that does not read comes to no end: then the run ends without a last word.
+            signal.signal(signal.SIGALRM, lambda *_: self._end_now(128 + signum))
+            signal.setitimer(signal.ITIMER_REAL, LONGEST_END_SECONDS)
+
+    def _end_now(self, code: int) -> NoReturn:
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+        os._exit(code)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
-from tap_cxone.sandbox import Sandbox
+from tap_cxone.sandbox import Sandbox, SandboxOptions
 from tests.conftest import JAN_1, PROJECT, by_id
 
 if TYPE_CHECKING:
@@ -45,17 +47,11 @@ class Project:
             check=False,
         )
 
-    def table(self) -> dict[str, dict[str, Any]]:
-        with duckdb.connect(str(self.output / "sandbox.duckdb"), read_only=True) as connection:
+    def table(self, environment: str = "sandbox") -> dict[str, dict[str, Any]]:
+        with duckdb.connect(str(self.output / f"{environment}.duckdb"), read_only=True) as connection:
             columns = ", ".join(f'"{name}"' for name in FIELDS)  # target-duckdb writes them in lower case
             rows = connection.execute(f"SELECT {columns} FROM cxone.bot_conversations").fetchall()
             return by_id(dict(zip(FIELDS, row, strict=True)) for row in rows)
-
-    def forget(self) -> None:
-        """Remove what has been loaded, and the state."""
-        for file in self.output.glob("sandbox*"):
-            file.unlink()
-        self.meltano("--environment=sandbox", "state", "clear", "--force", "sandbox:tap-cxone-to-target-duckdb")
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +117,35 @@ def test_a_refused_client_fails_the_run_with_the_setting_to_check(project: Proje
     assert done.returncode != 0
     assert "check the settings 'client_id' and 'client_secret'" in done.stdout
     assert "not-the-secret" not in done.stdout
+
+
+def test_killed_pipelines_load_everything_in_the_end(project: Project) -> None:
+    """Everything is killed (Meltano, tap, target), at moments that differ, until a run comes through."""
+    with Sandbox(SandboxOptions(job_seconds=1.5)) as sandbox:
+        environment = {
+            "TAP_CXONE_API_URL": sandbox.url,
+            "TAP_CXONE_CLIENT_ID": sandbox.client_id,
+            "TAP_CXONE_CLIENT_SECRET": sandbox.client_secret,
+            "TAP_CXONE_START_DATE": "2024-01-01",
+            "TAP_CXONE_END_DATE": "2024-01-29",
+            "TAP_CXONE_POLL_INTERVAL": "1",
+        }
+        command = ("--environment=dev", "run", "--force", "tap-cxone", "target-duckdb")
+        for created in (1, 3):
+            process = subprocess.Popen(
+                ["meltano", *command],
+                cwd=project.folder,
+                env=os.environ | environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            while len(sandbox.jobs) < created and process.poll() is None:
+                time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        last = project.meltano(*command, **environment)
+        assert last.returncode == 0, last.stdout
+        jobs = [job.body["query"]["dateFrom"] for job in sandbox.jobs]
+    assert project.table("dev") == expected(datetime(2024, 1, 29, tzinfo=UTC))
+    assert len(jobs) <= 4 + 2, "no more than one further job for each kill, and none where the answer had come"

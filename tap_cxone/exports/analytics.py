@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from tap_cxone.dates import format_date
 from tap_cxone.errors import RefusedError
-from tap_cxone.exports.job import ActiveExport, BusyError, ExportSurface, JobState, JobStatus
+from tap_cxone.exports.job import ActiveExport, BusyError, ExportSurface, JobGoneError, JobState, JobStatus
 
 if TYPE_CHECKING:
     import requests
@@ -84,6 +84,10 @@ class AnalyticsExports(ExportSurface):
         return "query" in shown and all(sent[key] == value for key, value in shown.items())
 
     @override
+    def fingerprint(self, window: Window) -> str:
+        return self._client.digest(PATH, self.query(window))
+
+    @override
     def status(self, job_id: str) -> JobStatus:
         try:
             return self._client.call("status", "GET", _job_path(job_id), read=self._job_status)
@@ -94,7 +98,12 @@ class AnalyticsExports(ExportSurface):
 
     @override
     def download(self, job_id: str, file: IO[bytes]) -> int:
-        return self._client.download(f"{_job_path(job_id)}/download", file)
+        try:
+            return self._client.download(f"{_job_path(job_id)}/download", file)
+        except RefusedError as err:
+            if err.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE}:
+                raise JobGoneError from err
+            raise
 
     def _job_status(self, response: requests.Response) -> JobStatus:
         answer = response.json()

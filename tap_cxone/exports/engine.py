@@ -1,188 +1,204 @@
-"""The export engine: creates, follows and fetches the jobs of a run; hands over verified files in window order.
+"""The export engine: who runs when. Threads export windows; the caller's thread gets their files in window order.
 
-It knows neither Singer nor records: what makes a file good is told by the ``verify`` function that it is given.
+As many jobs are in flight as are allowed, while earlier windows download and are consumed. Windows are begun in order
+and no more than ``WINDOWS_AHEAD`` times the allowed jobs ahead of the one that is being consumed, that one included:
+with three jobs at once no more than six windows lie on the disk, however slow the consumer is.
+
+Only the caller's thread touches what the caller owns (state, standard output): threads send it notes, and it reads
+them whenever it waits for a file or calls ``attend``.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
-import random
+import queue
+import threading
 import time
+from collections import deque
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tap_cxone.dates import format_date
-from tap_cxone.errors import AnswerLostError, CorruptExportError, ExportFailedError
-from tap_cxone.exports.job import BusyError, ExportFile, ExportJob, ExportSurface, JobState, JobStatus
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
-    from typing import Any
+    from collections.abc import Callable, Iterator, Sequence
 
-    from tap_cxone.audit import AuditLog
+    from tap_cxone.exports.exporter import Exporter
+    from tap_cxone.exports.job import ExportFile
+    from tap_cxone.exports.memory import Remembered
     from tap_cxone.exports.windows import Window
+    from tap_cxone.stopping import Stop
 
-JOB_ATTEMPTS = 3
-"""Jobs spent on one window before the run gives up."""
-FETCH_ATTEMPTS = 3
-"""Downloads of one job's file before it counts as damaged on the platform."""
-FIRST_LOOK_SECONDS = 0.2
-LOOK_GROWTH = 1.5
-FIRST_BUSY_PAUSE_SECONDS = 1.0
-LONGEST_BUSY_PAUSE_SECONDS = 30.0
+WINDOWS_AHEAD = 2
+REPORT_SECONDS = 25.0
+"""How often the log says what is going on; a run that only waits says so, too."""
+_LOOK_SECONDS = 0.2
+_JOIN_SECONDS = 0.5
 
 logger = logging.getLogger("tap-cxone")
 
 
+@dataclass
+class _Task:
+    """One window and what its thread has sent so far."""
+
+    window: Window
+    files: deque[ExportFile] = field(default_factory=deque)
+    running: bool = False
+    done: bool = False
+    error: BaseException | None = None
+
+
+@dataclass
+class _Note:
+    """What a thread tells the caller's: a file, the end of a task, or a new job that waits to be announced."""
+
+    task: _Task | None = None
+    file: ExportFile | None = None
+    error: BaseException | None = None
+    job: Remembered | None = None
+    heard: threading.Event = field(default_factory=threading.Event)
+
+
 class ExportEngine:
-    """Exports windows through one platform surface.
+    """Runs the export of a list of windows.
 
     Args:
-        surface: where jobs are created.
-        audit: told of every job.
-        folder: where files lie between download and consumption; removed by its owner.
-        verify: reads a whole file and returns what it learned.
-            Raises CorruptExportError where the file is cut off or damaged.
-        poll_seconds: longest pause between two looks at a job.
-        timeout_seconds: until a job that has not finished counts as failed, and longest wait for a free place.
-        sleep: pauses for so many seconds.
+        most_jobs: jobs of ours that may be active at once.
+        on_job: told of each job, in the caller's thread, before the job is first looked at.
+        check: called in the caller's thread now and then; raises to end the run.
+        stop: ends the threads' waits; raised when the engine is done.
+        records: how many records the caller has emitted so far, for the log.
     """
 
-    def __init__(  # noqa: PLR0913 - what the engine is made of
+    def __init__(
         self,
-        surface: ExportSurface,
         *,
-        stream: str,
-        audit: AuditLog,
-        folder: Path,
-        verify: Callable[[Path], Any],
-        poll_seconds: float,
-        timeout_seconds: float,
-        sleep: Callable[[float], None],
+        most_jobs: int,
+        on_job: Callable[[Remembered], None],
+        check: Callable[[], None],
+        stop: Stop,
+        records: Callable[[], int],
     ) -> None:
-        self._surface = surface
-        self._stream = stream
-        self._audit = audit
-        self._folder = folder
-        self._verify = verify
-        self._poll_seconds = poll_seconds
-        self._timeout_seconds = timeout_seconds
-        self._sleep = sleep
-        self._numbers = itertools.count()
+        self._ahead = WINDOWS_AHEAD * most_jobs
+        self._on_job = on_job
+        self._check = check
+        self._stop = stop
+        self._records = records
+        self._notes: queue.SimpleQueue[_Note] = queue.SimpleQueue()
+        self._tasks: list[_Task] = []
+        self._begun = 0
+        self._consumed = 0
+        self._room = threading.Condition()
+        self._report_at = time.monotonic() + REPORT_SECONDS
 
-    def exports(self, windows: Iterable[Window]) -> Iterator[ExportFile]:
-        """Export windows, in their order, each as a verified file.
+    def announce(self, job: Remembered) -> None:
+        """From a thread: hand a job over and wait until the caller's thread has dealt with it."""
+        note = _Note(job=job)
+        self._notes.put(note)
+        while not note.heard.wait(_LOOK_SECONDS):
+            self._stop.check()
 
-        A file is removed when the next one is asked for.
+    def exports(self, windows: Sequence[Window], exporter: Exporter) -> Iterator[ExportFile]:
+        """Export windows and yield their files in order. A file is removed when the next one is asked for.
 
         Raises:
-            ExportFailedError: a window could not be exported. No window is ever skipped.
+            CxoneError: whatever ended the export of a window, after the files of all windows before it.
         """
-        for window in windows:
-            export = self._export(window)
-            try:
-                yield export
-            finally:
-                export.path.unlink(missing_ok=True)
+        self._tasks = [_Task(window) for window in windows]
+        threads = [
+            threading.Thread(target=self._work, args=(exporter,), name=f"export-{number}", daemon=True)
+            for number in range(min(self._ahead, len(windows)))
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for task in self._tasks:
+                for file in self._files(task):
+                    try:
+                        yield file
+                    finally:
+                        file.path.unlink(missing_ok=True)
+                with self._room:
+                    self._consumed += 1
+                    self._room.notify_all()
+        finally:
+            self._close(threads)
 
-    def _export(self, window: Window) -> ExportFile:
-        started = time.monotonic()
-        for attempt in range(1, JOB_ATTEMPTS + 1):
-            job = self._create(window)
-            status = self._follow(job)
-            if status.state is JobState.COMPLETED:
-                try:
-                    return self._fetch(job, started)
-                except CorruptExportError as err:
-                    status = JobStatus(JobState.FAILED, err.message)
-            self._audit.event("export_job_failed", **self._names(job), reason=status.reason, attempt=attempt)
-        msg = (
-            f"Window {window} of {self._stream} could not be exported: job {job.job_id}, attempt {attempt} of "
-            f"{JOB_ATTEMPTS}: {status.reason or 'the platform gave no reason'}. The bookmark stays before this window."
-        )
-        raise ExportFailedError(msg)
+    def attend(self) -> None:
+        """In the caller's thread, between two writes: deal with what the threads have sent."""
+        self._check()
+        while not self._notes.empty():
+            self._read(self._notes.get())
+        if time.monotonic() >= self._report_at:
+            self._report()
 
-    def _create(self, window: Window) -> ExportJob:
-        deadline = time.monotonic() + self._timeout_seconds
-        for pause in _growing(FIRST_BUSY_PAUSE_SECONDS, LONGEST_BUSY_PAUSE_SECONDS, factor=2.0):
-            try:
-                if len(self._surface.active()) < self._surface.most_active:
-                    return self._create_now(window)
-            except BusyError:
-                pass
-            except AnswerLostError:
-                for export in self._surface.active():
-                    if self._surface.is_ours(export, window):
-                        logger.info("Window %s: the answer was lost, but job %s was created", window, export.job_id)
-                        return ExportJob(export.job_id, window)
-            if time.monotonic() + pause > deadline:
-                break
-            logger.info("Window %s waits for a free place among the active exports; next look in %.0f s", window, pause)
-            self._sleep(pause)
-        msg = (
-            f"Window {window} of {self._stream} found no free place in {self._timeout_seconds:.0f} s (export_timeout): "
-            f"{self._surface.most_active} exports of the organisation are active."
-        )
-        raise ExportFailedError(msg)
-
-    def _create_now(self, window: Window) -> ExportJob:
-        asked = time.monotonic()
-        job = ExportJob(self._surface.create(window), window)
-        self._audit.event(
-            "export_job_created",
-            **self._names(job),
-            format=self._surface.format,
-            compression=self._surface.compression,
-            latency_ms=round((time.monotonic() - asked) * 1000),
-        )
-        return job
-
-    def _follow(self, job: ExportJob) -> JobStatus:
-        """Look at a job until it has ended or its time is up."""
-        created = time.monotonic()
-        for pause in _growing(FIRST_LOOK_SECONDS, self._poll_seconds, factor=LOOK_GROWTH):
-            left = self._timeout_seconds - (time.monotonic() - created)
-            if left <= 0:
-                break
-            self._sleep(min(pause, left))
-            status = self._surface.status(job.job_id)
-            if not status.state.active:
-                if status.state is JobState.COMPLETED:
-                    seconds = round(time.monotonic() - created, 3)
-                    self._audit.event("export_job_completed", **self._names(job), seconds=seconds)
-                return status
-        return JobStatus(JobState.FAILED, f"not finished after {self._timeout_seconds:.0f} s (export_timeout)")
-
-    def _fetch(self, job: ExportJob, started: float) -> ExportFile:
-        path = self._folder / f"export-{next(self._numbers)}"
-        for attempt in range(1, FETCH_ATTEMPTS + 1):
-            with path.open("wb") as file:
-                size = self._surface.download(job.job_id, file)
-            try:
-                scan = self._verify(path)
-            except CorruptExportError as err:
-                logger.warning("Job %s, download %d of %d: %s", job.job_id, attempt, FETCH_ATTEMPTS, err.message)
-                path.unlink()
-                if attempt == FETCH_ATTEMPTS:
-                    raise
-                self._sleep(FIRST_LOOK_SECONDS * attempt)
+    def _files(self, task: _Task) -> Iterator[ExportFile]:
+        while True:
+            self.attend()
+            if task.files:
+                yield task.files.popleft()
+            elif task.error:
+                raise task.error
+            elif task.done:
+                return
             else:
-                return ExportFile(job, path, size, time.monotonic() - started, scan)
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+                try:
+                    self._read(self._notes.get(timeout=_LOOK_SECONDS))
+                except queue.Empty:
+                    continue
 
-    def _names(self, job: ExportJob) -> dict[str, Any]:
-        return {
-            "stream": self._stream,
-            "job_id": job.job_id,
-            "dateFrom": format_date(job.window.start),
-            "dateTo": format_date(job.window.end),
-        }
+    def _read(self, note: _Note) -> None:
+        if note.job:
+            self._on_job(note.job)
+            note.heard.set()
+        elif note.task and note.file:
+            note.task.files.append(note.file)
+        elif note.task:
+            note.task.error = note.error
+            note.task.done = True
 
+    def _close(self, threads: list[threading.Thread]) -> None:
+        """End the threads; one that hangs in a request is left behind, and does not keep the process alive."""
+        self._stop.request()
+        deadline = time.monotonic() + _JOIN_SECONDS
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        while not self._notes.empty():
+            if file := self._notes.get().file:
+                file.scan.close()
+        for task in self._tasks:
+            for file in task.files:
+                file.scan.close()
 
-def _growing(first: float, longest: float, *, factor: float) -> Iterator[float]:
-    """Yield pauses in seconds that grow to the longest, jittered so that several runs do not march in step."""
-    pause = first
-    while True:
-        yield min(pause, longest) * random.uniform(0.9, 1.0)  # noqa: S311 - no secret hangs on it
-        pause = min(pause * factor, longest)
+    def _report(self) -> None:
+        self._report_at = time.monotonic() + REPORT_SECONDS
+        running = sum(task.running and not task.done for task in self._tasks)
+        logger.info(
+            "Windows: %d done, %d running, %d waiting; %d records so far",
+            self._consumed,
+            running,
+            len(self._tasks) - self._consumed - running,
+            self._records(),
+        )
+
+    # --- In the threads -----------------------------------------------------------------------------------------------
+
+    def _work(self, exporter: Exporter) -> None:
+        while task := self._next_task():
+            error: BaseException | None = None
+            try:
+                for file in exporter.files(task.window):
+                    self._notes.put(_Note(task, file))
+            except BaseException as err:  # noqa: BLE001 - it is raised again, in the caller's thread
+                error = err
+            self._notes.put(_Note(task, error=error))
+
+    def _next_task(self) -> _Task | None:
+        with self._room:
+            while self._begun < len(self._tasks) and self._begun >= self._consumed + self._ahead and not self._stop.requested():
+                self._room.wait(_LOOK_SECONDS)
+            if self._stop.requested() or self._begun >= len(self._tasks):
+                return None
+            task = self._tasks[self._begun]
+            self._begun += 1
+            task.running = True
+            return task

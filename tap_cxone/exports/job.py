@@ -60,7 +60,7 @@ class ExportFile:
         path: where its bytes lie until the consumer is done with it.
         size: bytes as downloaded.
         seconds: from creating the job to the verified file.
-        scan: what the verification learned, for whoever reads the records.
+        scan: what the verification learned, for whoever reads the records; has a ``close``.
     """
 
     job: ExportJob
@@ -72,6 +72,10 @@ class ExportFile:
 
 class BusyError(Exception):
     """The platform has no place for another job at the moment."""
+
+
+class JobGoneError(Exception):
+    """The platform does not have the file of a job (any more)."""
 
 
 class ExportSurface(Protocol):
@@ -96,8 +100,15 @@ class ExportSurface(Protocol):
     def is_ours(self, export: ActiveExport, window: Window) -> bool:
         """Tell whether an active export shows the very query that ``create`` sends for the window."""
 
+    def fingerprint(self, window: Window) -> str:
+        """Return a digest of everything that makes an export what it is: surface, address, client and query."""
+
     def status(self, job_id: str) -> JobStatus:
         """Look at a job."""
 
     def download(self, job_id: str, file: IO[bytes]) -> int:
-        """Write the export of a completed job into a file and return its size in bytes."""
+        """Write the export of a completed job into a file and return its size in bytes.
+
+        Raises:
+            JobGoneError: there is no such file (any more).
+        """

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_cxone.dates import format_date
+from tap_cxone.dates import floor_to_milliseconds, format_date
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime, timedelta
 
 
@@ -44,3 +44,32 @@ def cut(start: datetime, end: datetime, length: timedelta) -> Iterator[Window]:
         edge = start + length if end - start > length else end
         yield Window(start, edge)
         start = edge
+
+
+def plan(start: datetime, end: datetime, length: timedelta, known: Iterable[Window]) -> list[Window]:
+    """Cut ``[start, end)`` like ``cut``, but so that windows that were exported before can be used again.
+
+    Args:
+        start: where the range begins.
+        end: where it ends, exclusive.
+        length: the longest window.
+        known: windows for which there is a job, the newest last; of several with one start the newest counts.
+            Windows that do not lie in the range, or begin before what precedes them has ended, are not used.
+    """
+    newest = {window.start: window for window in known if start <= window.start and window.end <= end}
+    windows: list[Window] = []
+    position = start
+    while position < end:
+        window = newest.get(position)
+        if window is None:
+            upcoming = min((edge for edge in newest if edge > position), default=end)
+            window = next(cut(position, upcoming, length))
+        windows.append(window)
+        position = window.end
+    return windows
+
+
+def halves(window: Window) -> tuple[Window, Window]:
+    """Cut a window in two, at a whole millisecond."""
+    middle = floor_to_milliseconds(window.start + (window.end - window.start) / 2)
+    return Window(window.start, middle), Window(middle, window.end)

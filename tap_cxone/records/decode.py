@@ -7,12 +7,12 @@ the rest, and goes through those *irregular* pieces record by record again, with
 
 from __future__ import annotations
 
-import io
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from tap_cxone.records.csv_pieces import read_csv
 from tap_cxone.records.json_pieces import read_array, read_lines
-from tap_cxone.records.pieces import PIECE_BYTES, WHITESPACE, Piece, Reading
+from tap_cxone.records.pieces import Piece, Reading
+from tap_cxone.records.text import PlainText
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -21,12 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Piece", "read_pieces"]
 
-_BOM = b"\xef\xbb\xbf"
 
-
-def read_pieces(
-    stream: IO[bytes], model: RecordModel, *, irregular: Container[int] | None = None
-) -> Iterator[Piece]:
+def read_pieces(stream: IO[bytes], model: RecordModel, *, irregular: Container[int] | None = None) -> Iterator[Piece]:
     """Decode an export from its first to its last byte.
 
     Args:
@@ -38,7 +34,7 @@ def read_pieces(
     Raises:
         CorruptExportError: the export does not end where its structure ends, or is not an export at all.
     """
-    text = _Text(stream)
+    text = PlainText(stream)
     reading = Reading(model, irregular)
     head = text.peek()
     if head.startswith(b"["):
@@ -46,32 +42,3 @@ def read_pieces(
     if head.startswith(b"{"):
         return read_lines(text, reading)
     return read_csv(text, reading) if head else iter(())
-
-
-class _Text(io.RawIOBase):
-    """A stream without its byte-order mark and leading white space, whose beginning can be looked at."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._head = b""
-
-    def peek(self) -> bytes:
-        while True:
-            more = self._stream.read(PIECE_BYTES)
-            self._head = (self._head + more).removeprefix(_BOM).lstrip(WHITESPACE)
-            if len(self._head) > len(_BOM) or not more:
-                return self._head
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        if not self._head:
-            return self._stream.read(size)
-        head, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
-        return head + self._stream.read(size - len(head) if size >= 0 else -1)
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)

@@ -6,6 +6,7 @@ isal inflates several times as fast as zlib, reads all members of a file, and ra
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import zlib
 from typing import IO, TYPE_CHECKING, cast
@@ -40,7 +41,7 @@ def open_inflated(path: Path) -> Iterator[IO[bytes]]:
             stream = cast("IO[bytes]", buffered)
             if not packed:
                 break
-            stream = cast("IO[bytes]", stack.enter_context(igzip.IGzipFile(fileobj=stream, mode="rb")))
+            stream = cast("IO[bytes]", stack.enter_context(igzip.IGzipFile(fileobj=stream, mode="rb")))  # type: ignore[no-untyped-call]
         with _damage_named():
             yield stream
 
@@ -52,6 +53,6 @@ def _damage_named() -> Iterator[None]:
     except EOFError:
         msg = "the file is cut off"
         raise CorruptExportError(msg) from None
-    except (igzip.BadGzipFile, isal_zlib.IsalError, zlib.error):
+    except (gzip.BadGzipFile, isal_zlib.IsalError, zlib.error):  # type: ignore[misc]  # stub error
         msg = "the file is damaged: its compressed data or checksum is wrong"
         raise CorruptExportError(msg) from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import islice
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -21,18 +21,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tap_cxone.records.pieces import Reading
+    from tap_cxone.records.text import PlainText
 
 _CUTS = (1, 2, 4, 8)
 """Which closing braces, counted from the end of what was read, are tried as the end of a run of records."""
 _SAMPLE_RECORDS = 100
 _SAMPLE_BYTES = 1 << 16
+_BEHIND = (",", "]")
+"""What ends an element of an array."""
 _BLANKS = re.compile(r"[ \t\r\n]*")
-_parse_one = json.JSONDecoder().raw_decode
+_PARSED_DIGITS = 4000
+"""Python refuses to parse integers of more than 4300 digits (CVE-2020-10735)."""
+
+
+def _parse_integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _PARSED_DIGITS else float(digits)
+
+
+# Not strict: a control character in a text (a bare tab, say) makes one odd text, not a damaged file.
+_parse_one = json.JSONDecoder(parse_int=_parse_integer, strict=False).raw_decode
 
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read_array(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
+def read_array(stream: PlainText, reading: Reading) -> Iterator[Piece]:
     """Read a top-level array; the stream stands in front of its bracket.
 
     Raises:
@@ -63,7 +75,7 @@ def read_array(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
         raise CorruptExportError(msg)
 
 
-def read_lines(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
+def read_lines(stream: PlainText, reading: Reading) -> Iterator[Piece]:
     """Read one object a line.
 
     Raises:
@@ -71,7 +83,8 @@ def read_lines(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
     """
     decode = msgspec.json.Decoder(reading.struct).decode_lines
     rest, wanted, last = b"", PIECE_BYTES, False
-    begun = False
+    lines = 0
+    first: dict[str, object] = {}
     while not last:
         more = stream.read(wanted)
         last = len(more) < wanted
@@ -82,15 +95,17 @@ def read_lines(stream: IO[bytes], reading: Reading) -> Iterator[Piece]:
         if not cut:
             continue
         block, rest = rest[:cut], rest[cut:]
-        if not begun:
-            _check_first_line(block, reading)
-            begun = True
-        yield _take_lines(block, decode, reading)
+        if not lines:
+            first = _checked_first(block, reading)
+        piece = _take_lines(block, decode, reading)
+        lines += len(piece.records) + len(piece.refused)
+        yield piece
+    if lines == 1 and 2 * sum(name in first for name in reading.model.required) < len(reading.model.required):
+        msg = "the file is no export: its only object has few of the fields of the stream (an error, say)"
+        raise CorruptExportError(msg)
 
 
-def _take_run(
-    text: bytes, decode: Callable[[bytes], list[object]], reading: Reading, *, first: bool
-) -> tuple[Piece, int]:
+def _take_run(text: bytes, decode: Callable[[bytes], list[Any]], reading: Reading, *, first: bool) -> tuple[Piece, int]:
     """Take as many whole elements as possible off the text; return them and how many bytes they were."""
     regular = reading.next_piece_is_regular()
     begin = 0 if first else _behind_comma(text)
@@ -152,8 +167,10 @@ def _elements(data: bytes, *, first: bool) -> Iterator[tuple[object, int]]:
             value, position = _parse_one(text, position)
         except (ValueError, RecursionError):
             return
-        if position == len(text) and not isinstance(value, (dict, list, str)):
-            return  # a number may go on in what was not read yet
+        if not isinstance(value, (dict, list, str)):
+            behind = _skip_blanks(text, position)
+            if text[behind : behind + 1] not in _BEHIND:
+                return  # a number may go on in what was not read yet
         size += len(text[counted:position].encode("utf-8", "surrogateescape"))
         counted = position
         yield value, size
@@ -164,7 +181,7 @@ def _skip_blanks(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _take_lines(block: bytes, decode: Callable[[bytes], list[object]], reading: Reading) -> Piece:
+def _take_lines(block: bytes, decode: Callable[[bytes], list[Any]], reading: Reading) -> Piece:
     if reading.next_piece_is_regular():
         try:
             piece = Piece(reading.number, decode(block))
@@ -180,20 +197,25 @@ def _take_lines(block: bytes, decode: Callable[[bytes], list[object]], reading: 
 
 def _parse_lines(block: bytes) -> Iterator[object]:
     for line in block.split(b"\n"):
-        if line.strip(WHITESPACE):
+        text = line.decode("utf-8", "surrogateescape")
+        position = _skip_blanks(text, 0)
+        while position < len(text):  # once, as a rule; the typed decoder also takes several objects on a line
             try:
-                yield json.loads(line.decode("utf-8", "surrogateescape"))
+                value, position = _parse_one(text, position)
             except (ValueError, RecursionError):
                 msg = "the file is cut off or damaged: a line of it is no JSON"
                 raise CorruptExportError(msg) from None
+            yield value
+            position = _skip_blanks(text, position)
 
 
-def _check_first_line(block: bytes, reading: Reading) -> None:
-    """Tell an export from an error document that was sent in its place."""
+def _checked_first(block: bytes, reading: Reading) -> dict[str, object]:
+    """Tell an export from an error document that was sent in its place; return the first object."""
     value = next(_parse_lines(block), None)
     if not isinstance(value, dict) or not value.keys() & reading.model.properties.keys():
         msg = "the file is no export: its first object has none of the fields of the stream"
         raise CorruptExportError(msg)
+    return value
 
 
 def _check_length(rest: bytes) -> None:

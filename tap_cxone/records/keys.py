@@ -38,8 +38,8 @@ class WindowKeys:
         self._appends = [bucket.append for bucket in self._buckets]
         self._held = 0
         self._parts: list[array[int]] = []  # of each flush: where each bucket begins, and where the last one ends
-        self._digests: IO[bytes] = tempfile.TemporaryFile(dir=folder)
-        self._order: IO[bytes] = tempfile.TemporaryFile(dir=folder)
+        self._digests: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
+        self._order: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
 
     def add(self, keys: Sequence[str]) -> None:
         """Remember the keys of the next records."""
@@ -96,7 +96,7 @@ class WindowKeys:
     def _in_order(self, flags: dict[int, bytearray]) -> Repeats:
         """Bring the marks of the buckets into the order of the records."""
         marks: list[Iterator[int]] = [iter(flags[n]) if n in flags else repeat(0) for n in range(_BUCKETS)]
-        file: IO[bytes] = tempfile.TemporaryFile(dir=self._folder)
+        file: IO[bytes] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by Repeats
         self._order.seek(0)
         while block := self._order.read(_BLOCK):
             file.write(bytes([next(marks[bucket]) for bucket in block]))

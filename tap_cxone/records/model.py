@@ -68,18 +68,20 @@ class RecordModel:
         missing = tuple(name for name in self.required if name not in record)
         if missing:
             return Refusal(record, record_id, missing, "missing fields")
+        # Only these: msgspec fails on texts that are not Unicode, names of fields included.
+        known = {name: record[name] for name in self.properties if name in record}
+        for name, value in known.items():
+            if isinstance(value, str) and not value.isascii() and not _is_unicode(value):
+                return Refusal(record, record_id, (), f"not valid Unicode - at `$.{name}`")
         try:
-            plain = msgspec.convert(record, self.plain)
-            msgspec.convert(record, self.checked)
+            plain = msgspec.convert(known, self.plain)
+            msgspec.convert(known, self.checked)
         except msgspec.ValidationError as err:
             # msgspec names the field and both types, never the value.
             return Refusal(record, record_id, (), str(err))
-        for name in self.properties:
-            value = getattr(plain, name)
+        for name, value in known.items():
             if isinstance(value, float) and not math.isfinite(value):
                 return Refusal(record, record_id, (), f"not a finite number - at `$.{name}`")
-            if isinstance(value, str) and not value.isascii() and not _is_unicode(value):
-                return Refusal(record, record_id, (), f"not valid Unicode - at `$.{name}`")
         return plain
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from tap_cxone.errors import CorruptExportError
 from tap_cxone.records.decode import read_pieces
 from tap_cxone.records.inflate import open_inflated
 from tap_cxone.records.keys import WindowKeys
@@ -40,6 +41,10 @@ class Scan:
     irregular: set[int] = field(default_factory=set)
     unknown: set[str] = field(default_factory=set)
 
+    def close(self) -> None:
+        """Give back what the keys hold."""
+        self.keys.close()
+
 
 def scan(path: Path, model: RecordModel) -> Scan:
     """Read an export from end to end.
@@ -65,9 +70,19 @@ def scan(path: Path, model: RecordModel) -> Scan:
 
 
 def read_once(path: Path, model: RecordModel, scan: Scan, repeats: Repeats | None) -> Iterator[Piece]:
-    """Read a scanned export again; the pieces come without the records that repeat an earlier one."""
+    """Read a scanned export again; the pieces come without the records that repeat an earlier one.
+
+    Raises:
+        CorruptExportError: the file is not what it was when it was scanned.
+    """
+    valid = refused = 0
     with open_inflated(path) as stream:
         for piece in read_pieces(stream, model, irregular=scan.irregular):
+            valid += len(piece.records)
+            refused += len(piece.refused)
             if repeats:
                 piece.records = repeats.without(piece.records)
             yield piece
+    if (valid, refused) != (scan.valid, scan.refused):
+        msg = "the file has changed since it was verified"
+        raise CorruptExportError(msg)

@@ -1,0 +1,316 @@
+"""Exporting one window: create, follow, fetch, and get around what fails. Runs in a thread of the engine.
+
+Everything waits here with plain, sequential code; who runs when is the engine's business.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from tap_cxone.dates import format_date
+from tap_cxone.errors import AnswerLostError, CorruptExportError, CxoneError, ExportFailedError
+from tap_cxone.exports.job import BusyError, ExportFile, ExportJob, ExportSurface, JobGoneError, JobState
+from tap_cxone.exports.pacing import Pacing, growing_pauses
+from tap_cxone.exports.places import Places
+from tap_cxone.exports.windows import halves
+from tap_cxone.stopping import StoppedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tap_cxone.audit import AuditLog
+    from tap_cxone.exports.memory import JobMemory, Remembered
+    from tap_cxone.exports.windows import Window
+    from tap_cxone.stopping import Stop
+
+JOB_ATTEMPTS = 2
+"""Jobs spent on a window before it is cut in halves."""
+SHORTEST_WINDOW = timedelta(hours=1)
+"""A window that is no longer than this is not cut any more."""
+MOST_JOBS_A_WINDOW = 64
+"""Jobs spent on one window of the run, all halves of halves included. Where every job fails, 22 lead from thirty days
+down to an hour; where the platform only balks at long windows, this is enough for fifty short ones."""
+FETCH_ATTEMPTS = 3
+"""Downloads of one job's file before it counts as damaged on the platform."""
+MOST_LOST_ANSWERS = 8
+"""Requests for one job whose answer did not arrive, or was a 5xx, before the run gives up."""
+FIRST_BUSY_PAUSE_SECONDS = 0.5
+LONGEST_BUSY_PAUSE_SECONDS = 30.0
+
+logger = logging.getLogger("tap-cxone")
+
+
+class JobFailedError(Exception):
+    """One job came to nothing; another one may do better."""
+
+    def __init__(self, job: ExportJob, reason: str) -> None:
+        super().__init__(reason)
+        self.job = job
+        self.reason = reason or "the platform gave no reason"
+
+
+@dataclass
+class Spent:
+    """What has been spent on one window of the run, and what was learned from it."""
+
+    jobs: int = 0
+    failing: timedelta = field(default=timedelta.max)
+    """Windows of this length have failed while shorter ones did not: they are not tried again."""
+
+
+class Exporter:
+    """Exports windows one at a time, for as many threads as call it.
+
+    Args:
+        surface: where jobs are created.
+        stream: name of the stream, for messages.
+        audit: told of every job.
+        memory: jobs of earlier runs, and where this run's are written down.
+        announce: hands a new job over to whoever writes the state; returns when it is written.
+        folder: where files lie between download and consumption.
+        verify: reads a whole file and returns what it learned; raises CorruptExportError.
+        poll_seconds: longest pause between two looks at a job.
+        timeout_seconds: until a job counts as failed, and longest wait for a free place on the platform.
+        most_jobs: jobs of ours that may be active at once.
+        stop: ends every wait.
+    """
+
+    def __init__(  # noqa: PLR0913 - what an exporter is made of
+        self,
+        surface: ExportSurface,
+        *,
+        stream: str,
+        audit: AuditLog,
+        memory: JobMemory,
+        announce: Callable[[Remembered], None],
+        folder: Path,
+        verify: Callable[[Path], Any],
+        poll_seconds: float,
+        timeout_seconds: float,
+        most_jobs: int,
+        stop: Stop,
+    ) -> None:
+        self._surface = surface
+        self._stream = stream
+        self._audit = audit
+        self._memory = memory
+        self._announce = announce
+        self._folder = folder
+        self._verify = verify
+        self._timeout_seconds = timeout_seconds
+        self._most_jobs = most_jobs
+        self._stop = stop
+        self._pacing = Pacing(poll_seconds)
+        self._places = Places(most_jobs, stop.check)
+        self._turn_to_create = Places(1, stop.check)
+        self._turn_to_verify = Places(1, stop.check)
+        self._ours = memory.job_ids()
+        self._failed: Window | None = None
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+
+    def files(self, window: Window) -> Iterator[ExportFile]:
+        """Export a window: as one file, or as several in order where it had to be cut.
+
+        Raises:
+            ExportFailedError: it could not be exported. Files that were yielded before are good.
+        """
+        try:
+            yield from self._files(window, Spent())
+        except CxoneError:
+            with self._lock:
+                self._failed = min(window, self._failed or window)
+            raise
+
+    def _files(self, window: Window, spent: Spent) -> Iterator[ExportFile]:
+        length = window.end - window.start
+        if length < spent.failing or length <= SHORTEST_WINDOW:
+            failure: JobFailedError | None = None
+            for _ in range(JOB_ATTEMPTS):
+                if spent.jobs >= MOST_JOBS_A_WINDOW:
+                    break
+                try:
+                    export = self._one_job(window, spent)
+                except JobFailedError as err:
+                    failure = err
+                    self._audit.event("export_job_failed", **self._names(err.job), reason=err.reason)
+                else:
+                    yield export
+                    return
+            if length <= SHORTEST_WINDOW or spent.jobs >= MOST_JOBS_A_WINDOW:
+                raise self._given_up(window, spent, failure)
+            spent.failing = length
+        logger.info("Window %s is exported in halves", window)
+        for half in halves(window):
+            yield from self._files(half, spent)
+
+    def _one_job(self, window: Window, spent: Spent) -> ExportFile:
+        """Take the file of a remembered job, or of a new one."""
+        with self._places.taken_by(window):
+            started = time.monotonic()
+            job, state = self._remembered(window)
+            if job is None:
+                spent.jobs += 1
+                job, state = self._create(window), JobState.QUEUED
+            if state.active:
+                self._follow(job)
+        return self._fetch(job, started)
+
+    # --- Jobs of earlier runs -----------------------------------------------------------------------------------------
+
+    def _remembered(self, window: Window) -> tuple[ExportJob | None, JobState]:
+        """Find a job of an earlier run that is still good for something; each is looked at once."""
+        for remembered in self._memory.take_jobs(window):
+            job = ExportJob(str(remembered.job_id), window)
+            state = self._surface.status(job.job_id).state
+            logger.info("Window %s: job %s of an earlier run is %s", window, job.job_id, state.value)
+            if state.active or state is JobState.COMPLETED:
+                self._announce(remembered)
+                return job, state
+        return None, JobState.GONE
+
+    # --- Creating -----------------------------------------------------------------------------------------------------
+
+    def _create(self, window: Window) -> ExportJob:
+        """Create a job as soon as the platform has a place for it."""
+        with self._turn_to_create.taken_by(window):
+            deadline = time.monotonic() + self._timeout_seconds
+            lost_answers = 0
+            unanswered = self._memory.unanswered(window)
+            lost_before = set(unanswered.active_before) if unanswered else None
+            for pause in growing_pauses(FIRST_BUSY_PAUSE_SECONDS, LONGEST_BUSY_PAUSE_SECONDS):
+                self._check_worth(window)
+                active = self._surface.active()
+                if lost_before is not None:
+                    for export in active:
+                        if export.job_id not in lost_before and self._surface.is_ours(export, window):
+                            return self._created(export.job_id, window, found=True)
+                    lost_before = None
+                ids = {export.job_id for export in active}
+                # The platform's list is the truth: a job that was given up may still hold a place.
+                if len(ids) < self._surface.most_active and len(ids & self._ours) < self._most_jobs:
+                    try:
+                        return self._create_now(window, ids)
+                    except BusyError:
+                        pass
+                    except AnswerLostError as err:
+                        lost_before = ids
+                        lost_answers += 1
+                        if lost_answers == MOST_LOST_ANSWERS:
+                            raise
+                        logger.warning(
+                            "Window %s: %s; looking in %.1f s whether the job was created", window, err.message, pause
+                        )
+                if time.monotonic() + pause > deadline:
+                    break
+                if lost_before is None:
+                    logger.info(
+                        "Window %s waits for a place: %d exports are active; looking again in %.1f s",
+                        window,
+                        len(ids),
+                        pause,
+                    )
+                self._stop.sleep(pause)
+            msg = (
+                f"Window {window} of {self._stream} found no free place in {self._timeout_seconds:.0f} s "
+                f"(export_timeout): the organisation's places for active exports are taken."
+            )
+            raise ExportFailedError(msg)
+
+    def _check_worth(self, window: Window) -> None:
+        """Refuse to create a job behind a window at which the run is going to end."""
+        if self._failed and window >= self._failed:
+            raise StoppedError(f"Window {self._failed} has failed.")  # noqa: EM102, TRY003 - nobody gets to read it
+
+    def _create_now(self, window: Window, active: set[str]) -> ExportJob:
+        self._memory.intend(window, active)
+        asked = time.monotonic()
+        job_id = self._surface.create(window)
+        return self._created(job_id, window, latency_ms=round((time.monotonic() - asked) * 1000))
+
+    def _created(self, job_id: str, window: Window, **how: Any) -> ExportJob:
+        """Write a new job down everywhere before anything else is done with it."""
+        job = ExportJob(job_id, window)
+        with self._lock:
+            self._ours.add(job_id)
+        remembered = self._memory.created(job)
+        self._audit.event(
+            "export_job_created",
+            **self._names(job),
+            format=self._surface.format,
+            compression=self._surface.compression,
+            **how,
+        )
+        self._announce(remembered)
+        return job
+
+    # --- Following and fetching ---------------------------------------------------------------------------------------
+
+    def _follow(self, job: ExportJob) -> None:
+        """Look at a job until it is completed.
+
+        Raises:
+            JobFailedError: it failed, is gone, or did not finish in time.
+        """
+        created = time.monotonic()
+        while (elapsed := time.monotonic() - created) < self._timeout_seconds:
+            self._stop.sleep(min(self._pacing.pause(elapsed), self._timeout_seconds - elapsed))
+            status = self._surface.status(job.job_id)
+            if status.state is JobState.COMPLETED:
+                seconds = time.monotonic() - created
+                self._pacing.finished(seconds)
+                self._audit.event("export_job_completed", **self._names(job), seconds=round(seconds, 3))
+                return
+            if not status.state.active:
+                raise JobFailedError(job, status.reason)
+        raise JobFailedError(job, f"not finished after {self._timeout_seconds:.0f} s (export_timeout)")
+
+    def _fetch(self, job: ExportJob, started: float) -> ExportFile:
+        """Download and verify the file of a completed job.
+
+        Raises:
+            JobFailedError: the file is gone, or stays damaged.
+        """
+        for attempt in range(1, FETCH_ATTEMPTS + 1):
+            with self._lock:
+                path = self._folder / f"export-{next(self._numbers)}"
+            try:
+                with path.open("wb") as file:
+                    size = self._surface.download(job.job_id, file)
+                # One at a time, the earliest first: reading three files at once makes none of them ready sooner.
+                with self._turn_to_verify.taken_by(job.window):
+                    return ExportFile(job, path, size, time.monotonic() - started, self._verify(path))
+            except JobGoneError as err:
+                path.unlink()
+                raise JobFailedError(job, "the platform does not have its file any more") from err
+            except CorruptExportError as err:
+                path.unlink()
+                logger.warning("Job %s, download %d of %d: %s", job.job_id, attempt, FETCH_ATTEMPTS, err.message)
+                reason = err.message
+            self._stop.sleep(self._pacing.pause(0))
+        raise JobFailedError(job, reason)
+
+    # --- Words --------------------------------------------------------------------------------------------------------
+
+    def _given_up(self, window: Window, spent: Spent, failure: JobFailedError | None) -> ExportFailedError:
+        job = f"job {failure.job.job_id}" if failure else "no job"
+        reason = failure.reason if failure else "too many jobs have failed"
+        return ExportFailedError(
+            f"Window {window} of {self._stream} could not be exported: {job}, {spent.jobs} attempts with it and the "
+            f"longer windows around it: {reason}. What lies before it is done; the next run begins here."
+        )
+
+    def _names(self, job: ExportJob) -> dict[str, Any]:
+        return {
+            "stream": self._stream,
+            "job_id": job.job_id,
+            "dateFrom": format_date(job.window.start),
+            "dateTo": format_date(job.window.end),
+        }

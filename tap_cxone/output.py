@@ -1,0 +1,64 @@
+"""Standard output, where the target is: the writer of Singer messages, and whether anybody reads them.
+
+One thread writes, line by line; a reader that has gone ends the run with one sentence.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from typing import TYPE_CHECKING
+
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+from typing_extensions import override
+
+from tap_cxone.stopping import StoppedError
+
+if TYPE_CHECKING:
+    from singer_sdk.singerlib.encoding.simple import Message
+
+_STDOUT = 1
+
+
+class OutputClosedError(StoppedError):
+    """Nobody reads standard output any more."""
+
+    def __init__(self) -> None:
+        super().__init__("The target has ended: nobody reads the tap's output any more.")
+
+
+class MessageWriter(MsgSpecWriter):
+    """Writes Singer messages."""
+
+    @override
+    def write_message(self, message: Message) -> None:
+        """Write one message as a line.
+
+        Raises:
+            OutputClosedError: the reader has gone.
+        """
+        try:
+            super().write_message(message)
+        except BrokenPipeError:
+            # What is left in the buffer would fail once more when the interpreter ends.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+            raise OutputClosedError from None
+
+
+def check_output() -> None:
+    """Look, without writing, whether standard output is a pipe whose reader has gone.
+
+    Raises:
+        OutputClosedError: it is.
+    """
+    if not hasattr(select, "poll"):  # pragma: no cover - Windows
+        return
+    try:
+        number = sys.stdout.fileno()
+    except (OSError, ValueError, AttributeError):
+        return  # captured, as in tests
+    poll = select.poll()
+    poll.register(number, 0)  # errors are told without being asked for
+    if any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0)):
+        raise OutputClosedError

@@ -1,0 +1,59 @@
+"""The plain bytes of an export as all three readers want them: without byte-order mark and leading white space."""
+
+from __future__ import annotations
+
+import io
+from typing import IO, TYPE_CHECKING
+
+from typing_extensions import override
+
+from tap_cxone.records.pieces import PIECE_BYTES, WHITESPACE
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class PlainText(io.RawIOBase):
+    """A stream whose beginning can be looked at.
+
+    Args:
+        stream: plain bytes; ``read(n)`` returns less than n at the end only.
+
+    Attributes:
+        last: the last byte that was read.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._head = b""
+        self.last = b""
+
+    def peek(self) -> bytes:
+        """Return what the text begins with: nothing where it is empty."""
+        head = self._stream.read(len(_BOM)).removeprefix(_BOM).lstrip(WHITESPACE)
+        while not head and (more := self._stream.read(PIECE_BYTES)):
+            head = more.lstrip(WHITESPACE)
+        self._head = head
+        return head
+
+    @override
+    def readable(self) -> bool:
+        return True
+
+    @override
+    def read(self, size: int = -1) -> bytes:
+        """Return so many bytes, less at the end only."""
+        head, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
+        wanted = size - len(head) if size >= 0 else -1
+        data = head + self._stream.read(wanted) if head else self._stream.read(wanted)
+        self.last = data[-1:] or self.last
+        return data
+
+    @override
+    def readinto(self, buffer: Buffer) -> int:
+        target = memoryview(buffer)
+        data = self.read(len(target))
+        target[: len(data)] = data
+        return len(data)
