@@ -59,7 +59,7 @@ class ExportStream(Stream):
         """Return the exports that this stream is made of."""
         raise NotImplementedError
 
-    # --- Bookmarks: the SDK moves them by record values, which says nothing about what an export has left out. ---------
+    # --- Bookmarks: the SDK moves them by record values, which says nothing of what an export has left out ------------
 
     @override
     def get_replication_key_signpost(self, context: Context | None = None) -> None:
@@ -238,7 +238,11 @@ class ExportStream(Stream):
         repeated = repeats.count if repeats else 0
         if repeats:
             repeats.close()
-        counts: dict[str, Any] = {"validated": found.valid - repeated, "duplicates": repeated, "schema_errors": found.refused}
+        counts: dict[str, Any] = {
+            "validated": found.valid - repeated,
+            "duplicates": repeated,
+            "schema_errors": found.refused,
+        }
         total = found.valid + found.refused
         self._tap.audit.event("validation_summary", **names, total_records=total, **counts)
         self._tap.audit.event(

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import time
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +19,8 @@ from tap_cxone.sandbox import Fault, Sandbox, SandboxOptions
 from tests.conftest import Run, Tap, by_id, config_for, january, read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.conftest import StartSandbox
 
@@ -214,9 +214,7 @@ def test_a_create_whose_answer_was_lost(start_sandbox: StartSandbox, tap: Tap, *
     assert sandbox.max_active <= 3
 
 
-def test_a_kill_between_request_and_answer_is_looked_up_by_the_next_run(
-    start_sandbox: StartSandbox, tap: Tap
-) -> None:
+def test_a_kill_between_request_and_answer_is_looked_up_by_the_next_run(start_sandbox: StartSandbox, tap: Tap) -> None:
     sandbox = start_sandbox(job_seconds=5, faults=(Fault("create", "slow", times=1),), slow_seconds=30)
     config = config_for(sandbox, journal_path=str(tap.folder / "jobs.jsonl"), window_days=30)
     process = subprocess.Popen(tap.command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

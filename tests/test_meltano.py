@@ -89,7 +89,9 @@ def test_the_main_job_loads_everything_once_and_then_only_what_is_new(project: P
     assert project.table() == expected(datetime(2024, 4, 20, tzinfo=UTC))
 
     with duckdb.connect(str(project.output / "sandbox.duckdb")) as connection:
-        connection.execute("DELETE FROM cxone.bot_conversations WHERE id = (SELECT min(id) FROM cxone.bot_conversations)")
+        connection.execute(
+            "DELETE FROM cxone.bot_conversations WHERE id = (SELECT min(id) FROM cxone.bot_conversations)"
+        )
     lossy = project.meltano("--environment=sandbox", "run", "summary:show")
     assert lossy.returncode != 0
     assert "NOT COMPLETE" in lossy.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
     from tap_cxone.sandbox import Sandbox
     from tests.conftest import StartSandbox
+
+
+SANDBOX_ONLY = {"SANDBOX": "true", "START_DATE": "2024-01-01", "END_DATE": "2024-01-02"}
 
 
 def held(sandbox: Sandbox, first: int, last: int) -> dict[str, dict[str, Any]]:
@@ -39,7 +43,7 @@ def test_windows_are_half_open_touch_and_keep_to_the_limit(start_sandbox: StartS
         "2024-03-01T00:00:00.000Z",
     ]
     assert sandbox.jobs[-1].body["query"]["dateTo"] == "2024-03-15T08:00:00.000Z"
-    assert all(end == start for (_, end), (start, _) in zip(edges, edges[1:], strict=False))
+    assert all(end == start for (_, end), (start, _) in pairwise(edges))
 
 
 def test_a_state_follows_the_records_of_each_window(start_sandbox: StartSandbox, tap: Tap) -> None:
@@ -133,9 +137,7 @@ def test_full_table_reads_the_whole_range(start_sandbox: StartSandbox, tap: Tap)
     ],
     ids=str,
 )
-def test_the_bytes_decide_what_a_download_is(
-    start_sandbox: StartSandbox, tap: Tap, shape: dict[str, Any]
-) -> None:
+def test_the_bytes_decide_what_a_download_is(start_sandbox: StartSandbox, tap: Tap, shape: dict[str, Any]) -> None:
     sandbox = start_sandbox(**shape)
     run = tap(config_for(sandbox, window_days=30))
     assert by_id(run.records) == held(sandbox, 1, 11)
@@ -212,9 +214,14 @@ def test_a_failing_platform_ends_the_run_in_front_of_the_window(
     start_sandbox: StartSandbox, tap: Tap, tmp_path: Path
 ) -> None:
     sandbox = start_sandbox(fail_longer_than_hours=47)
-    state = {"bookmarks": {"bot_conversations": {
-        "replication_key": "dateFrom", "replication_key_value": "2024-01-02T00:00:00+00:00",
-    }}}
+    state = {
+        "bookmarks": {
+            "bot_conversations": {
+                "replication_key": "dateFrom",
+                "replication_key_value": "2024-01-02T00:00:00+00:00",
+            }
+        }
+    }
     audit = tmp_path / "audit.jsonl"
     sandbox = start_sandbox(fail_all=True)
     run = tap(config_for(sandbox, audit_log_path=str(audit)), state=state)
@@ -317,7 +324,7 @@ def test_the_connection_test_reads_one_record(start_sandbox: StartSandbox, tap: 
 
 
 def test_sandbox_setting_needs_no_credentials(tap: Tap) -> None:
-    environment = {"TAP_CXONE_SANDBOX": "true", "TAP_CXONE_START_DATE": "2024-01-01", "TAP_CXONE_END_DATE": "2024-01-02"}
+    environment = {f"TAP_CXONE_{name}": value for name, value in SANDBOX_ONLY.items()}
     code, out, _ = tap.text("--config", "ENV", environment=environment)
     assert code == 0
     assert out.count('"type":"RECORD"') == 240

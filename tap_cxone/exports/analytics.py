@@ -69,9 +69,7 @@ class AnalyticsExports(ExportSurface):
     @override
     def create(self, window: Window) -> str:
         try:
-            return self._client.call(
-                "create", "POST", PATH, body=self.query(window), read=_job_id, repeatable=False
-            )
+            return self._client.call("create", "POST", PATH, body=self.query(window), read=_job_id, repeatable=False)
         except RefusedError as err:
             if err.status == HTTPStatus.CONFLICT:
                 raise BusyError from err

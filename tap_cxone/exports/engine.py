@@ -194,7 +194,11 @@ class ExportEngine:
 
     def _next_task(self) -> _Task | None:
         with self._room:
-            while self._begun < len(self._tasks) and self._begun >= self._consumed + self._ahead and not self._stop.requested():
+            while (
+                self._begun < len(self._tasks)
+                and self._begun >= self._consumed + self._ahead
+                and not self._stop.requested()
+            ):
                 self._room.wait(_LOOK_SECONDS)
             if self._stop.requested() or self._begun >= len(self._tasks):
                 return None

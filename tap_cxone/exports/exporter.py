@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_cxone.audit import AuditLog
+    from tap_cxone.exports.job import ActiveExport
     from tap_cxone.exports.memory import JobMemory, Remembered
     from tap_cxone.exports.windows import Window
     from tap_cxone.stopping import Stop
@@ -182,41 +183,29 @@ class Exporter:
         """Create a job as soon as the platform has a place for it."""
         with self._turn_to_create.taken_by(window):
             deadline = time.monotonic() + self._timeout_seconds
-            lost_answers = 0
             unanswered = self._memory.unanswered(window)
             lost_before = set(unanswered.active_before) if unanswered else None
+            lost_answers = 0
             for pause in growing_pauses(FIRST_BUSY_PAUSE_SECONDS, LONGEST_BUSY_PAUSE_SECONDS):
                 self._check_worth(window)
                 active = self._surface.active()
-                if lost_before is not None:
-                    for export in active:
-                        if export.job_id not in lost_before and self._surface.is_ours(export, window):
-                            return self._created(export.job_id, window, found=True)
-                    lost_before = None
+                if lost_before is not None and (found := self._find(window, active, lost_before)):
+                    return found
+                lost_before = None
                 ids = {export.job_id for export in active}
-                # The platform's list is the truth: a job that was given up may still hold a place.
-                if len(ids) < self._surface.most_active and len(ids & self._ours) < self._most_jobs:
-                    try:
-                        return self._create_now(window, ids)
-                    except BusyError:
-                        pass
-                    except AnswerLostError as err:
-                        lost_before = ids
-                        lost_answers += 1
-                        if lost_answers == MOST_LOST_ANSWERS:
-                            raise
-                        logger.warning(
-                            "Window %s: %s; looking in %.1f s whether the job was created", window, err.message, pause
-                        )
+                try:
+                    if job := self._create_now(window, ids):
+                        return job
+                    wait = f"waits for a place: {len(ids)} exports are active"
+                except AnswerLostError as err:
+                    lost_before = ids
+                    lost_answers += 1
+                    if lost_answers == MOST_LOST_ANSWERS:
+                        raise
+                    wait = f"does not know whether its job was created ({err.message})"
                 if time.monotonic() + pause > deadline:
                     break
-                if lost_before is None:
-                    logger.info(
-                        "Window %s waits for a place: %d exports are active; looking again in %.1f s",
-                        window,
-                        len(ids),
-                        pause,
-                    )
+                logger.info("Window %s %s; looking again in %.1f s", window, wait, pause)
                 self._stop.sleep(pause)
             msg = (
                 f"Window {window} of {self._stream} found no free place in {self._timeout_seconds:.0f} s "
@@ -224,18 +213,32 @@ class Exporter:
             )
             raise ExportFailedError(msg)
 
+    def _create_now(self, window: Window, active: set[str]) -> ExportJob | None:
+        """Create a job, if there is a place for it."""
+        # The platform's list is the truth: a job that was given up may still hold a place.
+        if len(active) >= self._surface.most_active or len(active & self._ours) >= self._most_jobs:
+            return None
+        self._memory.intend(window, active)
+        asked = time.monotonic()
+        try:
+            job_id = self._surface.create(window)
+        except BusyError:
+            return None
+        return self._created(job_id, window, latency_ms=round((time.monotonic() - asked) * 1000))
+
+    def _find(self, window: Window, active: list[ActiveExport], before: set[str]) -> ExportJob | None:
+        """Find the job that a request without an answer has made: new in the list, and with the very query."""
+        for export in active:
+            if export.job_id not in before and self._surface.is_ours(export, window):
+                return self._created(export.job_id, window, latency_ms=None)
+        return None
+
     def _check_worth(self, window: Window) -> None:
         """Refuse to create a job behind a window at which the run is going to end."""
         if self._failed and window >= self._failed:
             raise StoppedError(f"Window {self._failed} has failed.")  # noqa: EM102, TRY003 - nobody gets to read it
 
-    def _create_now(self, window: Window, active: set[str]) -> ExportJob:
-        self._memory.intend(window, active)
-        asked = time.monotonic()
-        job_id = self._surface.create(window)
-        return self._created(job_id, window, latency_ms=round((time.monotonic() - asked) * 1000))
-
-    def _created(self, job_id: str, window: Window, **how: Any) -> ExportJob:
+    def _created(self, job_id: str, window: Window, latency_ms: int | None) -> ExportJob:
         """Write a new job down everywhere before anything else is done with it."""
         job = ExportJob(job_id, window)
         with self._lock:
@@ -246,7 +249,7 @@ class Exporter:
             **self._names(job),
             format=self._surface.format,
             compression=self._surface.compression,
-            **how,
+            latency_ms=latency_ms,
         )
         self._announce(remembered)
         return job

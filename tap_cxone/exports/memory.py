@@ -154,9 +154,7 @@ class JobMemory:
         fingerprint: of the query for a window, with surface, address and client.
     """
 
-    def __init__(
-        self, journal: Journal, state: Iterable[Remembered], fingerprint: Callable[[Window], str]
-    ) -> None:
+    def __init__(self, journal: Journal, state: Iterable[Remembered], fingerprint: Callable[[Window], str]) -> None:
         self._journal = journal
         self._fingerprint = fingerprint
         oldest = utc_now() - OLDEST_JOB
