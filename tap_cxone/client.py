@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import json
 import threading
 from http import HTTPStatus
 from importlib import metadata

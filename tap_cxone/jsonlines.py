@@ -1,12 +1,14 @@
 """Append-only JSON Lines files that only their owner may read: audit log, quarantine.
 
 A line is handed to the operating system in one piece, so lines of several processes do not mix and a killed process
-leaves whole lines; half a line that a full disk left behind is closed off before the next one is written.
+leaves whole lines; half a line that a full disk or a crash left behind is closed off before the next one is written.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,7 +17,11 @@ import msgspec
 
 from tap_cxone.errors import CxoneError
 
+if sys.platform != "win32":
+    import fcntl
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 _OWNER_ONLY = 0o600
@@ -41,7 +47,6 @@ class JsonLinesFile:
             file = Path(path).expanduser()
             file.parent.mkdir(parents=True, exist_ok=True)
             self._fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
-            self._unfinished = _ends_in_half_a_line(self._fd)
         except (OSError, ValueError, RuntimeError) as err:  # also: a NUL in the path, a home that does not exist
             reason = (isinstance(err, OSError) and err.strerror) or "it is no usable path"
             msg = f"Setting '{setting}': the file cannot be opened ({reason})."
@@ -55,16 +60,17 @@ class JsonLinesFile:
         """
         data = msgspec.json.encode(line) + b"\n"
         with self._lock:
-            if self._unfinished:
-                data = b"\n" + data
             try:
-                self._unfinished = os.write(self._fd, data) < len(data)
+                with _locked(self._fd):
+                    if _ends_in_half_a_line(self._fd):
+                        data = b"\n" + data
+                    written = os.write(self._fd, data)
                 if self._durable:
                     os.fsync(self._fd)
             except OSError as err:
                 msg = f"Setting '{self._setting}': the file cannot be written ({err.strerror})."
                 raise CxoneError(msg) from err
-        if self._unfinished:
+        if written < len(data):
             msg = f"Setting '{self._setting}': the file cannot be written (the disk is full)."
             raise CxoneError(msg)
 
@@ -83,6 +89,24 @@ class JsonLinesFile:
         self.close()
 
 
+@contextlib.contextmanager
+def _locked(fd: int) -> Iterator[None]:
+    """Keep other processes of ours from looking at the end of the file while a line is being written."""
+    # Where there are no such locks, two processes may leave an empty line between theirs.
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                fcntl.flock(fd, fcntl.LOCK_UN)
+
+
 def _ends_in_half_a_line(fd: int) -> bool:
     size = os.fstat(fd).st_size
-    return size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+    if not size:
+        return False
+    os.lseek(fd, size - 1, os.SEEK_SET)  # which does not matter to writing: that is always at the end
+    return os.read(fd, 1) != b"\n"

@@ -5,6 +5,7 @@ One thread writes, line by line; a reader that has gone ends the run with one se
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -16,6 +17,8 @@ from typing_extensions import override
 from tap_cxone.stopping import StoppedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from singer_sdk.singerlib.encoding.simple import Message
 
 _STDOUT = 1
@@ -33,17 +36,26 @@ class MessageWriter(MsgSpecWriter):
 
     @override
     def write_message(self, message: Message) -> None:
-        """Write one message as a line.
-
-        Raises:
-            OutputClosedError: the reader has gone.
-        """
-        try:
+        """Write one message as a line; raises OutputClosedError where the reader has gone."""
+        with _reader_there():
             super().write_message(message)
-        except BrokenPipeError:
-            # What is left in the buffer would fail once more when the interpreter ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
-            raise OutputClosedError from None
+
+    @staticmethod
+    def write_block(lines: bytes) -> None:
+        """Write messages that are encoded already; raises OutputClosedError where the reader has gone."""
+        with _reader_there():
+            sys.stdout.buffer.write(lines)
+            sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _reader_there() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        # What is left in the buffer would fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+        raise OutputClosedError from None
 
 
 def check_output() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -46,9 +47,30 @@ def test_any_iso_8601_form_is_read_as_utc(text: str, wire: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "today", "05/03/2024", "2024-02-30", "2024-13-01", "2024-366T25", "2023-366", "2024-000", "2024-W60", "1709596800"]
-    + ["2024-W10-8", "2024-03-05T", "2024-03-05T10:61", "2024-03-05T10:00:00+25:00", "2024-03-05T10:00:00 Z", "٢٠٢٤-٠٣-٠٥"]
-    + ["0000-01-01", "9999-12-31T24:00", "9999-W53-7", "0001-01-01T00:00:00+01:00", "9999-12-31T23:00:00-02:00"],
+    [
+        "",
+        " ",
+        "today",
+        "05/03/2024",
+        "2024-02-30",
+        "2024-13-01",
+        "2024-366T25",
+        "2023-366",
+        "2024-000",
+        "2024-W60",
+        "1709596800",
+        "2024-W10-8",
+        "2024-03-05T",
+        "2024-03-05T10:61",
+        "2024-03-05T10:00:00+25:00",
+        "2024-03-05T10:00:00 Z",
+        "२०२४-03-05",
+        "0000-01-01",
+        "9999-12-31T24:00",
+        "9999-W53-7",
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:00:00-02:00",
+    ],
 )
 def test_what_is_no_date_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whoever catches it has words of his own
@@ -57,10 +79,8 @@ def test_what_is_no_date_is_a_value_error(text: str) -> None:
 
 @given(st.text(alphabet="0123456789-:TWZ+., ", max_size=30))
 def test_no_text_fails_in_another_way(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         assert parse_date(text).tzinfo is UTC
-    except ValueError:
-        pass
 
 
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

@@ -44,8 +44,21 @@ def test_retry_after_is_read_as_seconds_and_as_a_date_with_a_cap(header: str, se
 
 @pytest.mark.parametrize(
     "header",
-    [None, "", " ", "soon", "-5", "1.5", "1e3", "٣", "2024-06-01T12:00:09Z", "Sat, 32 Jun 2024 12:00:00 GMT", ","]
-    + ["Sat, 99999999999999999999 Jun 2024 12:00:00 GMT", "Sat, 01 Jun 99999 12:00:00 GMT"],
+    [
+        None,
+        "",
+        " ",
+        "soon",
+        "-5",
+        "1.5",
+        "1e3",
+        "٣",
+        "2024-06-01T12:00:09Z",
+        "Sat, 32 Jun 2024 12:00:00 GMT",
+        ",",
+        "Sat, 99999999999999999999 Jun 2024 12:00:00 GMT",
+        "Sat, 01 Jun 99999 12:00:00 GMT",
+    ],
 )
 def test_a_retry_after_that_says_nothing_usable_is_as_good_as_none(header: str | None) -> None:
     assert retry_after_seconds(header, NOW) is None
@@ -162,8 +175,5 @@ def test_what_does_not_pass_goes_straight_through(clock: Clock) -> None:
 def test_every_attempt_is_announced(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     until_it_passes(failing(2, 5.0), what="Platform call 'list'", sleep=clock.sleep)
     first, second = caplog.messages
-    assert first == (
-        "Platform call 'list': 503 Service Unavailable; attempt 1, trying again in 5.0 s (at 12:00:05Z)"
-    )
+    assert first == ("Platform call 'list': 503 Service Unavailable; attempt 1, trying again in 5.0 s (at 12:00:05Z)")
     assert "attempt 2" in second
-

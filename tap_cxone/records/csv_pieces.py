@@ -66,7 +66,7 @@ def _rows(text: io.TextIOWrapper) -> Iterator[list[str]]:
 
 def _take_rows(rows: list[list[str]], header: list[str], reading: Reading) -> Piece:
     records = [_record(row, header, reading.model.numeric) for row in rows]
-    if reading.next_piece_is_regular():
+    if reading.next_piece():
         try:
             "".join(map("".join, rows)).encode()  # the conversion below does not look into texts
             return Piece(reading.number, msgspec.convert(records, list[reading.struct]))  # type: ignore[name-defined]

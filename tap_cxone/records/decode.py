@@ -11,31 +11,30 @@ from typing import IO, TYPE_CHECKING
 
 from tap_cxone.records.csv_pieces import read_csv
 from tap_cxone.records.json_pieces import read_array, read_lines
-from tap_cxone.records.pieces import Piece, Reading
+from tap_cxone.records.pieces import Learned, Piece, Reading
 from tap_cxone.records.text import PlainText
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator
+    from collections.abc import Iterator
 
     from tap_cxone.records.model import RecordModel
 
 __all__ = ["Piece", "read_pieces"]
 
 
-def read_pieces(stream: IO[bytes], model: RecordModel, *, irregular: Container[int] | None = None) -> Iterator[Piece]:
+def read_pieces(stream: IO[bytes], model: RecordModel, *, learned: Learned | None = None) -> Iterator[Piece]:
     """Decode an export from its first to its last byte.
 
     Args:
         stream: plain bytes; ``read(n)`` returns less than n at the end only.
         model: the records to be found in it.
-        irregular: none for the first reading; for a later one the numbers of the pieces that the first one did not
-            find ``whole``. The pieces are the same in every reading.
+        learned: none for the first reading; for the second one what the first has learned. The pieces are the same.
 
     Raises:
         CorruptExportError: the export does not end where its structure ends, or is not an export at all.
     """
     text = PlainText(stream)
-    reading = Reading(model, irregular)
+    reading = Reading(model, learned)
     head = text.peek()
     if head.startswith(b"["):
         return read_array(text, reading)

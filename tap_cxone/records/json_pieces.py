@@ -9,24 +9,29 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.pieces import LONGEST_RECORD_BYTES, PIECE_BYTES, WHITESPACE, Piece
+from tap_cxone.records.pieces import (
+    BETWEEN_ELEMENTS,
+    BETWEEN_LINES,
+    LONGEST_RECORD_BYTES,
+    PIECE_BYTES,
+    WHITESPACE,
+    Piece,
+    Verbatim,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tap_cxone.records.pieces import Reading
     from tap_cxone.records.text import PlainText
 
 _CUTS = (1, 2, 4, 8)
 """Which closing braces, counted from the end of what was read, are tried as the end of a run of records."""
-_SAMPLE_RECORDS = 100
-_SAMPLE_BYTES = 1 << 16
 _BEHIND = (",", "]")
 """What ends an element of an array."""
 _BLANKS = re.compile(r"[ \t\r\n]*")
@@ -50,7 +55,6 @@ def read_array(stream: PlainText, reading: Reading) -> Iterator[Piece]:
     Raises:
         CorruptExportError: the array is not closed, is followed by something, or a record is no JSON.
     """
-    decode = msgspec.json.Decoder(list[reading.struct]).decode  # type: ignore[name-defined]
     rest = stream.read(1)[1:]  # without the bracket
     first = True
     wanted, last = PIECE_BYTES, False
@@ -59,7 +63,7 @@ def read_array(stream: PlainText, reading: Reading) -> Iterator[Piece]:
         last = len(more) < wanted
         rest += more
         while rest:
-            piece, used = _take_run(rest, decode, reading, first=first)
+            piece, used = _take_run(rest, reading, first=first)
             if not used:
                 break
             yield piece
@@ -81,7 +85,6 @@ def read_lines(stream: PlainText, reading: Reading) -> Iterator[Piece]:
     Raises:
         CorruptExportError: a line is no JSON (the last one, say, because the file is cut off).
     """
-    decode = msgspec.json.Decoder(reading.struct).decode_lines
     rest, wanted, last = b"", PIECE_BYTES, False
     lines = 0
     first: dict[str, object] = {}
@@ -97,18 +100,20 @@ def read_lines(stream: PlainText, reading: Reading) -> Iterator[Piece]:
         block, rest = rest[:cut], rest[cut:]
         if not lines:
             first = _checked_first(block, reading)
-        piece = _take_lines(block, decode, reading)
-        lines += len(piece.records) + len(piece.refused)
+        piece = _take_lines(block, reading)
+        lines += piece.count + len(piece.refused)
         yield piece
     if lines == 1 and 2 * sum(name in first for name in reading.model.required) < len(reading.model.required):
         msg = "the file is no export: its only object has few of the fields of the stream (an error, say)"
         raise CorruptExportError(msg)
 
 
-def _take_run(text: bytes, decode: Callable[[bytes], list[Any]], reading: Reading, *, first: bool) -> tuple[Piece, int]:
+def _take_run(text: bytes, reading: Reading, *, first: bool) -> tuple[Piece, int]:
     """Take as many whole elements as possible off the text; return them and how many bytes they were."""
-    regular = reading.next_piece_is_regular()
+    regular = reading.next_piece()
     begin = 0 if first else _behind_comma(text)
+    if known := reading.known_verbatim():
+        return _known_piece(text, begin, known, BETWEEN_ELEMENTS, reading)
     end = len(text) if regular and begin >= 0 else -1
     for cut, before in zip(_CUTS, (0, *_CUTS), strict=False):
         for _ in range(cut - before):
@@ -116,18 +121,36 @@ def _take_run(text: bytes, decode: Callable[[bytes], list[Any]], reading: Readin
         if end < 0:
             break
         # The cut is right if what lies before it parses as an array: behind a nested value or inside a text it cannot.
+        elements = text[begin : end + 1]
         try:
-            records = decode(b"".join((b"[", memoryview(text)[begin : end + 1], b"]")))
+            records, known_fields_only = reading.decode_array(b"".join((b"[", elements, b"]")))
         except msgspec.ValidationError:
             break
         except _UNDECODABLE:
             continue
         piece = Piece(reading.number, records)
-        if reading.looks_for_unknown_fields():
-            sample = _elements(text[begin : min(end + 1, begin + _SAMPLE_BYTES)], first=True)
-            piece.unknown = frozenset().union(*(reading.unknown_fields(v) for v, _ in islice(sample, _SAMPLE_RECORDS)))
+        if known_fields_only:
+            piece.verbatim = Verbatim(elements.strip(WHITESPACE), BETWEEN_ELEMENTS)
+        piece.unknown = reading.unknown_among(value for value, _ in _elements(elements, first=True))
         return piece, end + 1
     return _take_singly(text, reading, first=first)
+
+
+def _known_piece(
+    text: bytes, begin: int, known: tuple[int, int], separator: bytes, reading: Reading
+) -> tuple[Piece, int]:
+    """Take a piece that the first reading found fit for being emitted as it is."""
+    length, count = known
+    begin = text.find(b"{", max(begin, 0))
+    end = begin + length
+    _check_unchanged(unchanged=begin >= 0 and text[end - 1 : end] == b"}")
+    return Piece(reading.number, [], verbatim=Verbatim(text[begin:end], separator), count=count), end
+
+
+def _check_unchanged(*, unchanged: bool) -> None:
+    if not unchanged:
+        msg = "the file has changed since it was verified"
+        raise CorruptExportError(msg)
 
 
 def _behind_comma(text: bytes) -> int:
@@ -181,16 +204,21 @@ def _skip_blanks(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _take_lines(block: bytes, decode: Callable[[bytes], list[Any]], reading: Reading) -> Piece:
-    if reading.next_piece_is_regular():
+def _take_lines(block: bytes, reading: Reading) -> Piece:
+    if reading.next_piece():
+        if known := reading.known_verbatim():
+            piece, used = _known_piece(block, 0, known, BETWEEN_LINES, reading)
+            _check_unchanged(unchanged=not block[used:].strip(WHITESPACE))
+            return piece
         try:
-            piece = Piece(reading.number, decode(block))
+            records, known_fields_only = reading.decode_lines(block)
         except _UNDECODABLE:
             pass
         else:
-            if reading.looks_for_unknown_fields():
-                lines = islice(_parse_lines(block), _SAMPLE_RECORDS)
-                piece.unknown = frozenset().union(*map(reading.unknown_fields, lines))
+            piece = Piece(reading.number, records)
+            if known_fields_only and records:  # none in blank lines
+                piece.verbatim = Verbatim(block.strip(WHITESPACE), BETWEEN_LINES)
+            piece.unknown = reading.unknown_among(_parse_lines(block))
             return piece
     return reading.one_by_one(_parse_lines(block))
 

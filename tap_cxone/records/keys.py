@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from array import array
 from itertools import repeat
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from xxhash import xxh3_128_digest
 
@@ -115,12 +115,9 @@ class Repeats:
         self._file = file
         self.count = count
 
-    def without(self, records: list[Any]) -> list[Any]:
-        """Return the records, the next ones in order, that do not repeat an earlier one."""
-        marks = self._file.read(len(records))
-        if not any(marks):
-            return records
-        return [record for record, repeats in zip(records, marks, strict=True) if not repeats]
+    def next(self, count: int) -> bytes:
+        """Return one byte for each of the next so many records: 1 where the record repeats an earlier one, else 0."""
+        return self._file.read(count)
 
     def close(self) -> None:
         """Give the file back."""

@@ -1,8 +1,8 @@
 """The record model: a stream's JSON Schema turned into types that msgspec decodes straight into.
 
-Two decoders share one set of fields: the *checking* one also parses date-times, the *plain* one keeps them as the text
-that was sent. What the checking one has accepted once may be decoded plainly afterwards. Where either one balks,
-``check`` says of a single record what is wrong with it, without quoting a value.
+Three types share one set of fields: the *checked* one also parses date-times, the *strict* one moreover takes no
+unknown fields, and the *plain* one keeps date-times as the text that was sent. What has been checked once may be decoded
+plainly afterwards. Where a type balks, ``check`` says of a single record what is wrong with it, without quoting a value.
 """
 
 from __future__ import annotations
@@ -43,16 +43,17 @@ class RecordModel:
         self.key = key
         self.properties: dict[str, dict[str, Any]] = schema["properties"]
         self.required: Sequence[str] = tuple(schema.get("required", ()))
+        self.strict = self._struct("Strict", dates_as=datetime, strict=True)
         self.checked = self._struct("Checked", dates_as=datetime)
         self.plain = self._struct("Plain", dates_as=str)
 
-    def _struct(self, name: str, *, dates_as: type) -> type[msgspec.Struct]:
+    def _struct(self, name: str, *, dates_as: type, strict: bool = False) -> type[msgspec.Struct]:
         fields: list[Any] = []
         for field, spec in self.properties.items():
             kind = Annotated[str, msgspec.Meta(min_length=1)] if field == self.key else _field_type(spec, dates_as)
             fields.append((field, kind) if field in self.required else (field, kind | msgspec.UnsetType, msgspec.UNSET))
         # gc=False: records hold no references to containers, and the collector need not walk millions of them.
-        return msgspec.defstruct(name, fields, kw_only=True, gc=False)
+        return msgspec.defstruct(name, fields, kw_only=True, gc=False, forbid_unknown_fields=strict)
 
     @cached_property
     def numeric(self) -> frozenset[str]:

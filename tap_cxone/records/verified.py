@@ -13,6 +13,7 @@ from tap_cxone.errors import CorruptExportError
 from tap_cxone.records.decode import read_pieces
 from tap_cxone.records.inflate import open_inflated
 from tap_cxone.records.keys import WindowKeys
+from tap_cxone.records.pieces import Learned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +32,14 @@ class Scan:
         keys: keys of the valid records.
         valid: number of valid records, repeats included.
         refused: number of refused ones.
-        irregular: numbers of the pieces that have to be taken apart record by record.
+        learned: what makes the second reading fast.
         unknown: fields that the schema does not have.
     """
 
     keys: WindowKeys
     valid: int = 0
     refused: int = 0
-    irregular: set[int] = field(default_factory=set)
+    learned: Learned = field(default_factory=Learned)
     unknown: set[str] = field(default_factory=set)
 
     def close(self) -> None:
@@ -61,8 +62,7 @@ def scan(path: Path, model: RecordModel) -> Scan:
                 found.valid += len(piece.records)
                 found.refused += len(piece.refused)
                 found.unknown |= piece.unknown
-                if not piece.whole:
-                    found.irregular.add(piece.number)
+                found.learned.add(piece)
     except BaseException:
         found.keys.close()
         raise
@@ -77,11 +77,13 @@ def read_once(path: Path, model: RecordModel, scan: Scan, repeats: Repeats | Non
     """
     valid = refused = 0
     with open_inflated(path) as stream:
-        for piece in read_pieces(stream, model, irregular=scan.irregular):
-            valid += len(piece.records)
+        for piece in read_pieces(stream, model, learned=scan.learned):
+            valid += piece.count
             refused += len(piece.refused)
-            if repeats:
-                piece.records = repeats.without(piece.records)
+            if repeats and any(marks := repeats.next(piece.count)):
+                records = zip(piece.decoded(model), marks, strict=True)
+                piece.records = [record for record, repeats_another in records if not repeats_another]
+                piece.count = len(piece.records)
             yield piece
     if (valid, refused) != (scan.valid, scan.refused):
         msg = "the file has changed since it was verified"

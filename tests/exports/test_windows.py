@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def test_windows_cover_the_range_exactly(start: datetime, span: timedelta, lengt
         return
     assert windows[0].start == start
     assert windows[-1].end == end
-    assert all(one.end == other.start for one, other in zip(windows, windows[1:], strict=False)), "they touch"
+    assert all(one.end == other.start for one, other in pairwise(windows)), "they touch"
     assert all(timedelta(0) < window.end - window.start <= length for window in windows)
     assert all(window.end - window.start == length for window in windows[:-1]), "only the last one may be shorter"
 

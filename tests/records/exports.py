@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import msgspec
@@ -21,6 +21,9 @@ from tap_cxone import schemas
 from tap_cxone.records import csv_pieces, json_pieces, text
 from tap_cxone.records.model import RecordModel
 from tap_cxone.records.verified import read_once, scan
+
+if TYPE_CHECKING:
+    from tap_cxone.records.pieces import Piece
 
 SCHEMA = json.loads(resources.files(schemas).joinpath("bot_conversations.json").read_text())
 FIELDS = tuple(SCHEMA["properties"])
@@ -74,11 +77,24 @@ def read(data: bytes, *, piece_bytes: int = WHOLE_FILE, rows: int = csv_pieces.R
         found = scan(path, MODEL)
         found.keys.close()
         pieces = list(read_once(path, MODEL, found, None))
-    records = [msgspec.to_builtins(struct) for piece in pieces for struct in piece.records]
+    records = [found for piece in pieces for found in _records(piece)]
     refusals = [refusal for piece in pieces for refusal in piece.refused]
     assert (found.valid, found.refused) == (len(records), len(refusals)), "the two readings disagree"
     assert all(refusal.reason for refusal in refusals)
     return Outcome(records, [(refusal.record, refusal.missing_fields) for refusal in refusals])
+
+
+def _records(piece: Piece) -> list[dict[str, Any]]:
+    """Return the records of a piece, from its text as well where it may be emitted as it is."""
+    lines = piece.verbatim.lines(piece.count, b"<", b">\n") if piece.verbatim else None
+    records: list[dict[str, Any]] = msgspec.to_builtins(piece.decoded(MODEL))
+    assert len(records) == piece.count
+    if lines is not None:
+        assert lines.endswith(b">\n")
+        found = [json.loads(line.removeprefix(b"<").removesuffix(b">")) for line in lines.splitlines()]
+        in_order = [{name: line[name] for name in line.keys() | FIELDS} for line in found]
+        assert repr([sorted(line.items()) for line in in_order]) == repr([sorted(line.items()) for line in records])
+    return records
 
 
 # --- The same, told the plain way -------------------------------------------------------------------------------------
@@ -139,8 +155,30 @@ def _typed(name: str, cell: str) -> Any:
 # --- Generated records ------------------------------------------------------------------------------------------------
 
 _nasty = st.sampled_from(
-    ["}", "{", "]", "[", '"', "\\", '"}', "},{", '{"id": "x"}', "\\u007d", ",", "\n", "\r\n", "\t", "\x00", "\x7f"]
-    + ["ü", "日本", "😀", "\u2028", "\ufeff", ""]
+    [
+        "}",
+        "{",
+        "]",
+        "[",
+        '"',
+        "\\",
+        '"}',
+        "},{",
+        '{"id": "x"}',
+        "\\u007d",
+        ",",
+        "\n",
+        "\r\n",
+        "\t",
+        "\x00",
+        "\x7f",
+        "ü",
+        "日本",
+        "😀",
+        "\u2028",
+        "\ufeff",
+        "",
+    ]
 )
 any_text = st.lists(_nasty | st.text(max_size=5), max_size=4).map("".join)
 any_number = st.one_of(
@@ -154,8 +192,14 @@ any_json = st.recursive(
     max_leaves=6,
 )
 dates = st.sampled_from(
-    ["2024-01-01T00:00:00.000Z", "2024-02-29T23:59:59Z", "2024-01-01T00:00:00+02:00", "2024-01-01T00:00:00.123456-11:30"]
-    + ["9999-12-31T23:59:59.999Z", "0001-01-01T00:00:00Z"]
+    [
+        "2024-01-01T00:00:00.000Z",
+        "2024-02-29T23:59:59Z",
+        "2024-01-01T00:00:00+02:00",
+        "2024-01-01T00:00:00.123456-11:30",
+        "9999-12-31T23:59:59.999Z",
+        "0001-01-01T00:00:00Z",
+    ]
 )
 not_dates = st.sampled_from(["", "today", "2023-02-29T00:00:00Z", "2024-01-01", "2024-01-01T00:00:61Z", "}"])
 ids = st.integers(0, 9).map("id-{}".format) | any_text.filter(bool)

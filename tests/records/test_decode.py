@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import io
@@ -16,10 +17,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tap_cxone.errors import CorruptExportError
-from tests.records.exports import FIELDS, any_json, any_records, any_text, plainly, plainly_csv, read, record
+from tap_cxone.records.verified import read_once, scan
+from tests.records.exports import FIELDS, MODEL, any_json, any_records, any_text, plainly, plainly_csv, read, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 BOM = b"\xef\xbb\xbf"
 piece_sizes = st.sampled_from([1, 2, 3, 5, 7, 13, 64, 1 << 18]) | st.integers(1, 300)
@@ -27,7 +30,9 @@ white_space = st.text(alphabet=" \t\r\n", max_size=3).map(str.encode)
 
 
 def as_array(values: list[Any], **layout: Any) -> bytes:
-    return json.dumps(values, **layout).encode("utf-8", "surrogatepass" if layout.get("ensure_ascii", True) else "strict")
+    return json.dumps(values, **layout).encode(
+        "utf-8", "surrogatepass" if layout.get("ensure_ascii", True) else "strict"
+    )
 
 
 def as_lines(values: list[Any], end: str = "\n", *, final: bool = True, **layout: Any) -> bytes:
@@ -98,7 +103,7 @@ def test_text_that_is_not_ascii_may_be_cut_anywhere(values: list[Any], piece_byt
     bom=st.sampled_from([b"", BOM]),
     piece_bytes=piece_sizes,
 )
-def test_lines_give_what_json_gives(  # noqa: PLR0913
+def test_lines_give_what_json_gives(
     values: list[Any], first: Any, end: str, *, final: bool, bom: bytes, piece_bytes: int
 ) -> None:
     data = as_lines([first, *values], end, final=final)
@@ -112,20 +117,25 @@ cells = st.one_of(
 
 
 @given(
-    rows=st.lists(st.fixed_dictionaries({name: cells for name in (*FIELDS, "extra")}) | any_records(), max_size=6),
+    rows=st.lists(st.fixed_dictionaries(dict.fromkeys((*FIELDS, "extra"), cells)) | any_records(), max_size=6),
     columns=st.permutations((*FIELDS, "extra")),
     line_end=st.sampled_from(["\n", "\r\n"]),
     final=st.booleans(),
     bom=st.sampled_from([b"", BOM]),
     cut=st.tuples(piece_sizes, st.sampled_from([1, 2, 3, 2000])),
 )
-def test_csv_gives_what_csv_gives(  # noqa: PLR0913
+def test_csv_gives_what_csv_gives(
     rows: list[dict[str, Any]], columns: list[str], line_end: str, *, final: bool, bom: bytes, cut: tuple[int, int]
 ) -> None:
     text = io.StringIO(newline="")
     # Left to itself, the writer does not quote a bare carriage return where lines end with a line feed.
-    quoting = csv.QUOTE_ALL if line_end == "\n" else csv.QUOTE_MINIMAL
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator=line_end, quoting=quoting)
+    writer = csv.DictWriter(
+        text,
+        columns,
+        extrasaction="ignore",
+        lineterminator=line_end,
+        quoting=csv.QUOTE_ALL if line_end == "\n" else csv.QUOTE_MINIMAL,
+    )
     writer.writeheader()
     writer.writerows(rows)
     data = text.getvalue().encode("utf-8", "replace")
@@ -136,11 +146,12 @@ def test_csv_gives_what_csv_gives(  # noqa: PLR0913
 
 @layouts
 def test_every_size_of_piece_gives_the_same(layout: str) -> None:
-    data = LAYOUTS[layout](TRICKY)
-    expected = plainly(json.loads(as_array(TRICKY)))
-    assert len(expected.records) == 5
+    values = TRICKY[:2] + TRICKY[5:7]
+    data = LAYOUTS[layout](values)
+    expected = plainly(json.loads(as_array(values)))
+    assert len(expected.records) == 3
     # Among pieces of more than half the length there is one for every cut.
-    for piece_bytes in (*range(1, 100), *range(len(data) // 2, len(data) + 2)):
+    for piece_bytes in (*range(1, 50), *range(len(data) // 2, len(data) + 2)):
         assert read(data, piece_bytes=piece_bytes) == expected, f"pieces of {piece_bytes} bytes"
 
 
@@ -150,16 +161,29 @@ def test_a_record_longer_than_many_pieces_is_read() -> None:
     assert read(as_lines(values), piece_bytes=64) == plainly(values)
 
 
+def test_text_of_flat_records_is_handed_on_as_it_was_sent(tmp_path: Path) -> None:
+    values = [record(number) for number in range(5)]
+    texts = [json.dumps(value, separators=(",", ":")).encode() for value in values]
+    path = tmp_path / "export"
+    for data in (b"[" + b",".join(texts) + b"]", b"\n".join(texts) + b"\n"):
+        path.write_bytes(data)
+        found = scan(path, MODEL)
+        found.keys.close()
+        [piece] = read_once(path, MODEL, found, None)
+        assert piece.verbatim is not None
+        assert piece.verbatim.lines(piece.count, b"(", b")\n") == b"".join(b"(%b)\n" % text for text in texts)
+
+
 # --- Odd, but no damage -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("data", [b"[]", b" [ \n ] \n", BOM + b"[]", gzip.compress(b"[]")], ids=repr)
+@pytest.mark.parametrize("data", [b"[]", b" [ \n ] \n", BOM + b"[]", gzip.compress(b"[]", mtime=0)], ids=repr)
 def test_an_empty_array_has_no_records(data: bytes) -> None:
     for piece_bytes in (1, 2, 100):
         assert read(data, piece_bytes=piece_bytes) == plainly([])
 
 
-@pytest.mark.parametrize("data", [b"", BOM, b" \r\n", gzip.compress(b"")], ids=repr)
+@pytest.mark.parametrize("data", [b"", BOM, b" \r\n", gzip.compress(b"", mtime=0)], ids=repr)
 def test_nothing_at_all_is_an_export_of_lines_without_a_line(data: bytes) -> None:
     assert read(data) == plainly([])
 
@@ -169,7 +193,21 @@ def test_a_header_alone_is_a_csv_export_without_rows(end: str) -> None:
     assert read((",".join(FIELDS) + end).encode()) == plainly([])
 
 
-NUMBERS = ["1", "-0", "1.5", "12E+2", "1e400", "-1e400", "9" * 40, "9" * 5000, "NaN", "-Infinity", "true", "null", '"1"']
+NUMBERS = [
+    "1",
+    "-0",
+    "1.5",
+    "12E+2",
+    "1e400",
+    "-1e400",
+    "9" * 40,
+    "9" * 5000,
+    "NaN",
+    "-Infinity",
+    "true",
+    "null",
+    '"1"',
+]
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda text: text[:20])
@@ -199,10 +237,10 @@ def test_any_number_may_stand_in_a_field_that_the_schema_does_not_have(number: s
 def test_elements_that_are_no_records_are_refused_wherever_they_are_cut(element: str) -> None:
     values = [json.loads(element), record(1), json.loads(element), json.loads(element), record(2), json.loads(element)]
     array = "[" + " , ".join(element if value == json.loads(element) else json.dumps(value) for value in values) + " ]"
-    for piece_bytes in range(1, len(array) + 1):
+    for piece_bytes in (*range(1, 40), *range(len(array) // 2, len(array) + 1)):
         assert read(array.encode(), piece_bytes=piece_bytes) == plainly(values)
     lines = as_lines(values[1:])
-    for piece_bytes in range(1, len(lines) + 1):
+    for piece_bytes in (*range(1, 40), *range(len(lines) // 2, len(lines) + 1)):
         assert read(lines, piece_bytes=piece_bytes) == plainly(values[1:])
 
 
@@ -305,21 +343,22 @@ def test_what_is_not_valid_is_refused_with_a_reason_that_quotes_no_value(
         assert outcome.refused == [(values[1], missing)]
 
 
-@pytest.mark.parametrize("date", ["2024-01-01T00:00:00Z", "2024-01-01T00:00:00.123456+02:00", "2024-02-29T23:59:59.999Z"])
+@pytest.mark.parametrize(
+    "date", ["2024-01-01T00:00:00Z", "2024-01-01T00:00:00.123456+02:00", "2024-02-29T23:59:59.999Z"]
+)
 def test_date_times_stay_the_text_that_was_sent(date: str) -> None:
     assert read(as_array([record(1, dateFrom=date)])).records[0]["dateFrom"] == date
 
 
 # --- Damage -----------------------------------------------------------------------------------------------------------
 
-FEW = TRICKY[:5]
+FEW = [*TRICKY[:2], TRICKY[4]]
 
 
 def refused_as_damage(data: bytes, **cut: int) -> bool:
     try:
         read(data, **cut)
-    except CorruptExportError as err:
-        assert err.message
+    except CorruptExportError:
         return True
     return False
 
@@ -404,13 +443,14 @@ def test_any_garbled_stretch_of_gzip_changes_nothing_or_is_damage() -> None:
     for _ in range(300):
         at, length = chance.randrange(len(packed)), chance.randrange(1, 40)
         broken = packed[:at] + chance.randbytes(length) + packed[at + chance.choice([0, length]) :]
-        try:
+        with contextlib.suppress(CorruptExportError):
             assert read(broken) == expected
-        except CorruptExportError:
-            pass
 
 
-@given(data=st.binary(max_size=60), start=st.sampled_from([b"", b"[", b"{", b'[{"id":', b"id,type\n", b"\x1f\x8b", b"\x1f\x8b\x08"]))
+@given(
+    data=st.binary(max_size=60),
+    start=st.sampled_from([b"", b"[", b"{", b'[{"id":', b"id,type\n", b"\x1f\x8b", b"\x1f\x8b\x08"]),
+)
 @example(data=b"{" * 60, start=b"[")
 def test_garbage_is_damage_and_never_another_error(data: bytes, start: bytes) -> None:
     for garbage in (start + data, gzip.compress(start + data)):
