@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from singer_sdk.helpers._flattening import get_flattening_options
 from singer_sdk.helpers._util import utc_now
 from singer_sdk.mapper import SameRecordTransform
 
@@ -46,7 +45,7 @@ class FastPath:
         return (
             stream.ABORT_AT_RECORD_COUNT is None
             and [type(stream_map) for stream_map in stream.stream_maps] == [SameRecordTransform]
-            and get_flattening_options(dict(stream.config)) is None  # type: ignore[arg-type]
+            and not stream.stream_maps[0].flattening_enabled
             and all(stream.mask["properties", name] for name in stream.schema["properties"])
             and _types(stream.effective_schema) == _types(stream.schema)
         )
