@@ -77,4 +77,6 @@ def _types(schema: dict[str, dict[str, dict[str, object]]]) -> dict[str, tuple[o
 
 
 def _sorted(types: object) -> object:
-    return sorted(types) if isinstance(types, list) and len(types) > 1 else types[0] if isinstance(types, list) else types
+    return (
+        sorted(types) if isinstance(types, list) and len(types) > 1 else types[0] if isinstance(types, list) else types
+    )

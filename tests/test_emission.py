@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import inspect
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from singer_sdk.streams import Stream
 
 from tap_cxone.emission import FastPath
 from tap_cxone.records.verified import read_once, scan
@@ -27,8 +29,7 @@ FIELDS = ("id", "type", "dateFrom", "dateTo", "botId", "agentId", "duration")
 
 
 def stream(**config: Any) -> ExportStream:
-    found = TapCXone(config=CONFIG | config).streams["bot_conversations"]
-    return found  # type: ignore[return-value]
+    return TapCXone(config=CONFIG | config).streams["bot_conversations"]  # type: ignore[return-value]
 
 
 def layouts(records: list[Any]) -> dict[str, bytes]:
@@ -66,9 +67,7 @@ def messages_of(path: Path, data: bytes, found: ExportStream) -> tuple[list[Any]
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(records=st.lists(any_records(), max_size=8), version=st.sampled_from([None, 1700000000]))
 @pytest.mark.parametrize("piece_bytes", [64, 1 << 16])
-def test_both_paths_write_the_same(
-    tmp_path: Path, records: list[Any], version: int | None, piece_bytes: int
-) -> None:
+def test_both_paths_write_the_same(tmp_path: Path, records: list[Any], version: int | None, piece_bytes: int) -> None:
     found = stream()
     found._stream_version = version
     with mock.patch("tap_cxone.records.json_pieces.PIECE_BYTES", piece_bytes):
@@ -104,7 +103,9 @@ def test_what_changes_records_goes_the_sdks_way(config: dict[str, Any]) -> None:
 
 def test_a_catalog_that_changes_records_goes_the_sdks_way() -> None:
     catalog = TapCXone(config=CONFIG).catalog_dict
-    assert FastPath.is_open(TapCXone(config=CONFIG, catalog=json.loads(json.dumps(catalog))).streams["bot_conversations"])
+    assert FastPath.is_open(
+        TapCXone(config=CONFIG, catalog=json.loads(json.dumps(catalog))).streams["bot_conversations"]
+    )
 
     deselected = json.loads(json.dumps(catalog))
     for entry in deselected["streams"][0]["metadata"]:
@@ -145,10 +146,6 @@ def test_whole_runs_say_the_same_on_both_paths(capfdbinary: pytest.CaptureFixtur
 
 def test_the_relied_on_parts_of_the_sdk_are_as_they_were() -> None:
     """A new release that changes one of these has to be looked at before the fast path may go round it."""
-    import inspect
-
-    from singer_sdk.streams import Stream
-
     source = inspect.getsource(Stream._generate_record_messages) + inspect.getsource(Stream._write_record_message)
     for step in (
         "pop_deselected_record_properties(record, self.schema, self.mask)",

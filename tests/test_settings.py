@@ -277,18 +277,20 @@ def nobody_called(listener: socket.socket) -> bool:
     return False
 
 
-WRONG = [
-    {"start_date": None},
-    {"start_date": "today"},
-    {"end_date": "2023-01-01"},
-    {"window_days": "31"},
-    {"export_format": "xml"},
-    {"client_secret": ""},
-]
-
-
-@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: next(iter(wrong)))
-@pytest.mark.parametrize("way", ["file", "environment"])
+@pytest.mark.parametrize(
+    ("way", "wrong"),
+    [
+        ("file", {"start_date": None}),
+        ("file", {"end_date": "2023-01-01"}),
+        ("file", {"window_days": 31}),
+        ("file", {"client_secret": ""}),
+        ("environment", {"start_date": "today"}),
+        ("environment", {"window_days": "many"}),
+        ("environment", {"sandbox": "maybe"}),
+        ("environment", {"export_format": "xml"}),
+    ],
+    ids=str,
+)
 def test_wrong_settings_end_a_run_before_anything_is_requested(
     silent_platform: socket.socket, tmp_path: Path, wrong: dict[str, Any], way: str
 ) -> None:

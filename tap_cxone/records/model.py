@@ -1,8 +1,9 @@
 """The record model: a stream's JSON Schema turned into types that msgspec decodes straight into.
 
 Three types share one set of fields: the *checked* one also parses date-times, the *strict* one moreover takes no
-unknown fields, and the *plain* one keeps date-times as the text that was sent. What has been checked once may be decoded
-plainly afterwards. Where a type balks, ``check`` says of a single record what is wrong with it, without quoting a value.
+unknown fields, and the *plain* one keeps date-times as the text that was sent. What has been checked once may be
+decoded plainly afterwards. Where a type balks, ``check`` says of a single record what is wrong with it, without quoting
+a value.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _JSON_TYPES: dict[str, Any] = {"string": str, "number": int | float, "integer": int, "boolean": bool, "null": None}
 
@@ -54,6 +55,22 @@ class RecordModel:
             fields.append((field, kind) if field in self.required else (field, kind | msgspec.UnsetType, msgspec.UNSET))
         # gc=False: records hold no references to containers, and the collector need not walk millions of them.
         return msgspec.defstruct(name, fields, kw_only=True, gc=False, forbid_unknown_fields=strict)
+
+    @cached_property
+    def positional(self) -> Callable[..., msgspec.Struct]:
+        """The plain type as a constructor that takes all fields in their order and checks none of them."""
+        return msgspec.defstruct("Positional", list(self.properties), gc=False)
+
+    def check_texts(self, name: str, values: Sequence[str]) -> None:
+        """Check many values of a text field at once, none of them empty.
+
+        Raises:
+            msgspec.ValidationError: one of them is not what the schema asks for.
+            UnicodeEncodeError: one of them is not valid Unicode.
+        """
+        "".join(values).encode()
+        if _field_type(self.properties[name], datetime) is not str:
+            msgspec.convert(values, list[_field_type(self.properties[name], datetime)])  # type: ignore[misc]
 
     @cached_property
     def numeric(self) -> frozenset[str]:

@@ -143,6 +143,11 @@ class Reading:
         self._strict_lines = msgspec.json.Decoder(model.strict)
         self._loose_lines = msgspec.json.Decoder(struct)
 
+    @property
+    def first(self) -> bool:
+        """Whether this is the reading that checks everything."""
+        return self._learned is None
+
     def next_piece(self) -> bool:
         """Count a piece; return whether the typed decoder is to be tried on it."""
         self.number += 1

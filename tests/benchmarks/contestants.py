@@ -1,0 +1,144 @@
+"""What is measured: each contestant is a process of its own that reads one export and says how long that took.
+
+``python -m tests.benchmarks.contestants NAME FILE`` writes what the contestant writes to standard output, and one JSON
+object to standard error: seconds (start-up left out), records, and the peak of the process's memory in MiB.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from isal import igzip
+from singer_sdk import Stream, Tap
+from singer_sdk import typing as th
+from singer_sdk.contrib.msgspec import MsgSpecWriter
+
+from tap_cxone.emission import FastPath
+from tap_cxone.output import MessageWriter
+from tap_cxone.records.verified import read_once, scan
+from tap_cxone.tap import TapCXone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SCHEMA: dict[str, Any] = json.loads(
+    (Path(__file__).parents[2] / "tap_cxone/schemas/bot_conversations.json").read_text()
+)
+FIELDS = tuple(SCHEMA["properties"])
+
+
+class PlainStream(Stream):
+    """What a developer writes first: the whole document, record by record."""
+
+    name = "bot_conversations"
+    primary_keys = ("id",)
+    replication_key = "dateFrom"
+    schema = SCHEMA
+
+    def get_records(self, context: Any) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - the SDK's
+        with gzip.open(self.config["file"], "rb") as file:
+            yield from json.load(file)
+
+
+class PlainTap(Tap):
+    """A plain singer-sdk tap."""
+
+    name = "tap-plain"
+    config_jsonschema = th.PropertiesList(th.Property("file", th.StringType)).to_dict()
+
+    def discover_streams(self) -> list[Stream]:
+        return [PlainStream(tap=self)]
+
+
+class PlainTapMsgspec(PlainTap):
+    """The same with the SDK's faster writer."""
+
+    message_writer_class = MsgSpecWriter
+
+
+def sdk(kind: type[Tap]) -> Callable[[Path], tuple[float, int]]:
+    def run(path: Path) -> tuple[float, int]:
+        tap = kind(config={"file": str(path)})
+        return timed(tap.sync_all), -1
+
+    return run
+
+
+def script(path: Path) -> tuple[float, int]:
+    """Do what a bare sequential script does after its download: inflate, parse, validate, drop repeats; no output."""
+    kept: list[dict[str, Any]] = []
+
+    def process() -> None:
+        seen = set()
+        for record in json.loads(gzip.decompress(path.read_bytes())):
+            if record.get("id") in seen or any(name not in record for name in FIELDS):
+                continue
+            seen.add(record["id"])
+            kept.append(record)
+
+    return timed(process), len(kept)
+
+
+def floor(path: Path) -> tuple[float, int]:
+    """Inflate, decode typed and encode again, all at once: what one core cannot do without if it decodes."""
+    kinds: dict[str, Any] = {"string": str, "number": int | float}
+    record = msgspec.defstruct(
+        "Record", [(name, kinds[spec["type"]]) for name, spec in SCHEMA["properties"].items()], gc=False
+    )
+    count = 0
+
+    def process() -> None:
+        nonlocal count
+        records = msgspec.json.decode(igzip.decompress(path.read_bytes()), type=list[record])  # type: ignore[valid-type, no-untyped-call]
+        sys.stdout.buffer.write(msgspec.json.Encoder().encode_lines(records))
+        count = len(records)
+
+    return timed(process), count
+
+
+def tap_cxone(path: Path, *, verify: bool) -> tuple[float, int]:
+    """Emit a verified file; with ``verify``, the verification is part of the time."""
+    tap = TapCXone(config={"sandbox": True, "start_date": "2024-01-01"})
+    stream: Any = tap.streams["bot_conversations"]
+    model = stream.record_model()
+    fast_path = FastPath(stream, model)
+    assert FastPath.is_open(stream)
+    verified = []
+    verification = timed(lambda: verified.append(scan(path, model)))
+    [found] = verified
+
+    def emit() -> None:
+        for piece in read_once(path, model, found, found.keys.repeats(None)):
+            MessageWriter.write_block(fast_path.block(piece))
+
+    return timed(emit) + (verification if verify else 0.0), found.valid
+
+
+def timed(process: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    process()
+    sys.stdout.flush()
+    return time.perf_counter() - begun
+
+
+CONTESTANTS: dict[str, Callable[[Path], tuple[float, int]]] = {
+    "tap-cxone, verified file to output": lambda path: tap_cxone(path, verify=False),
+    "tap-cxone, verification included": lambda path: tap_cxone(path, verify=True),
+    "plain singer-sdk tap": sdk(PlainTap),
+    "plain singer-sdk tap, msgspec writer": sdk(PlainTapMsgspec),
+    "bare script, no output": script,
+    "floor: inflate, decode, encode": floor,
+}
+
+
+if __name__ == "__main__":
+    seconds, records = CONTESTANTS[sys.argv[1]](Path(sys.argv[2]))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "records": records, "peak_mib": peak}), file=sys.stderr)
