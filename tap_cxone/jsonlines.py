@@ -2,6 +2,7 @@
 
 A line is handed to the operating system in one piece, so lines of several processes do not mix and a killed process
 leaves whole lines; half a line that a full disk or a crash left behind is closed off before the next one is written.
+A file that is replaced or moved away (``cxone-notify prune``, a rotation) is opened anew under its name.
 """
 
 from __future__ import annotations
@@ -44,9 +45,8 @@ class JsonLinesFile:
         self._durable = durable
         self._lock = threading.Lock()
         try:
-            file = Path(path).expanduser()
-            file.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
+            self._path = Path(path).expanduser().absolute()
+            self._fd = self._open()
         except (OSError, ValueError, RuntimeError) as err:  # also: a NUL in the path, a home that does not exist
             reason = (isinstance(err, OSError) and err.strerror) or "it is no usable path"
             msg = f"Setting '{setting}': the file cannot be opened ({reason})."
@@ -61,18 +61,38 @@ class JsonLinesFile:
         data = msgspec.json.encode(line) + b"\n"
         with self._lock:
             try:
-                with _locked(self._fd):
-                    if _ends_in_half_a_line(self._fd):
-                        data = b"\n" + data
-                    written = os.write(self._fd, data)
+                rest = self._append(data)
+                if rest and self._was_moved():
+                    replaced, self._fd = self._fd, self._open()
+                    os.close(replaced)
+                    rest = self._append(data, anyway=True)
                 if self._durable:
                     os.fsync(self._fd)
             except OSError as err:
                 msg = f"Setting '{self._setting}': the file cannot be written ({err.strerror})."
                 raise CxoneError(msg) from err
-        if written < len(data):
+        if rest:
             msg = f"Setting '{self._setting}': the file cannot be written (the disk is full)."
             raise CxoneError(msg)
+
+    def _open(self) -> int:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
+
+    def _append(self, data: bytes, *, anyway: bool = False) -> int:
+        """Write a line, unless the file is not the one of its name any more; return how many bytes are missing."""
+        with locked(self._fd):
+            if not anyway and self._was_moved():
+                return len(data)
+            if _ends_in_half_a_line(self._fd):
+                data = b"\n" + data
+            return len(data) - os.write(self._fd, data)
+
+    def _was_moved(self) -> bool:
+        try:
+            return not os.path.samestat(os.fstat(self._fd), self._path.stat())
+        except FileNotFoundError:
+            return True
 
     def close(self) -> None:
         """Close the file."""
@@ -90,8 +110,8 @@ class JsonLinesFile:
 
 
 @contextlib.contextmanager
-def _locked(fd: int) -> Iterator[None]:
-    """Keep other processes of ours from looking at the end of the file while a line is being written."""
+def locked(fd: int) -> Iterator[None]:
+    """Keep other processes of ours from writing a line, and from looking for its end while one is being written."""
     # Where there are no such locks, two processes may leave an empty line between theirs.
     if sys.platform != "win32":
         with contextlib.suppress(OSError):

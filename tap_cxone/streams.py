@@ -55,8 +55,11 @@ _LONGEST_ID = 200
 class ExportStream(Stream):
     """A stream that is read through export jobs over date windows."""
 
+    key: str
+    """The field that tells records apart. A catalog may have the target keyed by something else."""
     _tap: TapCXone
     _emitted = 0
+    _extraction: Generator[Piece, None, None] | None = None
 
     def export_surface(self) -> ExportSurface:
         """Return the exports that this stream is made of."""
@@ -142,7 +145,8 @@ class ExportStream(Stream):
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
         model = self.record_model()
-        for piece in self._extract(model, context):
+        self._extraction = self._extract(model, context)
+        for piece in self._extraction:
             yield from msgspec.to_builtins(piece.decoded(model))
 
     @override
@@ -151,7 +155,12 @@ class ExportStream(Stream):
     ) -> Generator[dict[str, Any], Any, Any]:
         """Write records by the block where that says the same as the SDK's way, which it goes everywhere else."""
         if not write_messages or not FastPath.is_open(self):
-            yield from super()._sync_records(context, write_messages=write_messages)
+            try:
+                yield from super()._sync_records(context, write_messages=write_messages)
+            finally:
+                # A record limit leaves the generator where it is, with its files and threads.
+                if self._extraction:
+                    self._extraction.close()
             return
         model = self.record_model()
         fast_path = FastPath(self, model)
@@ -165,9 +174,9 @@ class ExportStream(Stream):
 
     def record_model(self) -> RecordModel:
         """Return what a record of this stream has to be."""
-        return RecordModel(self.schema, self.primary_keys[0])
+        return RecordModel(self.schema, self.key)
 
-    def _extract(self, model: RecordModel, context: Context | None) -> Iterator[Piece]:
+    def _extract(self, model: RecordModel, context: Context | None) -> Generator[Piece, None, None]:
         """Yield the records of the run, piece by piece; state and audit log keep up with what the caller has taken."""
         start, end = self.starting_point(context), self._tap.settings.end_date
         bookmark = self._bookmark(context)
@@ -308,7 +317,8 @@ class BotConversationsStream(ExportStream):
     """Bot conversation events, from the analytics export surface."""
 
     name = "bot_conversations"
-    primary_keys: ClassVar = ("id",)
+    key = "id"
+    primary_keys: ClassVar = (key,)
     replication_key = "dateFrom"
     schema: ClassVar[StreamSchema] = StreamSchema(SchemaDirectory(schemas))
 

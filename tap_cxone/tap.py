@@ -1,4 +1,7 @@
-"""TapCXone: the settings and which streams there are, and what all streams of a run share."""
+"""TapCXone: the settings and which streams there are, and what all streams of a run share.
+
+What only a run needs is imported where it is needed: ``--version`` and ``--about`` answer without it.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,9 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
-from tap_cxone.audit import AuditLog, Quarantine
-from tap_cxone.client import PlatformClient
 from tap_cxone.errors import CxoneError
-from tap_cxone.output import MessageWriter, OutputClosedError, check_output
 from tap_cxone.settings import JSONSCHEMA, Settings, check_environment, normalise
 from tap_cxone.stopping import Stop, StoppedError
-from tap_cxone.streams import BotConversationsStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,7 +30,12 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
+    from tap_cxone.audit import AuditLog, Quarantine
+    from tap_cxone.client import PlatformClient
+    from tap_cxone.output import MessageWriter
     from tap_cxone.sandbox import Sandbox
+
+# ruff: noqa: PLC0415 - see above
 
 LONGEST_END_SECONDS = 1.5
 """How long a run that was asked to end may take to come to a clean point."""
@@ -43,7 +47,6 @@ class TapCXone(Tap):
     name = "tap-cxone"
     package_name = "tap-cxone"
     config_jsonschema: ClassVar[dict[str, Any]] = copy.deepcopy(JSONSCHEMA)  # the SDK adds its own to it
-    message_writer_class = MessageWriter
     capabilities: ClassVar[list[CapabilitiesEnum]] = [
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
@@ -64,6 +67,13 @@ class TapCXone(Tap):
             check_environment(os.environ, self._env_var_prefix)
         super().__init__(parse_env_config=parse_env_config, **options)
 
+    @property
+    def message_writer_class(self) -> type[MessageWriter]:  # type: ignore[override]
+        """The writer of Singer messages."""
+        from tap_cxone.output import MessageWriter
+
+        return MessageWriter
+
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         """Check the settings before the SDK does: its messages quote values, and a value may be a secret."""
@@ -75,6 +85,8 @@ class TapCXone(Tap):
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
+        from tap_cxone.streams import BotConversationsStream
+
         return [BotConversationsStream(tap=self)]
 
     # --- What the streams of a run share ------------------------------------------------------------------------------
@@ -82,16 +94,22 @@ class TapCXone(Tap):
     @cached_property
     def audit(self) -> AuditLog:
         """The audit log."""
+        from tap_cxone.audit import AuditLog
+
         return AuditLog(self.settings.audit_log_path)
 
     @cached_property
     def quarantine(self) -> Quarantine:
         """Where refused records are kept."""
+        from tap_cxone.audit import Quarantine
+
         return Quarantine(self.settings.quarantine_path)
 
     @cached_property
     def client(self) -> PlatformClient:
         """HTTP to the platform, or to the simulated one."""
+        from tap_cxone.client import PlatformClient
+
         settings, sandbox = self.settings, self._sandbox
         return PlatformClient(
             api_url=sandbox.url if sandbox else settings.api_url,
@@ -106,7 +124,7 @@ class TapCXone(Tap):
         """The simulated platform, in a thread of this process; it ends with it."""
         if not self.settings.sandbox:
             return None
-        from tap_cxone.sandbox import Sandbox, SandboxError  # noqa: PLC0415 - a real platform does not need it
+        from tap_cxone.sandbox import Sandbox, SandboxError
 
         try:
             return Sandbox().start()
@@ -122,13 +140,19 @@ class TapCXone(Tap):
 
     def check(self) -> None:
         """Raise where the run shall not go on: a signal came, or nobody reads its output any more."""
+        from tap_cxone.output import check_output
+
         self.stop.check()
         check_output()
 
     def write_last_state(self) -> None:
         """Say once more how far the run has come, as the last word of one that ends early."""
+        from tap_cxone.output import OutputClosedError
+
         with contextlib.suppress(OutputClosedError):
             self.write_message(StateMessage(value=self.state))
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)  # the clean point is reached
 
     @contextlib.contextmanager
     def removed_at_once(self, folder: Path) -> Iterator[None]:

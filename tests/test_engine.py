@@ -48,7 +48,7 @@ def test_no_more_jobs_at_once_than_allowed_and_all_of_them(start_sandbox: StartS
 
 
 def test_jobs_of_others_count_and_are_waited_for(start_sandbox: StartSandbox, tap: Tap) -> None:
-    sandbox = start_sandbox(foreign_jobs=3, foreign_seconds=6)
+    sandbox = start_sandbox(foreign_jobs=3, foreign_seconds=10)
     run = tap(config_for(sandbox))
     assert run.code == 0
     assert by_id(run.records) == held(sandbox)
@@ -215,7 +215,7 @@ def test_a_create_whose_answer_was_lost(start_sandbox: StartSandbox, tap: Tap, *
 
 
 def test_a_kill_between_request_and_answer_is_looked_up_by_the_next_run(start_sandbox: StartSandbox, tap: Tap) -> None:
-    sandbox = start_sandbox(job_seconds=5, faults=(Fault("create", "slow", times=1),), slow_seconds=30)
+    sandbox = start_sandbox(job_seconds=12, faults=(Fault("create", "slow", times=1),), slow_seconds=30)
     config = config_for(sandbox, journal_path=str(tap.folder / "jobs.jsonl"), window_days=30)
     process = subprocess.Popen(tap.command(config), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not sandbox.jobs:
@@ -348,10 +348,19 @@ def test_any_mixture_of_faults_gives_the_same_records(
 # --- It ends well -----------------------------------------------------------------------------------------------------
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[Run, float]:
-    started = time.monotonic()
-    out, log = process.communicate(timeout=20)
-    return Run(process.returncode, out, log), time.monotonic() - started
+def started(command: list[str], folder: Path) -> subprocess.Popen[str]:
+    with (folder / "log").open("w") as log:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder)
+
+
+def ended(process: subprocess.Popen[str], folder: Path) -> tuple[Run, float]:
+    """Read on to the end; not by ``communicate``, which would pass over what was read ahead."""
+    begun = time.monotonic()
+    assert process.stdout
+    with process.stdout:
+        out = process.stdout.read()
+    code = process.wait(timeout=20)
+    return Run(code, out, (folder / "log").read_text()), time.monotonic() - begun
 
 
 @pytest.fixture
@@ -369,18 +378,16 @@ def test_a_signal_ends_the_run_at_a_clean_point(
     start_sandbox: StartSandbox, tap: Tap, spool: Path, number: int, code: int, moment: str
 ) -> None:
     sandbox = start_sandbox(job_seconds=60 if moment == "polling" else 0.05, events_per_day=20_000)
-    process = subprocess.Popen(
-        tap.command(config_for(sandbox)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tap.folder
-    )
+    process = started(tap.command(config_for(sandbox)), tap.folder)
     assert process.stdout
     wanted = "STATE" if moment == "polling" else "RECORD"
     for line in process.stdout:
         if json.loads(line)["type"] == wanted:
             break
     process.send_signal(number)
-    run, seconds = ended(process)
+    run, seconds = ended(process, tap.folder)
     assert run.code == code
-    assert seconds < 2
+    assert seconds < 4, "two seconds, and some for a busy machine"
     assert run.messages[-1]["type"] == "STATE"
     assert "Traceback" not in run.log
     jobs = run.states[-1]["bookmarks"]["bot_conversations"]["export_jobs"]
@@ -390,17 +397,13 @@ def test_a_signal_ends_the_run_at_a_clean_point(
 
 def test_a_signal_ends_a_run_whose_target_does_not_read(start_sandbox: StartSandbox, tap: Tap, spool: Path) -> None:
     sandbox = start_sandbox(events_per_day=20_000)
-    process = subprocess.Popen(
-        tap.command(config_for(sandbox)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tap.folder
-    )
+    process = started(tap.command(config_for(sandbox)), tap.folder)
     assert process.stdout
-    process.stdout.readline()
-    time.sleep(3)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=2.5) == 143
-    process.stdout.close()
-    assert process.stderr
-    process.stderr.close()
+    with process.stdout:
+        next(line for line in process.stdout if "RECORD" in line)
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 143
 
 
 @pytest.mark.parametrize("moment", ["polling", "emitting"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
 import os
@@ -80,6 +81,22 @@ def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
     lines = read_lines(path)
     for number in range(4):
         assert [line["number"] for line in lines if line["who"] == str(number)] == list(range(300))
+
+
+def test_a_line_waits_until_another_process_has_written_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with JsonLinesFile(str(path), "audit_log_path") as file, path.open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        other.write('{"number": ')
+        other.flush()
+        waiting = threading.Thread(target=file.write, args=({"number": 2},))
+        waiting.start()
+        waiting.join(0.1)
+        other.write("1}\n")
+        other.flush()
+        fcntl.flock(other, fcntl.LOCK_UN)
+        waiting.join()
+    assert read_lines(path) == [{"number": 1}, {"number": 2}]
 
 
 def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ them whenever it waits for a file or calls ``attend``.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -17,6 +18,8 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from tap_cxone.stopping import StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,7 +91,6 @@ class ExportEngine:
         self._begun = 0
         self._consumed = 0
         self._room = threading.Condition()
-        self._report_at = time.monotonic() + REPORT_SECONDS
 
     def announce(self, job: Remembered) -> None:
         """From a thread: hand a job over and wait until the caller's thread has dealt with it."""
@@ -108,6 +110,7 @@ class ExportEngine:
             threading.Thread(target=self._work, args=(exporter,), name=f"export-{number}", daemon=True)
             for number in range(min(self._ahead, len(windows)))
         ]
+        threads.append(threading.Thread(target=self._report, name="report", daemon=True))
         for thread in threads:
             thread.start()
         try:
@@ -128,8 +131,6 @@ class ExportEngine:
         self._check()
         while not self._notes.empty():
             self._read(self._notes.get())
-        if time.monotonic() >= self._report_at:
-            self._report()
 
     def _files(self, task: _Task) -> Iterator[ExportFile]:
         while True:
@@ -169,18 +170,21 @@ class ExportEngine:
             for file in task.files:
                 file.scan.close()
 
-    def _report(self) -> None:
-        self._report_at = time.monotonic() + REPORT_SECONDS
-        running = sum(task.running and not task.done for task in self._tasks)
-        logger.info(
-            "Windows: %d done, %d running, %d waiting; %d records so far",
-            self._consumed,
-            running,
-            len(self._tasks) - self._consumed - running,
-            self._records(),
-        )
-
     # --- In the threads -----------------------------------------------------------------------------------------------
+
+    def _report(self) -> None:
+        """Say now and then what is going on, in a thread: a target that blocks the caller does not silence it."""
+        with contextlib.suppress(StoppedError):
+            while True:
+                self._stop.sleep(REPORT_SECONDS)
+                running = sum(task.running and not task.done for task in self._tasks)
+                logger.info(
+                    "Windows: %d done, %d running, %d waiting; %d records so far",
+                    self._consumed,
+                    running,
+                    len(self._tasks) - self._consumed - running,
+                    self._records(),
+                )
 
     def _work(self, exporter: Exporter) -> None:
         while task := self._next_task():
