@@ -267,6 +267,8 @@ class PlatformClient:
         # One a thread: requests does not promise that a session may be shared.
         if not hasattr(self._local, "session"):
             self._local.session = requests.Session()
+            # What a library on this machine could decode besides (deflate, zstd) an export could not be told to be.
+            self._local.session.headers["Accept-Encoding"] = "gzip"
             self._local.session.headers["User-Agent"] = f"tap-cxone/{metadata.version('tap-cxone')}"
         session: requests.Session = self._local.session
         return session

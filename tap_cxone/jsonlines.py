@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _OWNER_ONLY = 0o600
+_MOST_MOVES = 100
+"""After so many in a row for one line it is the file system that gives a file another identity at each look."""
 
 
 class JsonLinesFile:
@@ -61,11 +63,13 @@ class JsonLinesFile:
         data = msgspec.json.encode(line) + b"\n"
         with self._lock:
             try:
-                rest = self._append(data)
-                if rest and self._was_moved():
-                    replaced, self._fd = self._fd, self._open()
-                    os.close(replaced)
-                    rest = self._append(data, anyway=True)
+                for _ in range(_MOST_MOVES):
+                    if (rest := self._append(data)) is not None:
+                        break
+                    moved, self._fd = self._fd, self._open()
+                    os.close(moved)
+                else:
+                    rest = self._append(data, wherever=True)
                 if self._durable:
                     os.fsync(self._fd)
             except OSError as err:
@@ -79,11 +83,11 @@ class JsonLinesFile:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
 
-    def _append(self, data: bytes, *, anyway: bool = False) -> int:
-        """Write a line, unless the file is not the one of its name any more; return how many bytes are missing."""
+    def _append(self, data: bytes, *, wherever: bool = False) -> int | None:
+        """Write a line; return how many bytes are missing, or none if the file is not the one of its name any more."""
         with locked(self._fd):
-            if not anyway and self._was_moved():
-                return len(data)
+            if not wherever and self._was_moved():
+                return None
             if _ends_in_half_a_line(self._fd):
                 data = b"\n" + data
             return len(data) - os.write(self._fd, data)

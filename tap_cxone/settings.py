@@ -184,6 +184,7 @@ _LEAST = {
     "max_concurrent_exports": 1,
     "sample_size": 0,
 }
+WHOLE_NUMBERS = tuple(_LEAST)
 _MOST = {"window_days": MAX_WINDOW_DAYS, "max_concurrent_exports": MAX_CONCURRENT_EXPORTS}
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _NOT_IN_A_URL = re.compile(r"[\s?#\\]")

@@ -269,16 +269,15 @@ class ExportStream(Stream):
         repeats = found.keys.repeats(before)
         sample: list[Record] = []
         refused = 0
-        for piece in read_once(export.path, model, found, repeats):
-            for refusal in piece.refused:
-                self._refuse(refusal, names, log=refused < _REFUSALS_IN_LOG)
-                refused += 1
-            if wanted := self._tap.settings.sample_size - len(sample):
-                sample += map(self._as_emitted, msgspec.to_builtins(piece.decoded(model)[:wanted]))
-            yield piece
+        with contextlib.closing(repeats) if repeats else contextlib.nullcontext():
+            for piece in read_once(export.path, model, found, repeats):
+                for refusal in piece.refused:
+                    self._refuse(refusal, names, log=refused < _REFUSALS_IN_LOG)
+                    refused += 1
+                if wanted := self._tap.settings.sample_size - len(sample):
+                    sample += map(self._as_emitted, msgspec.to_builtins(piece.decoded(model)[:wanted]))
+                yield piece
         repeated = repeats.count if repeats else 0
-        if repeats:
-            repeats.close()
         counts: dict[str, Any] = {
             "validated": found.valid - repeated,
             "duplicates": repeated,

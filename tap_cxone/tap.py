@@ -18,8 +18,8 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
-from tap_cxone.errors import CxoneError
-from tap_cxone.settings import JSONSCHEMA, Settings, check_environment, normalise
+from tap_cxone.errors import CxoneError, SettingsError
+from tap_cxone.settings import JSONSCHEMA, WHOLE_NUMBERS, Settings, check_environment, normalise
 from tap_cxone.stopping import Stop, StoppedError
 
 if TYPE_CHECKING:
@@ -65,7 +65,15 @@ class TapCXone(Tap):
         self._folders: list[Path] = []
         if parse_env_config:
             check_environment(os.environ, self._env_var_prefix)
-        super().__init__(parse_env_config=parse_env_config, **options)
+        try:
+            super().__init__(parse_env_config=parse_env_config, **options)
+        except ValueError as err:
+            if not parse_env_config:
+                raise
+            # The SDK reads a .env file by itself, and its int() of a text names neither file nor setting.
+            numbers = ", ".join(f"{self._env_var_prefix}{name.upper()}" for name in WHOLE_NUMBERS)
+            msg = f"A file .env gives one of these variables a value that is no whole number: {numbers}."
+            raise SettingsError(msg) from err
 
     @property
     def message_writer_class(self) -> type[MessageWriter]:  # type: ignore[override]

@@ -7,6 +7,7 @@ reading of an export leaves behind is one byte a record in a file, which the sec
 
 from __future__ import annotations
 
+import os
 import tempfile
 from array import array
 from itertools import repeat
@@ -23,6 +24,7 @@ _BUCKETS = 256
 _FLUSH_KEYS = 1 << 16
 """Keys that are held in memory before they go to the file."""
 _BLOCK = 1 << 16
+_MARKS_READ = 1 << 10
 
 
 class WindowKeys:
@@ -59,15 +61,22 @@ class WindowKeys:
         Returns:
             Flags for the second reading; none where nothing repeats.
         """
-        flags: dict[int, bytearray] = {}
-        for number in range(_BUCKETS):
-            earlier = set(before._bucket(number)) if before else set()  # noqa: SLF001 - its own kind
-            keys = self._bucket(number)
-            if earlier or len(set(keys)) < len(keys):
-                marks = _marks(keys, earlier)
-                if any(marks):
-                    flags[number] = marks
-        return self._in_order(flags) if flags else None
+        found: dict[int, tuple[int, int]] = {}  # of each bucket with repeats: where its marks lie
+        count = 0
+        with self._file() as marked:
+            for number in range(_BUCKETS):
+                earlier = set(before._bucket(number)) if before else set()  # noqa: SLF001 - its own kind
+                keys = self._bucket(number)
+                if earlier or len(set(keys)) < len(keys):
+                    marks = _marks(keys, earlier)
+                    if repeated := sum(marks):
+                        found[number] = (marked.tell(), len(marks))
+                        marked.write(marks)
+                        count += repeated
+            return Repeats(self._in_order(marked, found), count) if count else None
+
+    def _file(self) -> IO[bytes]:
+        return tempfile.TemporaryFile(dir=self._folder)
 
     def close(self) -> None:
         """Give the files back."""
@@ -93,15 +102,16 @@ class WindowKeys:
         kept = [data[at : at + DIGEST_BYTES] for at in range(0, len(data), DIGEST_BYTES)]
         return kept + self._buckets[number]
 
-    def _in_order(self, flags: dict[int, bytearray]) -> Repeats:
+    def _in_order(self, marked: IO[bytes], found: dict[int, tuple[int, int]]) -> IO[bytes]:
         """Bring the marks of the buckets into the order of the records."""
-        marks: list[Iterator[int]] = [iter(flags[n]) if n in flags else repeat(0) for n in range(_BUCKETS)]
-        file: IO[bytes] = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - closed by Repeats
+        marked.flush()
+        marks = [_stored(marked.fileno(), *found[n]) if n in found else repeat(0) for n in range(_BUCKETS)]
+        file = self._file()
         self._order.seek(0)
         while block := self._order.read(_BLOCK):
             file.write(bytes([next(marks[bucket]) for bucket in block]))
         file.seek(0)
-        return Repeats(file, count=sum(map(sum, flags.values())))
+        return file
 
 
 class Repeats:
@@ -122,6 +132,12 @@ class Repeats:
     def close(self) -> None:
         """Give the file back."""
         self._file.close()
+
+
+def _stored(descriptor: int, start: int, length: int) -> Iterator[int]:
+    """Yield bytes of a file, reading a little at a time: there are as many of these as buckets."""
+    for position in range(start, start + length, _MARKS_READ):
+        yield from os.pread(descriptor, min(_MARKS_READ, start + length - position), position)
 
 
 def _marks(keys: list[bytes], seen: set[bytes]) -> bytearray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from array import array
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -107,18 +108,28 @@ class Learned:
 
     Attributes:
         irregular: pieces that have to be taken apart record by record.
-        verbatim: pieces whose text may be emitted as it is: its length in bytes and the number of its records.
+        lengths, counts: of the pieces whose text may be emitted as it is: its length in bytes and the number of its
+            records; 0 for the others.
     """
 
     irregular: set[int] = field(default_factory=set)
-    verbatim: dict[int, tuple[int, int]] = field(default_factory=dict)
+    lengths: array[int] = field(default_factory=lambda: array("Q"))
+    counts: array[int] = field(default_factory=lambda: array("Q"))
 
     def add(self, piece: Piece) -> None:
         """Learn from a piece of the first reading."""
         if not piece.whole:
             self.irregular.add(piece.number)
         elif piece.verbatim:
-            self.verbatim[piece.number] = (len(piece.verbatim.text), piece.count)
+            for numbers, value in ((self.lengths, len(piece.verbatim.text)), (self.counts, piece.count)):
+                numbers.extend([0] * (piece.number - len(numbers)))
+                numbers.append(value)
+
+    def verbatim(self, number: int) -> tuple[int, int] | None:
+        """Return length and number of records of a piece whose text may be emitted as it is."""
+        if number >= len(self.counts) or not self.counts[number]:
+            return None
+        return self.lengths[number], self.counts[number]
 
 
 class Reading:
@@ -155,7 +166,7 @@ class Reading:
 
     def known_verbatim(self) -> tuple[int, int] | None:
         """Return length and number of records where the piece is known to be fit for being emitted as it is."""
-        return self._learned.verbatim.get(self.number) if self._learned else None
+        return self._learned.verbatim(self.number) if self._learned else None
 
     def decode_array(self, data: bytes) -> tuple[list[Any], bool]:
         """Decode a whole array; return its records, and whether they are known to have no unknown fields."""
