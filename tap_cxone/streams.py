@@ -183,6 +183,14 @@ class ExportStream(Stream):
         with self._open_journal() as journal, self._spool() as folder:
             if bookmark:
                 journal.began(bookmark)
+            self._tap.audit.event(
+                "run_started",
+                stream=self.name,
+                run_id=self._tap.run_id,
+                bookmark=format_date(bookmark) if bookmark else None,
+                dateFrom=format_date(start),
+                dateTo=format_date(end),
+            )
             if start >= end:
                 self.logger.info("Nothing new: the bookmark is at %s already", format_date(start))
                 return
@@ -255,6 +263,7 @@ class ExportStream(Stream):
         """Yield the records of a window piece by piece, each key once, and write down how it went."""
         names: dict[str, Any] = {
             "stream": self.name,
+            "run_id": self._tap.run_id,
             "job_id": export.job.job_id,
             "dateFrom": format_date(export.job.window.start),
             "dateTo": format_date(export.job.window.end),

@@ -10,6 +10,7 @@ import copy
 import os
 import shutil
 import signal
+import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -98,6 +99,11 @@ class TapCXone(Tap):
         return [BotConversationsStream(tap=self)]
 
     # --- What the streams of a run share ------------------------------------------------------------------------------
+
+    @cached_property
+    def run_id(self) -> str:
+        """What this run is called in the audit log: within Meltano the same for all steps of one ``meltano run``."""
+        return os.environ.get("MELTANO_PARENT_CONTEXT_UUID") or uuid.uuid4().hex
 
     @cached_property
     def audit(self) -> AuditLog:

@@ -185,6 +185,7 @@ def test_the_audit_log_tells_the_whole_run(start_sandbox: StartSandbox, tap: Tap
     run = tap(config_for(sandbox, audit_log_path=str(audit), window_days=10))
     events = read_lines(audit)
     assert [event["event"] for event in events] == [
+        "run_started",
         "export_job_created",
         "export_job_failed",
         "export_job_created",
@@ -192,8 +193,8 @@ def test_the_audit_log_tells_the_whole_run(start_sandbox: StartSandbox, tap: Tap
         "validation_summary",
         "window_extracted",
     ]
-    assert events[0].keys() >= {"stream", "job_id", "dateFrom", "dateTo", "format", "compression", "latency_ms"}
-    assert events[1]["reason"]
+    assert events[1].keys() >= {"stream", "job_id", "dateFrom", "dateTo", "format", "compression", "latency_ms"}
+    assert events[2]["reason"]
     extracted = events[-1]
     assert extracted["record_count"] == len(run.records)
     assert extracted["job_id"] == sandbox.jobs[1].id

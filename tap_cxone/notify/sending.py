@@ -1,0 +1,158 @@
+"""A run of the sender: under a lock, everything that is due to everyone, and each result written down at once.
+
+Between a delivery and its line in the audit log there is nothing but the line itself: killed there, the next run
+delivers again, under the same webhook-id.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tap_cxone.dates import format_date, utc_now
+from tap_cxone.jsonlines import JsonLinesFile
+from tap_cxone.notify.auditlog import locked, opened
+from tap_cxone.notify.delivery import DeliveryError
+from tap_cxone.notify.ledger import CONFIRMED, FAILURE, SUCCESS, read_ledger
+from tap_cxone.notify.payload import loaded_message
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from tap_cxone.notify.delivery import Deliverer
+    from tap_cxone.notify.ledger import Extraction, Ledger
+    from tap_cxone.notify.receivers import Receiver
+
+METRICS = "webhook_metrics"
+_FAILURES_IN_A_ROW = 2
+"""Windows that fail one after the other until a receiver is left alone for this run."""
+
+logger = logging.getLogger("cxone-notify")
+
+
+@dataclass
+class Results:
+    """What came of a run.
+
+    Attributes:
+        due: messages that were due, over all receivers.
+        delivered: those that got through.
+        failed: those that did not, in all their attempts.
+        records: records that the delivered ones announce.
+        latencies_ms: of the delivered ones.
+    """
+
+    due: int = 0
+    delivered: int = 0
+    failed: int = 0
+    records: int = 0
+    latencies_ms: list[int] = field(default_factory=list)
+
+    def event(self) -> dict[str, Any]:
+        """Return the fields of the event at the end."""
+        latencies = sorted(self.latencies_ms)
+        middle = len(latencies) // 2
+        median = (latencies[middle] + latencies[~middle]) / 2 if latencies else None
+        return {
+            "windows": self.due,
+            "delivered": self.delivered,
+            "failed": self.failed,
+            "not_tried": self.due - self.delivered - self.failed,
+            "records": self.records,
+            "success_rate": round(self.delivered / self.due, 4) if self.due else None,
+            "latency_median_ms": median,
+            "latency_highest_ms": latencies[-1] if latencies else None,
+        }
+
+
+def send(
+    log: Path, receivers: list[Receiver], deliverer: Deliverer, *, max_attempts: int, run_id: str | None
+) -> Results:
+    """Announce what is due.
+
+    Args:
+        log: the audit log.
+        receivers: who is told.
+        deliverer: how.
+        max_attempts: for one message.
+        run_id: the run behind whose load this is called, if that is known.
+
+    Raises:
+        CxoneError: the audit log cannot be read, written or locked.
+    """
+    with locked(log), opened(log) as reading:
+        if reading is None:
+            logger.warning("Setting 'audit_log_path': there is no such file, so nothing is due")
+            return Results()
+        ledger = read_ledger(reading, run_id)
+        with JsonLinesFile(str(log), "audit_log_path", durable=True) as writing:
+            sender = _Sender(ledger, reading, writing, deliverer, max_attempts)
+            return sender.run(receivers)
+
+
+class _Sender:
+    def __init__(
+        self, ledger: Ledger, reading: BinaryIO, writing: JsonLinesFile, deliverer: Deliverer, max_attempts: int
+    ) -> None:
+        self._ledger = ledger
+        self._reading = reading
+        self._writing = writing
+        self._deliverer = deliverer
+        self._max_attempts = max_attempts
+        self._results = Results()
+
+    def run(self, receivers: list[Receiver]) -> Results:
+        for run in self._ledger.unconfirmed:
+            self._write(CONFIRMED, run_id=run)
+        for receiver in receivers:
+            self._send_to(receiver)
+        fields = self._results.event()
+        self._write(METRICS, **fields)
+        logger.info("%s %s", METRICS, " ".join(f"{name}={value}" for name, value in fields.items()))
+        return self._results
+
+    def _send_to(self, receiver: Receiver) -> None:
+        due = self._ledger.due(receiver.name)
+        self._results.due += len(due)
+        failures = 0
+        for position, window in enumerate(due, 1):
+            # A receiver that has just failed is asked once: that may have been due to the one message.
+            error = self._announce(window, receiver, 1 if failures else self._max_attempts)
+            failures = failures + 1 if error else 0
+            if error and (error.gone or failures == _FAILURES_IN_A_ROW) and position < len(due):
+                left = len(due) - position
+                logger.warning("%s is left alone for this run: %d more windows stay due", receiver, left)
+                return
+
+    def _announce(self, window: Extraction, receiver: Receiver, max_attempts: int) -> DeliveryError | None:
+        body = loaded_message(window, self._reading)
+        names = {
+            "stream": window.stream,
+            "job_id": window.job_id,
+            "dateFrom": format_date(window.start),
+            "dateTo": format_date(window.end),
+            "receiver": receiver.name,
+            "host": receiver.host,
+            "webhook_id": window.webhook_id,
+        }
+        try:
+            done = self._deliverer.deliver(receiver, window.webhook_id, body, max_attempts=max_attempts)
+        except DeliveryError as err:
+            self._results.failed += 1
+            self._write(FAILURE, **names, attempts=err.attempts, reason=err.reason)
+            logger.warning(
+                "%s was not announced: %s: %s (attempts: %d); it stays due", window, receiver, err.reason, err.attempts
+            )
+            return err
+        self._results.delivered += 1
+        self._results.records += window.record_count
+        self._results.latencies_ms.append(done.latency_ms)
+        sent = {"records_sent": window.record_count, "latency_ms": done.latency_ms, "attempts": done.attempts}
+        self._write(SUCCESS, **names, **sent)
+        logger.info("%s was announced: %s, %d ms", window, receiver, done.latency_ms)
+        return None
+
+    def _write(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+        self._writing.write({"event": event, "logged_at": format_date(utc_now()), **fields})

@@ -1,0 +1,234 @@
+"""What the tests of cxone-notify share: a receiver that listens, an audit log to write, the command as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from tap_cxone.dates import format_date, utc_now
+from tests.conftest import january, read_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+TOKEN = "token-that-nobody-may-see"
+VALUE = "value-of-a-record"
+
+
+@dataclass
+class Request:
+    """One request as it came in."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def message(self) -> dict[str, Any]:
+        content: dict[str, Any] = msgspec.json.decode(self.body)
+        return content
+
+    @property
+    def webhook_id(self) -> str:
+        return self.headers["webhook-id"]
+
+
+@dataclass
+class Listener:
+    """A receiver on loopback; ``answers`` says for each request what comes back, 204 where it says nothing more."""
+
+    answers: list[int | tuple[int, dict[str, str]]] = field(default_factory=list)
+    always: int = 204
+    seconds: float = 0.0
+    drip: bool = False
+    requests: list[Request] = field(default_factory=list)
+    on_request: Callable[[Request], None] | None = None
+
+    def __post_init__(self) -> None:
+        listener = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                request = Request(self.path, {name.lower(): text for name, text in self.headers.items()}, body)
+                listener.requests.append(request)
+                if listener.on_request:
+                    listener.on_request(request)
+                if listener.drip:
+                    self._drip()
+                    return
+                time.sleep(listener.seconds)
+                answer = listener.answers.pop(0) if listener.answers else listener.always
+                status, headers = answer if isinstance(answer, tuple) else (answer, {})
+                self.send_response(status)
+                for name, text in headers.items():
+                    self.send_header(name, text)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def _drip(self) -> None:
+                self.close_connection = True
+                for _ in range(100):
+                    try:
+                        self.wfile.write(b"HTTP/1.1 204 No Content\r\n"[_ : _ + 1] or b"X")
+                    except OSError:
+                        return
+                    time.sleep(0.2)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
+                pass
+
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, request: object, client_address: object) -> None:
+                """A sender that was killed, or has waited long enough."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://user:{TOKEN}@127.0.0.1:{self._server.server_port}/hook?token={TOKEN}"
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [request.message for request in self.requests]
+
+    @property
+    def jobs(self) -> list[str]:
+        return [message["job_id"] for message in self.messages]
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[..., Listener]]:
+    """Start receivers; they stop with the test."""
+    started: list[Listener] = []
+
+    def start(**how: Any) -> Listener:
+        started.append(Listener(**how))
+        return started[-1]
+
+    yield start
+    for listener in started:
+        listener.stop()
+
+
+@pytest.fixture
+def listener(listen: Callable[..., Listener]) -> Listener:
+    """Return a receiver that takes everything."""
+    return listen()
+
+
+@dataclass
+class Log:
+    """An audit log, written as the tap writes it."""
+
+    path: Path
+
+    def write(self, event: str, **fields: Any) -> None:
+        fields.setdefault("logged_at", format_date(utc_now()))
+        with self.path.open("ab") as file:
+            file.write(msgspec.json.encode({"event": event, **fields}) + b"\n")
+
+    def begin(self, run: str, bookmark: int | None, stream: str = "bot_conversations") -> None:
+        """Write that a run began; the bookmark is a day of January 2024."""
+        mark = format_date(january(bookmark)) if bookmark else None
+        self.write("run_started", stream=stream, run_id=run, bookmark=mark)
+
+    def extract(self, job: str, start: int, end: int, *, sample: Any = (), records: int = 10, **more: Any) -> None:
+        """Write what the tap writes of a window, from a day of January 2024 to another."""
+        stream = more.pop("stream", "bot_conversations")
+        names = {
+            "stream": stream,
+            "job_id": job,
+            "dateFrom": format_date(january(start)),
+            "dateTo": format_date(january(end)),
+        } | more
+        self.write("export_job_created", **names, format="json")
+        self.write("schema_validation_failure", **names, record_id=VALUE, reason="window_extracted")
+        self.write(
+            "validation_summary", **names, total_records=records + 3, validated=records, duplicates=1, schema_errors=2
+        )
+        self.write("window_extracted", **names, record_count=records, bytes=5, seconds=0.1, sample=list(sample))
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        """Return all events of a name; half lines are passed over."""
+        found = []
+        for line in self.path.read_bytes().splitlines():
+            try:
+                found.append(msgspec.json.decode(line))
+            except msgspec.DecodeError:
+                continue
+        return [line for line in found if isinstance(line, dict) and line.get("event") == event]
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return read_lines(self.path)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    """Return an audit log in which two windows have been extracted."""
+    log = Log(tmp_path / "audit.jsonl")
+    log.extract("job-1", 1, 11, sample=[{"id": VALUE, "duration": 1.50}])
+    log.extract("job-2", 11, 21, records=20)
+    return log
+
+
+@dataclass
+class Notify:
+    """The command as a process, with one audit log."""
+
+    log: Log
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("CXONE_NOTIFY", "MELTANO")) and not name.lower().endswith("_proxy")
+        }
+        own = {f"CXONE_NOTIFY_{name.upper()}": value for name, value in settings.items() if name.islower()}
+        other = {name: value for name, value in settings.items() if not name.islower()}
+        return inherited | {"CXONE_NOTIFY_AUDIT_LOG_PATH": str(self.log.path)} | own | other
+
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tap_cxone.notify.cli", *arguments],
+            env=self.environment(**settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: str, **settings: str) -> tuple[int, str, str]:
+        """Run a command; return exit code, standard output and standard error."""
+        with self.start(*arguments, **settings) as process:
+            out, err = process.communicate(timeout=60)
+        assert TOKEN not in out + err
+        assert VALUE not in out + err
+        assert SECRET.removeprefix("whsec_") not in out + err
+        assert "Traceback" not in err, err
+        return process.returncode, out, err
+
+
+@pytest.fixture
+def notify(log: Log) -> Notify:
+    """Return the command."""
+    return Notify(log)

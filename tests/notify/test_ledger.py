@@ -1,0 +1,202 @@
+"""What is due: read from audit logs of all kinds."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_cxone.dates import format_date
+from tap_cxone.notify.ledger import Ledger, _Covered, read_ledger
+from tests.conftest import JAN_1, january
+from tests.notify.conftest import Log
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    return Log(tmp_path / "audit.jsonl")
+
+
+def ledger(log: Log, own_run: str | None = None) -> Ledger:
+    with log.path.open("rb") as file:
+        return read_ledger(file, own_run)
+
+
+def due(log: Log, own_run: str | None = None, receiver: str = "bi") -> list[str]:
+    return [window.job_id for window in ledger(log, own_run).due(receiver)]
+
+
+def delivered(
+    log: Log, job: str, start: int, end: int, receiver: str = "bi", stream: str = "bot_conversations"
+) -> None:
+    names = {"stream": stream, "dateFrom": format_date(january(start)), "dateTo": format_date(january(end))}
+    log.write("webhook_sync_success", job_id=job, receiver=receiver, **names)
+
+
+# --- What was extracted again -----------------------------------------------------------------------------------------
+
+
+def test_a_window_that_was_extracted_again_is_announced_by_its_latest_job(log: Log) -> None:
+    log.extract("first", 1, 11)
+    log.extract("second", 1, 11)
+    assert due(log) == ["second"]
+
+
+def test_a_job_that_a_later_run_has_adopted_is_announced_once(log: Log) -> None:
+    log.extract("job", 1, 11)
+    log.extract("job", 1, 11)
+    assert due(log) == ["job"]
+    delivered(log, "job", 1, 11)
+    log.extract("job", 1, 11)
+    assert due(log) == []
+
+
+def test_a_window_that_a_longer_one_covers_is_announced_by_that(log: Log) -> None:
+    log.extract("failed-1", 1, 11)
+    log.extract("failed-2", 11, 12)
+    log.extract("again-1", 1, 11)
+    log.extract("again-2", 11, 13)
+    assert due(log) == ["again-1", "again-2"]
+
+
+def test_a_window_that_was_cut_otherwise_is_announced_by_its_parts(log: Log) -> None:
+    log.extract("failed", 1, 11)
+    log.extract("again-1", 1, 6)
+    log.extract("again-2", 6, 12)
+    assert due(log) == ["again-1", "again-2"]
+
+
+def test_a_window_that_a_look_back_reads_in_part_is_announced_on_its_own(log: Log) -> None:
+    log.extract("loaded", 1, 11)
+    log.extract("looked-back", 10, 12)
+    assert due(log) == ["loaded", "looked-back"]
+
+
+def test_an_announced_window_that_another_job_exports_is_announced_again(log: Log) -> None:
+    log.extract("first", 1, 11)
+    delivered(log, "first", 1, 11)
+    assert due(log) == []
+    log.extract("second", 1, 11)
+    assert due(log) == ["second"]
+    assert due(log, receiver="another") == ["second"]
+
+
+def test_streams_and_receivers_have_nothing_to_do_with_each_other(log: Log) -> None:
+    log.extract("job", 1, 11)
+    log.extract("job", 1, 11, stream="qm_workflows")
+    delivered(log, "job", 1, 11)
+    assert [window.stream for window in ledger(log).due("bi")] == ["qm_workflows"]
+    assert len(ledger(log).due("another")) == 2
+
+
+def test_the_counts_are_those_of_the_same_job_and_window(log: Log) -> None:
+    names = {"stream": "s", "job_id": "half", "dateFrom": "2024-01-01", "dateTo": "2024-01-02"}
+    log.write("validation_summary", **names, duplicates=100, schema_errors=100)
+    log.extract("job", 1, 11, records=7)
+    log.write("window_extracted", **(names | {"job_id": "other"}), record_count=3)
+    first, second = ledger(log).windows
+    assert (first.record_count, first.duplicates, first.schema_errors) == (7, 1, 2)
+    assert (second.record_count, second.duplicates, second.schema_errors) == (3, 0, 0)
+
+
+def test_ids_are_those_of_the_window_however_its_dates_are_written(log: Log) -> None:
+    log.extract("job", 1, 11)
+    log.extract("job", 1, 11, dateFrom="2024-01-01", dateTo="2024-01-11T01:00:00+01:00")
+    [window] = ledger(log).windows
+    delivered(log, "job", 1, 11)
+    assert due(log) == []
+    assert ledger(log).delivered_at("bi", window)
+
+
+# --- Runs -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_run_behind_whose_load_the_sender_stands_is_announced(log: Log) -> None:
+    log.begin("run-1", None)
+    log.extract("job-1", 1, 11, run_id="run-1")
+    assert due(log, "run-1") == ["job-1"]
+    assert due(log) == ["job-1"], "the last run of the stream, where nobody says which"
+    assert due(log, "a run that the log does not know") == ["job-1"]
+    assert ledger(log, "run-1").unconfirmed == ["run-1"]
+
+
+def test_a_pipeline_that_is_under_way_waits_for_its_own_sender(log: Log) -> None:
+    log.begin("ours", None)
+    log.begin("theirs", None)
+    log.extract("their-job", 1, 11, run_id="theirs")
+    log.extract("our-job", 1, 11, run_id="ours")
+    assert due(log, "ours") == ["our-job"]
+    assert [window.job_id for window in ledger(log, "ours").waiting] == ["their-job"]
+    log.write("load_confirmed", run_id="theirs")
+    log.begin("ours-2", 11)
+    assert due(log, "ours-2") == ["our-job"]
+
+
+def test_a_load_that_failed_announces_nothing_even_where_the_next_run_ends_earlier(log: Log) -> None:
+    log.begin("failed", None)
+    log.extract("failed-1", 1, 11, run_id="failed")
+    log.extract("failed-2", 11, 21, run_id="failed")
+    log.begin("next", None)
+    log.extract("next-1", 1, 6, run_id="next")
+    assert due(log, "next") == ["next-1"]
+
+
+def test_what_a_failed_run_has_committed_is_announced_by_the_next_one(log: Log) -> None:
+    log.begin("failed", None)
+    log.extract("failed-1", 1, 11, run_id="failed")
+    log.extract("failed-2", 11, 21, run_id="failed")
+    log.begin("next", 11)
+    log.extract("next-1", 11, 16, run_id="next")
+    assert due(log, "next") == ["failed-1", "next-1"]
+
+
+def test_a_run_that_a_sender_has_confirmed_stays_due_for_a_receiver_that_was_down(log: Log) -> None:
+    log.begin("run-1", None)
+    log.extract("job-1", 1, 11, run_id="run-1")
+    log.write("load_confirmed", run_id="run-1")
+    log.begin("run-2", None)  # the state was reset, and this run has nothing yet
+    assert due(log, "run-2") == ["job-1"]
+    assert ledger(log, "run-2").unconfirmed == ["run-2"]
+
+
+# --- Large logs -------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 8)), max_size=25))
+def test_covered_ranges_are_those_of_a_naive_count(ranges: list[tuple[int, int]]) -> None:
+    covered, naive = _Covered(), set[int]()
+    for start, length in ranges:
+        hours = set(range(start, start + length))
+        first, last = JAN_1 + timedelta(hours=start), JAN_1 + timedelta(hours=start + length)
+        assert covered.add(first, last) == (not hours <= naive)
+        naive |= hours
+
+
+def test_memory_does_not_grow_with_what_is_not_about_windows(log: Log) -> None:
+    with log.path.open("w") as file:
+        for number in range(100_000):
+            file.write(
+                f'{{"event": "schema_validation_failure", "record_id": "{number}", "reason": "window_extracted"}}\n'
+            )
+    log.extract("job", 1, 11, sample=[{"text": "x" * 1000}] * 1000)
+    tracemalloc.start()
+    assert due(log) == ["job"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4_000_000
+
+
+def test_many_windows_in_any_order(log: Log) -> None:
+    days = list(range(1, 31))
+    random.Random(5).shuffle(days)
+    for day in days:
+        log.extract(f"job-{day}", day, day + 1)
+    assert due(log) == [f"job-{day}" for day in days]

@@ -1,0 +1,178 @@
+"""``cxone-notify prune``: what is old goes, what is due stays, and the tap goes on writing."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_cxone.dates import format_date, utc_now
+from tap_cxone.jsonlines import JsonLinesFile
+from tap_cxone.notify.ledger import read_ledger
+from tap_cxone.notify.pruning import prune
+from tests.conftest import january, read_lines
+from tests.notify.conftest import Log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.notify.conftest import Listener, Notify
+
+LONG_AGO = format_date(january(1))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Log:
+    """Return an audit log with two old windows and a young one."""
+    log = Log(tmp_path / "audit.jsonl")
+    log.extract("job-1", 1, 11, logged_at=LONG_AGO)
+    log.extract("job-2", 11, 21, logged_at=LONG_AGO)
+    log.extract("job-3", 21, 31)
+    return log
+
+
+def names_beside(log: Log) -> list[str]:
+    return sorted(path.name for path in log.path.parent.iterdir())
+
+
+def date_back(log: Log, events: int) -> None:
+    """Make the last so many lines old."""
+    lines = log.lines
+    for line in lines[-events:]:
+        line["logged_at"] = LONG_AGO
+    log.path.unlink()
+    for line in lines:
+        log.write(**line)
+
+
+def test_old_lines_go_but_for_those_of_windows_that_are_due(
+    notify: Notify, log: Log, listen: Callable[..., Listener]
+) -> None:
+    listener = listen(answers=[204, 503], always=204)
+    urls = f"bi={listener.url} other={listener.url}"
+    young = log.path.read_bytes().splitlines()[8:]
+    log.path.write_bytes(b"\n".join(log.path.read_bytes().splitlines()[:8]) + b"\n")
+    notify("send", webhook_url=f"bi={listener.url}", max_attempts="1")  # the second one fails
+    date_back(log, 3)
+    with log.path.open("ab") as file:
+        file.write(b"\n".join(young) + b"\nhalf a li")
+
+    code, _, err = notify("prune", "--keep-days", "30", webhook_url=f"bi={listener.url}")
+    assert code == 0
+    assert "1 old windows are still due" in err
+    kept = log.path.read_bytes()
+    assert b'"job-1"' not in kept
+    assert kept.endswith(b"\n".join(young) + b"\nhalf a li"), "what is young stays byte for byte"
+    old = [line["event"] for line in map(_decoded, kept.splitlines()[: -len(young) - 1])]
+    assert old == ["validation_summary", "window_extracted", "webhook_sync_failure"]
+
+    listener.requests.clear()
+    notify("send", webhook_url=urls)
+    assert listener.jobs == ["job-2", "job-3", "job-2", "job-3"]
+    assert listener.messages[0]["duplicates"] == 1
+    assert log.path.stat().st_mode & 0o777 == 0o600
+    assert names_beside(log) == ["audit.jsonl", "audit.jsonl.lock"]
+
+
+def _decoded(line: bytes) -> Any:
+    import json  # noqa: PLC0415 - one use
+
+    return json.loads(line)
+
+
+def test_what_another_receiver_has_got_is_not_due_to_it_again(notify: Notify, log: Log, listener: Listener) -> None:
+    down = "down=http://127.0.0.1:9/"
+    notify("send", webhook_url=f"bi={listener.url} {down}", max_attempts="1")
+    before = listener.jobs[:]
+    assert before == ["job-1", "job-2", "job-3"]
+    notify("prune", "--keep-days=30", webhook_url=f"bi={listener.url} {down}")
+    notify("send", webhook_url=f"bi={listener.url}")
+    assert listener.jobs == before
+    notify("send", webhook_url=f"down={listener.url}")
+    assert listener.jobs == before + before
+
+
+def test_a_cut_in_the_middle_of_a_window_keeps_what_was_counted(log: Log) -> None:
+    lines = log.lines
+    log.path.write_bytes(b"\xff half a li\n[]\n{}\n")
+    for line in lines[:-1]:
+        log.write(**(line | {"logged_at": LONG_AGO}))
+    log.write(**lines[-1])
+    prune(log.path, [], utc_now() - timedelta(days=1))
+    with log.path.open("rb") as file:
+        assert [window.duplicates for window in read_ledger(file).windows] == [1, 1, 1]
+    assert len(log.lines) == 6
+
+
+def test_without_receivers_every_window_stays(notify: Notify, log: Log, listener: Listener) -> None:
+    notify("prune", "--keep-days", "30")
+    assert len(log.lines) == 4 + 4
+    notify("send", webhook_url=listener.url)
+    assert listener.jobs == ["job-1", "job-2", "job-3"]
+    notify("prune", "--keep-days", "30", webhook_url=listener.url)
+    assert listener.jobs == ["job-1", "job-2", "job-3"]
+    notify("send", webhook_url=listener.url)
+    assert len(listener.jobs) == 3
+
+
+def test_what_waits_for_the_end_of_its_load_stays_with_what_decides_on_it(tmp_path: Path) -> None:
+    log = Log(tmp_path / "audit.jsonl")
+    for run in ("failed", "next"):
+        log.write("run_started", stream="bot_conversations", run_id=run, bookmark=None, logged_at=LONG_AGO)
+        if run == "failed":
+            log.extract("job-1", 1, 11, run_id=run, logged_at=LONG_AGO)
+    log.write("export_job_created", logged_at=LONG_AGO)
+    cut = prune(log.path, [], utc_now())
+    assert cut.due == 1
+    assert [line["event"] for line in log.lines] == [
+        "run_started",
+        "validation_summary",
+        "window_extracted",
+        "run_started",
+    ]
+
+
+def test_no_line_is_lost_that_the_tap_writes_meanwhile(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    stop = threading.Event()
+    counts = [0, 0]
+
+    def write(number: int) -> None:
+        with JsonLinesFile(str(path), "audit_log_path") as file:
+            while not stop.is_set():
+                file.write({"event": "window", "writer": number, "count": counts[number], "logged_at": "2099-01-01"})
+                counts[number] += 1
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in (0, 1)]
+    for writer in writers:
+        writer.start()
+    for _ in range(30):
+        prune(path, [], utc_now() - timedelta(days=1))
+    stop.set()
+    for writer in writers:
+        writer.join()
+    lines = read_lines(path)
+    for number in (0, 1):
+        assert [line["count"] for line in lines if line["writer"] == number] == list(range(counts[number]))
+
+
+def test_a_cut_that_fails_leaves_the_log_as_it_was(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tap_cxone.notify.pruning.shutil.copyfileobj", full)
+    before = log.path.read_bytes()
+    with pytest.raises(Exception, match="No space left on device"):
+        prune(log.path, [], utc_now())
+    assert log.path.read_bytes() == before
+    assert names_beside(log) == ["audit.jsonl", "audit.jsonl.lock"]
+
+
+def test_a_missing_log_is_no_error(notify: Notify, log: Log) -> None:
+    log.path.unlink()
+    assert notify("prune", "--keep-days", "1")[0] == 0
+    assert not log.path.exists()
+    assert notify("prune", "--keep-days", str(10**9))[0] == 1
