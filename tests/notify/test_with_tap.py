@@ -1,0 +1,49 @@
+"""The audit log as the tap really writes it, read by the sender: two pipelines on one log, and a load that failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.conftest import config_for, read_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import StartSandbox, Tap
+    from tests.notify.conftest import Listener, Notify
+
+
+def test_a_pipeline_does_not_announce_what_another_one_is_still_loading(
+    start_sandbox: StartSandbox, tap: Tap, notify: Notify, listener: Listener, tmp_path: Path
+) -> None:
+    sandbox = start_sandbox()
+    log = tmp_path / "taps-audit.jsonl"
+    config = config_for(sandbox, audit_log_path=str(log), window_days=30, sample_size=2)
+    for run, end in (("one", "2024-01-11"), ("other", "2024-01-06")):
+        assert tap(config | {"end_date": end}, environment={"MELTANO_PARENT_CONTEXT_UUID": run}).code == 0
+    settings = {"CXONE_NOTIFY_WEBHOOK_URL": listener.url, "CXONE_NOTIFY_AUDIT_LOG_PATH": str(log)}
+
+    assert notify("send", **settings, MELTANO_PARENT_CONTEXT_UUID="other")[0] == 0
+    [message] = listener.messages
+    assert (message["dateFrom"], message["dateTo"]) == ("2024-01-01T00:00:00.000Z", "2024-01-06T00:00:00.000Z")
+    assert message["record_count"] == 5 * 24
+    assert len(message["data_sample"]) == 2
+
+    assert notify("send", **settings, MELTANO_PARENT_CONTEXT_UUID="one")[0] == 0
+    assert [said["dateTo"] for said in listener.messages] == ["2024-01-06T00:00:00.000Z", "2024-01-11T00:00:00.000Z"]
+    assert {said["job_id"] for said in listener.messages} == {job.id for job in sandbox.jobs}
+
+
+def test_a_load_that_failed_is_announced_once_when_it_has_come_through(
+    start_sandbox: StartSandbox, tap: Tap, notify: Notify, listener: Listener, tmp_path: Path
+) -> None:
+    sandbox = start_sandbox()
+    log = tmp_path / "taps-audit.jsonl"
+    config = config_for(sandbox, audit_log_path=str(log))
+    for run in ("failed", "again"):  # the first one's target kept no state, and nothing was sent behind it
+        assert tap(config, environment={"MELTANO_PARENT_CONTEXT_UUID": run}).code == 0
+    settings = {"CXONE_NOTIFY_WEBHOOK_URL": listener.url, "CXONE_NOTIFY_AUDIT_LOG_PATH": str(log)}
+    for _ in range(2):
+        assert notify("send", **settings, MELTANO_PARENT_CONTEXT_UUID="again")[0] == 0
+    extracted = [line for line in read_lines(log) if line["event"] == "window_extracted" and line["run_id"] == "again"]
+    assert listener.jobs == [line["job_id"] for line in extracted]
