@@ -106,21 +106,16 @@ class Tap:
     def __call__(
         self, config: dict[str, Any], *options: str, environment: dict[str, str] | None = None, **files: Any
     ) -> Run:
-        done = subprocess.run(
-            self.command(config, *options, **files),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            cwd=self.folder,
-            env=os.environ | (environment or {}),
-        )
+        done = self._run(self.command(config, *options, **files), environment)
         return Run(done.returncode, done.stdout, done.stderr)
 
     def text(self, *options: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
         """Run without a configuration file; return exit code, standard output and standard error."""
-        command = [sys.executable, "-m", "tap_cxone", *options]
-        done = subprocess.run(
+        done = self._run([sys.executable, "-m", "tap_cxone", *options], environment)
+        return done.returncode, done.stdout, done.stderr
+
+    def _run(self, command: list[str], environment: dict[str, str] | None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             command,
             capture_output=True,
             text=True,
@@ -129,7 +124,6 @@ class Tap:
             cwd=self.folder,
             env=os.environ | (environment or {}),
         )
-        return done.returncode, done.stdout, done.stderr
 
     def _write(self, name: str, content: Any) -> str:
         path = self.folder / f"{name}.json"
