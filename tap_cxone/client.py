@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import threading
 from http import HTTPStatus
 from importlib import metadata
 from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
@@ -30,6 +31,9 @@ from tap_cxone.retrying import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+# It writes addresses and tracebacks; what happens is told here, in words of ours.
+logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
@@ -258,10 +262,11 @@ class PlatformClient:
                 **options,
             )
         except (requests.exceptions.InvalidURL, LocationValueError):
-            msg = f"Platform call '{call}': the address is not usable; check the setting '{_address_setting(call)}'."
+            msg = f"Platform call '{call}': the address is not usable; check the setting {_address_setting(call)}."
             raise RefusedError(msg, 0) from None
         except requests.RequestException as err:
-            raise self._passing_or_lost(_connection_reason(err), repeatable=repeatable or _never_sent(err)) from None
+            reason = _connection_reason(err, url)
+            raise self._passing_or_lost(reason, repeatable=repeatable or _never_sent(err)) from None
 
     def _session(self) -> requests.Session:
         # One a thread: requests does not promise that a session may be shared.
@@ -289,7 +294,7 @@ class PlatformClient:
     def _refuse(self, call: str, response: requests.Response) -> NoReturn:
         status = response.status_code
         advice = _ADVICE.get((call, status)) or _ADVICE_BY_STATUS.get(
-            status, f"check the setting '{_address_setting(call)}'"
+            status, f"check the setting {_address_setting(call)}"
         )
         said = self.redact(_platform_reason(response))
         reason = f" ({said})" if said else ""
@@ -314,7 +319,7 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
 
 
 def _address_setting(call: str) -> str:
-    return "auth_url" if call == "token" else "api_url"
+    return "'auth_url', or 'api_url' where that is not set" if call == "token" else "'api_url'"
 
 
 def _status_text(status: int) -> str:
@@ -324,13 +329,14 @@ def _status_text(status: int) -> str:
         return str(status)
 
 
-def _connection_reason(err: requests.RequestException) -> str:
-    """Name a connection error by its kind: its text would hold the whole URL."""
+def _connection_reason(err: requests.RequestException, url: str) -> str:
+    """Name a connection error by its kind and host: its text would hold the whole URL."""
+    host = urlsplit(url).hostname
     if isinstance(err, requests.exceptions.SSLError):
-        return "the TLS connection failed"
+        return f"the TLS connection to {host} failed"
     if isinstance(err, requests.Timeout):
-        return "no answer in time"
-    return f"the connection failed ({type(err).__name__})"
+        return f"no answer from {host} in time"
+    return f"the connection to {host} failed ({type(err).__name__})"
 
 
 def _never_sent(err: requests.RequestException) -> bool:

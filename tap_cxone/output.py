@@ -37,14 +37,16 @@ class MessageWriter(MsgSpecWriter):
     @override
     def write_message(self, message: Message) -> None:
         """Write one message as a line; raises OutputClosedError where the reader has gone."""
-        with _reader_there():
-            super().write_message(message)
+        # A copy: the SDK writes every message into one and the same buffer.
+        self.write_block(bytes(self.format_message(message)))
 
     @staticmethod
     def write_block(lines: bytes) -> None:
         """Write messages that are encoded already; raises OutputClosedError where the reader has gone."""
         with _reader_there():
-            sys.stdout.buffer.write(lines)
+            # Without a buffer (PYTHONUNBUFFERED) a write that a signal interrupts has written a part, and says so.
+            while lines:
+                lines = lines[sys.stdout.buffer.write(lines) :]
             sys.stdout.flush()
 
 

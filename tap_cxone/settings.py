@@ -6,6 +6,7 @@ and the README are held against it by a test); ``Settings`` is the checked form 
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from tap_cxone.dates import format_date, parse_date, utc_now
 from tap_cxone.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
 MAX_WINDOW_DAYS = 30
 """The platform refuses an export over a longer range (platform contract, analytics export surface)."""
@@ -184,7 +185,6 @@ _LEAST = {
     "max_concurrent_exports": 1,
     "sample_size": 0,
 }
-WHOLE_NUMBERS = tuple(_LEAST)
 _MOST = {"window_days": MAX_WINDOW_DAYS, "max_concurrent_exports": MAX_CONCURRENT_EXPORTS}
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 _NOT_IN_A_URL = re.compile(r"[\s?#\\]")
@@ -309,8 +309,9 @@ def _whole_number(given: Mapping[str, Any], name: str) -> int:
         if number != number.to_integral_value() or not least <= number <= most:
             raise ValueError  # noqa: TRY301
     except (ArithmeticError, ValueError):
-        wanted = f"from {least} to {most}" if name in _MOST else f"of at least {least}"
-        msg = f"Setting '{name}' must be a whole number {wanted}, not {value!r}."
+        wanted = f"from {least} to {most}"
+        shown = repr(value) if isinstance(value, str) else value
+        msg = f"Setting '{name}' must be a whole number {wanted}, not {shown}."
         raise SettingsError(msg) from None
     return int(number)
 
@@ -392,3 +393,25 @@ def check_environment(environment: MutableMapping[str, str], prefix: str) -> Non
             _whole_number({name: text}, name)
         elif text is not None:
             _boolean({name: text}, name)
+
+
+def check_sdk_environment(environment: Mapping[str, str], prefix: str, properties: Mapping[str, Any]) -> None:
+    """Check the variables of the SDK's own settings, on which it would fail without naming them.
+
+    Raises:
+        SettingsError: one of them is not of its setting's kind.
+    """
+    kinds: dict[str, tuple[str, Callable[[str], object]]] = {
+        "integer": ("a whole number", int),
+        "object": ("JSON", json.loads),
+        "array": ("JSON", json.loads),
+    }
+    for name, spec in properties.items():
+        text = environment.get(prefix + name.upper())
+        for kind, (wanted, read) in kinds.items():
+            if text and name not in JSONSCHEMA["properties"] and kind in spec.get("type", ()):
+                try:
+                    read(text)
+                except ValueError:
+                    msg = f"Setting '{name}' must be {wanted}."
+                    raise SettingsError(msg) from None

@@ -7,8 +7,7 @@ window by window; records never move it.
 from __future__ import annotations
 
 import contextlib
-import tempfile
-from pathlib import Path
+import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
@@ -26,6 +25,7 @@ from tap_cxone.exports.analytics import AnalyticsExports
 from tap_cxone.exports.engine import ExportEngine
 from tap_cxone.exports.exporter import Exporter
 from tap_cxone.exports.memory import JobMemory, Journal, Remembered
+from tap_cxone.exports.spool import open_spool
 from tap_cxone.exports.windows import plan
 from tap_cxone.output import MessageWriter
 from tap_cxone.records.model import RecordModel
@@ -35,6 +35,7 @@ from tap_cxone.stopping import Stop
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from datetime import datetime
+    from pathlib import Path
 
     from singer_sdk.helpers.types import Context, Record
 
@@ -64,6 +65,12 @@ class ExportStream(Stream):
     def export_surface(self) -> ExportSurface:
         """Return the exports that this stream is made of."""
         raise NotImplementedError
+
+    @override
+    def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
+        """Log a message, but not the SDK's of an unhandled error: what it was is told by whoever ends the run."""
+        if level < logging.ERROR:
+            super().log(message, *args, level=level, **kwargs)
 
     # --- Bookmarks: the SDK moves them by record values, which says nothing of what an export has left out ------------
 
@@ -100,7 +107,8 @@ class ExportStream(Stream):
     def _bookmark(self, context: Context | None) -> datetime | None:
         state = self.get_context_state(context)
         text = state.get("replication_key_value")
-        if not self._is_incremental or not text or state.get("replication_key") != self.replication_key:
+        of_this_key = state.get("replication_key", self.replication_key) == self.replication_key
+        if not self._is_incremental or not text or not of_this_key:
             return None
         try:
             return parse_date(text)
@@ -180,6 +188,7 @@ class ExportStream(Stream):
         """Yield the records of the run, piece by piece; state and audit log keep up with what the caller has taken."""
         start, end = self.starting_point(context), self._tap.settings.end_date
         bookmark = self._bookmark(context)
+        _ = self._tap.quarantine  # opened now: a path that does not work shall not be found out in the middle
         with self._open_journal() as journal, self._spool() as folder:
             if bookmark:
                 journal.began(bookmark)
@@ -210,11 +219,8 @@ class ExportStream(Stream):
 
     @contextlib.contextmanager
     def _spool(self) -> Iterator[Path]:
-        """Make a private folder for files on their way, and remove it however the run ends."""
-        with tempfile.TemporaryDirectory(prefix="tap-cxone-", ignore_cleanup_errors=True) as name:
-            folder = Path(name)
-            with self._tap.removed_at_once(folder):
-                yield folder
+        with open_spool() as folder, self._tap.removed_at_once(folder):
+            yield folder
 
     def _run(
         self, model: RecordModel, folder: Path, start: datetime, journal: Journal, context: Context | None

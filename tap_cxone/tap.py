@@ -14,13 +14,14 @@ import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from dotenv import find_dotenv, load_dotenv
 from singer_sdk import Tap
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
-from tap_cxone.errors import CxoneError, SettingsError
-from tap_cxone.settings import JSONSCHEMA, WHOLE_NUMBERS, Settings, check_environment, normalise
+from tap_cxone.errors import CxoneError
+from tap_cxone.settings import JSONSCHEMA, Settings, check_environment, check_sdk_environment, normalise
 from tap_cxone.stopping import Stop, StoppedError
 
 if TYPE_CHECKING:
@@ -65,16 +66,12 @@ class TapCXone(Tap):
     def __init__(self, *, parse_env_config: bool = False, **options: Any) -> None:  # noqa: ANN401 - the SDK's
         self._folders: list[Path] = []
         if parse_env_config:
+            # The SDK reads a file .env by itself, later and from the same place.
+            load_dotenv(find_dotenv())
             check_environment(os.environ, self._env_var_prefix)
-        try:
-            super().__init__(parse_env_config=parse_env_config, **options)
-        except ValueError as err:
-            if not parse_env_config:
-                raise
-            # The SDK reads a .env file by itself, and its int() of a text names neither file nor setting.
-            numbers = ", ".join(f"{self._env_var_prefix}{name.upper()}" for name in WHOLE_NUMBERS)
-            msg = f"A file .env gives one of these variables a value that is no whole number: {numbers}."
-            raise SettingsError(msg) from err
+            self.append_builtin_config(self.config_jsonschema)
+            check_sdk_environment(os.environ, self._env_var_prefix, self.config_jsonschema["properties"])
+        super().__init__(parse_env_config=parse_env_config, **options)
 
     @property
     def message_writer_class(self) -> type[MessageWriter]:  # type: ignore[override]

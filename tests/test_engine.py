@@ -6,9 +6,11 @@ import contextlib
 import json
 import signal
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -275,6 +277,58 @@ def test_what_lies_before_a_failure_is_kept_and_what_lies_behind_it_is_remembere
     assert run.bookmarks[-1] == "2024-01-07T00:00:00.000Z"
 
 
+class EmptyDownloads(BaseHTTPRequestHandler):
+    """A platform before which something answers downloads with nothing, so many times."""
+
+    protocol_version = "HTTP/1.1"
+    times = 0
+    jobs: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path.endswith("/token"):
+            self.answer({"access_token": "t", "expires_in": 1200})
+        else:
+            self.jobs.append(f"job-{len(self.jobs)}")
+            self.answer({"id": self.jobs[-1]})
+
+    def do_GET(self) -> None:
+        if self.path.endswith("/download"):
+            type(self).times -= 1
+            self.answer(None if self.times >= 0 else [])
+        elif "status=" in self.path:
+            self.answer({"entities": []})
+        else:
+            self.answer({"id": "x", "status": "completed"})
+
+    def answer(self, value: Any) -> None:
+        body = b"" if value is None else json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("times", "jobs", "warned"), [(2, 1, False), (4, 2, False), (99, 2, True)])
+def test_an_empty_file_is_believed_only_when_another_job_has_none_either(
+    tap: Tap, times: int, jobs: int, *, warned: bool
+) -> None:
+    EmptyDownloads.times = times
+    EmptyDownloads.jobs = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), EmptyDownloads)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    config = {"api_url": f"http://127.0.0.1:{server.server_port}", "client_id": "a", "client_secret": "b"}
+    run = tap(config | {"start_date": "2024-01-01", "end_date": "2024-01-02"})
+    server.shutdown()
+    server.server_close()
+    assert run.code == 0
+    assert len(EmptyDownloads.jobs) == jobs
+    assert ("stays empty" in run.log) == warned
+
+
 # --- Everything passing is retried ------------------------------------------------------------------------------------
 
 PASSING = ["500", "502", "503", "429", "429-date", "429-bare", "html", "cut", "reset", "lost", "slow"]
@@ -374,9 +428,19 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("moment", ["polling", "emitting"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_signal_ends_the_run_at_a_clean_point(
-    start_sandbox: StartSandbox, tap: Tap, spool: Path, number: int, code: int, moment: str
+    start_sandbox: StartSandbox,
+    tap: Tap,
+    spool: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    code: int,
+    moment: str,
+    unbuffered: str,
 ) -> None:
+    """Without a buffer, a signal cuts a write short that the reader keeps waiting."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     sandbox = start_sandbox(job_seconds=60 if moment == "polling" else 0.05, events_per_day=20_000)
     process = started(tap.command(config_for(sandbox)), tap.folder)
     assert process.stdout
@@ -384,6 +448,7 @@ def test_a_signal_ends_the_run_at_a_clean_point(
     for line in process.stdout:
         if json.loads(line)["type"] == wanted:
             break
+    time.sleep(0.3)
     process.send_signal(number)
     run, seconds = ended(process, tap.folder)
     assert run.code == code
@@ -423,6 +488,36 @@ def test_a_closed_output_ends_the_run(start_sandbox: StartSandbox, tap: Tap, spo
     process.stderr.close()
     assert "The target has ended" in log
     assert "Traceback" not in log
+
+
+def test_what_a_killed_run_left_behind_is_removed_by_the_next_one(
+    start_sandbox: StartSandbox, tap: Tap, spool: Path
+) -> None:
+    sandbox = start_sandbox(job_seconds=60)
+    process = started(tap.command(config_for(sandbox)), tap.folder)
+    assert process.stdout
+    with process.stdout:
+        next(line for line in process.stdout if "export_jobs" in line)
+        [left] = spool.iterdir()
+        with started(tap.command(config_for(start_sandbox())), tap.folder) as other:
+            other.communicate()
+        assert left.exists(), "a run that lives keeps its folder"
+        process.kill()
+        process.wait()
+    assert left.exists()
+    assert tap(config_for(start_sandbox())).code == 0
+
+
+@pytest.mark.parametrize("setting", ["quarantine_path", "audit_log_path", "journal_path"])
+def test_a_path_that_does_not_work_is_found_before_anything_is_requested(
+    start_sandbox: StartSandbox, tap: Tap, setting: str
+) -> None:
+    sandbox = start_sandbox()
+    run = tap(config_for(sandbox) | {setting: "/proc/nowhere/file"})
+    assert run.code == 1
+    [error] = run.errors
+    assert f"'{setting}'" in error
+    assert sandbox.requests == []
 
 
 # --- Kills at random moments ------------------------------------------------------------------------------------------

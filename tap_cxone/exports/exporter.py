@@ -134,11 +134,11 @@ class Exporter:
         length = window.end - window.start
         if length < spent.failing or length <= SHORTEST_WINDOW:
             failure: JobFailedError | None = None
-            for _ in range(JOB_ATTEMPTS):
+            for attempt in range(1, JOB_ATTEMPTS + 1):
                 if spent.jobs >= MOST_JOBS_A_WINDOW:
                     break
                 try:
-                    export = self._one_job(window, spent)
+                    export = self._one_job(window, spent, last=attempt == JOB_ATTEMPTS)
                 except JobFailedError as err:
                     failure = err
                     self._audit.event("export_job_failed", **self._names(err.job), reason=err.reason)
@@ -152,8 +152,8 @@ class Exporter:
         for half in halves(window):
             yield from self._files(half, spent)
 
-    def _one_job(self, window: Window, spent: Spent) -> ExportFile:
-        """Take the file of a remembered job, or of a new one."""
+    def _one_job(self, window: Window, spent: Spent, *, last: bool) -> ExportFile:
+        """Take the file of a remembered job, or of a new one; believe the last one if it is empty all the same."""
         with self._places.taken_by(window):
             started = time.monotonic()
             job, state = self._remembered(window)
@@ -162,7 +162,7 @@ class Exporter:
                 job, state = self._create(window), JobState.QUEUED
             if state.active:
                 self._follow(job)
-        return self._fetch(job, started)
+        return self._fetch(job, started, empty_too=last)
 
     # --- Jobs of earlier runs -----------------------------------------------------------------------------------------
 
@@ -275,8 +275,11 @@ class Exporter:
                 raise JobFailedError(job, status.reason)
         raise JobFailedError(job, f"not finished after {self._timeout_seconds:.0f} s (export_timeout)")
 
-    def _fetch(self, job: ExportJob, started: float) -> ExportFile:
+    def _fetch(self, job: ExportJob, started: float, *, empty_too: bool) -> ExportFile:
         """Download and verify the file of a completed job.
+
+        A file without a single byte is what an overtired server sends, and also what lines of JSON look like where
+        there are none. With ``empty_too`` it is believed when it has stayed so.
 
         Raises:
             JobFailedError: the file is gone, or stays damaged.
@@ -287,6 +290,7 @@ class Exporter:
             try:
                 with path.open("wb") as file:
                     size = self._surface.download(job.job_id, file)
+                self._check_empty(size, job, believed=empty_too and attempt == FETCH_ATTEMPTS)
                 # One at a time, the earliest first: reading three files at once makes none of them ready sooner.
                 with self._turn_to_verify.taken_by(job.window):
                     return ExportFile(job, path, size, time.monotonic() - started, self._verify(path))
@@ -299,6 +303,14 @@ class Exporter:
                 reason = err.message
             self._stop.sleep(self._pacing.pause(0))
         raise JobFailedError(job, reason)
+
+    @staticmethod
+    def _check_empty(size: int, job: ExportJob, *, believed: bool) -> None:
+        if not size and not believed:
+            msg = "the file is empty: not even an empty list, or a header, is in it"
+            raise CorruptExportError(msg)
+        if not size:
+            logger.warning("Window %s: its export stays empty, so it counts as one without records", job.window)
 
     # --- Words --------------------------------------------------------------------------------------------------------
 
