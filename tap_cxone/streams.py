@@ -267,13 +267,7 @@ class ExportStream(Stream):
 
     def _pieces(self, export: ExportFile, model: RecordModel, before: WindowKeys | None) -> Iterator[Piece]:
         """Yield the records of a window piece by piece, each key once, and write down how it went."""
-        names: dict[str, Any] = {
-            "stream": self.name,
-            "run_id": self._tap.run_id,
-            "job_id": export.job.job_id,
-            "dateFrom": format_date(export.job.window.start),
-            "dateTo": format_date(export.job.window.end),
-        }
+        names = {"stream": self.name, "run_id": self._tap.run_id, **export.job.fields()}
         found: Scan = export.scan
         if found.unknown:
             self.logger.warning(

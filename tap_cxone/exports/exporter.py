@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tap_cxone.dates import format_date
 from tap_cxone.errors import AnswerLostError, CorruptExportError, CxoneError, ExportFailedError
 from tap_cxone.exports.job import BusyError, ExportFile, ExportJob, ExportSurface, JobGoneError, JobState
 from tap_cxone.exports.pacing import Pacing, growing_pauses
@@ -323,9 +322,4 @@ class Exporter:
         )
 
     def _names(self, job: ExportJob) -> dict[str, Any]:
-        return {
-            "stream": self._stream,
-            "job_id": job.job_id,
-            "dateFrom": format_date(job.window.start),
-            "dateTo": format_date(job.window.end),
-        }
+        return {"stream": self._stream, **job.fields()}

@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
+from tap_cxone.dates import format_date
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -49,6 +51,14 @@ class ExportJob:
 
     job_id: str
     window: Window
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields by which events of the audit log name a job."""
+        return {
+            "job_id": self.job_id,
+            "dateFrom": format_date(self.window.start),
+            "dateTo": format_date(self.window.end),
+        }
 
 
 @dataclass(frozen=True)

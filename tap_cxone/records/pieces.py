@@ -148,7 +148,6 @@ class Reading:
         self._learned = learned
         self._loose_since = -1 if learned is None else None
         struct = model.checked if learned is None else model.plain
-        self.struct = struct
         self._strict = msgspec.json.Decoder(list[model.strict])  # type: ignore[name-defined]
         self._loose = msgspec.json.Decoder(list[struct])  # type: ignore[valid-type]
         self._strict_lines = msgspec.json.Decoder(model.strict)
@@ -199,18 +198,17 @@ class Reading:
 
     def one_by_one(self, values: Iterable[object]) -> Piece:
         """Check decoded values one at a time."""
-        piece = Piece(self.number, [], whole=False)
+        records: list[Any] = []
+        refused: list[Refusal] = []
         unknown: set[str] = set()
         for value in values:
             checked = value if isinstance(value, Refusal) else self.model.check(value)
             if isinstance(checked, Refusal):
-                piece.refused.append(checked)
+                refused.append(checked)
             else:
-                piece.records.append(checked)
+                records.append(checked)
             unknown |= self.unknown_fields(value)
-        piece.unknown = frozenset(unknown)
-        piece.count = len(piece.records)
-        return piece
+        return Piece(self.number, records, refused, whole=False, unknown=frozenset(unknown))
 
     def unknown_fields(self, value: object) -> set[str]:
         """Return the names of a decoded record's fields that the schema does not have."""
