@@ -6,7 +6,12 @@ Pure functions; nothing here knows of HTTP, Singer or settings.
 
 from __future__ import annotations
 
+import contextlib
+import re
 from datetime import UTC, datetime
+
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_AMERICAN = ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y")
 
 
 def parse_date(text: str) -> datetime:
@@ -43,6 +48,26 @@ def format_date(value: datetime) -> str:
         msg = "a date without an offset has no place on the wire"
         raise ValueError(msg)
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def as_date_time(text: str) -> str:
+    """Bring a date-time of an export into a form that every loader takes (RFC 3339).
+
+    What has that form is returned as it is. ISO 8601 in any other form, and the American ``1/31/2024 3:04:05 PM``, is
+    written like ``format_date`` does; without an offset it is UTC.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    text = text.strip()
+    if _RFC_3339.fullmatch(text):
+        with contextlib.suppress(ValueError):
+            datetime.fromisoformat(text)
+            return text
+    for form in _AMERICAN:
+        with contextlib.suppress(ValueError):
+            return format_date(datetime.strptime(text, form).replace(tzinfo=UTC))
+    return format_date(parse_date(text))
 
 
 def utc_now() -> datetime:

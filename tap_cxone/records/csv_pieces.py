@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +19,18 @@ from tap_cxone.records.model import Refusal
 from tap_cxone.records.pieces import LONGEST_RECORD_BYTES, Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_cxone.records.pieces import Reading
     from tap_cxone.records.text import PlainText
 
-_decode_numbers = msgspec.json.Decoder(list[int | float]).decode
 _LINE_ENDS = (b"\n", b"\r")
 ROWS = 2000
 """Rows in one piece."""
 
 
 def read_csv(stream: PlainText, reading: Reading) -> Iterator[Piece]:
-    """Read rows into records; an empty cell is a field that is not there.
+    """Read rows into records; an empty cell is a field that is not there, or null where the schema has that.
 
     Raises:
         CorruptExportError: a quoted field is not closed, the last row is cut off, or the header lacks the stream's
@@ -41,17 +41,18 @@ def read_csv(stream: PlainText, reading: Reading) -> Iterator[Piece]:
     text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", errors="surrogateescape", newline="")
     rows = filter(None, csv.reader(text, strict=True))  # a blank line is no row
     header = next(iter(_next_rows(rows, 1)), [])
-    if reading.model.key not in header:
-        msg = f"the file is no export: it is no JSON, and as CSV it has no column '{reading.model.key}'"
-        raise CorruptExportError(msg)
-    unknown = frozenset(header) - reading.model.properties.keys()
+    fields = reading.model.fields(header)
+    reading.model = reading.model.widened(fields)
+    reading.fields = fields
+    unknown = frozenset(fields) - reading.model.properties.keys()
+    table = _Table(fields, reading)
     last = None
     while batch := _next_rows(rows, ROWS):
         last = batch[-1]
-        piece = _take_rows(batch, header, reading)
+        piece = table.piece(batch)
         piece.unknown = unknown
         yield piece
-    whole = len(last) >= len(header) if last else set(reading.model.required) <= set(header)
+    whole = len(last) >= len(header) if last else reading.model.complete(fields)
     if not whole and stream.last not in _LINE_ENDS:
         msg = "the file is cut off: the last row of its CSV has fewer cells than its header, and no line end"
         raise CorruptExportError(msg)
@@ -65,52 +66,49 @@ def _next_rows(rows: Iterator[list[str]], count: int) -> list[list[str]]:
         raise CorruptExportError(msg) from None
 
 
-def _take_rows(rows: list[list[str]], header: list[str], reading: Reading) -> Piece:
-    if reading.next_piece():
-        try:
-            return Piece(reading.number, _by_columns(rows, header, reading))
-        except (ValueError, msgspec.DecodeError, UnicodeEncodeError, KeyError):
-            pass  # some cell or other is not as it should be: look at each record
-    return reading.one_by_one([_record(row, header, reading.model.numeric) for row in rows])
+class _Table:
+    """Turns rows of one file into pieces.
 
-
-def _by_columns(rows: list[list[str]], header: list[str], reading: Reading) -> list[Any]:
-    """Make records of rows column by column, several times as fast as row by row.
-
-    Raises:
-        ValueError, msgspec.DecodeError, UnicodeEncodeError, KeyError: not every row is a valid record with all fields.
+    Args:
+        fields: the names of its columns.
+        reading: which reading this is.
     """
-    columns: dict[str, Sequence[Any]] = dict(zip(header, zip(*rows, strict=True), strict=True))
-    for name in reading.model.properties:
-        column = columns[name]
-        if "" in column:
-            raise ValueError(name)
-        if name in reading.model.numeric:
-            columns[name] = _numbers(column)
-        elif reading.first:
-            reading.model.check_texts(name, column)
-    return list(map(reading.model.positional, *(columns[name] for name in reading.model.properties)))
 
+    def __init__(self, fields: list[str], reading: Reading) -> None:
+        self._fields = fields
+        self._reading = reading
+        present = frozenset(fields)
+        self._known = [name for name in reading.model.properties if name in present]
 
-def _numbers(column: Sequence[str]) -> list[int | float]:
-    """Return the numbers that the cells spell as JSON would."""
-    numbers = _decode_numbers(f"[{','.join(column)}]")
-    if len(numbers) != len(column):
-        msg = "a cell holds more than a number"
-        raise ValueError(msg)
-    return numbers
+    @cached_property
+    def _make(self) -> Callable[..., msgspec.Struct]:
+        return self._reading.model.rows(self._known)
 
+    def piece(self, rows: list[list[str]]) -> Piece:
+        """Return the piece that some rows make."""
+        if self._reading.next_piece():
+            try:
+                return Piece(self._reading.number, self._by_columns(rows))
+            except (ValueError, msgspec.DecodeError, UnicodeEncodeError):
+                pass  # some cell or other is not as it should be: look at each record
+        return self._reading.one_by_one(map(self._record, rows))
 
-def _record(row: list[str], header: list[str], numeric: frozenset[str]) -> dict[str, object] | Refusal:
-    if len(row) != len(header):
-        return Refusal(row, None, (), f"the row has {len(row)} cells, the header {len(header)}")
-    return {name: _number(cell) if name in numeric else cell for name, cell in zip(header, row, strict=True) if cell}
+    def _by_columns(self, rows: list[list[str]]) -> list[Any]:
+        """Make records of rows column by column, several times as fast as row by row.
 
+        Raises:
+            ValueError, msgspec.DecodeError, UnicodeEncodeError: not every row is a valid record.
+        """
+        cells: dict[str, Sequence[str]] = dict(zip(self._fields, zip(*rows, strict=True), strict=True))
+        make, model = self._make, self._reading.model
+        return list(map(make, *(model.column(name, cells[name], first=self._reading.first) for name in self._known)))
 
-def _number(cell: str) -> object:
-    """Return the number that a cell spells as JSON would, or the cell."""
-    try:
-        value = msgspec.json.decode(cell)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return cell
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else cell
+    def _record(self, row: list[str]) -> dict[str, object] | Refusal:
+        if len(row) != len(self._fields):
+            return Refusal(row, None, (), f"the row has {len(row)} cells, the header {len(self._fields)}")
+        model = self._reading.model
+        values = {
+            name: model.value(name, cell) if name in model.properties else cell
+            for name, cell in zip(self._fields, row, strict=True)
+        }
+        return {name: value for name, value in values.items() if value is not msgspec.UNSET and value != ""}

@@ -33,9 +33,19 @@ def read_pieces(stream: IO[bytes], model: RecordModel, *, learned: Learned | Non
     Raises:
         CorruptExportError: the export does not end where its structure ends, or is not an export at all.
     """
+    return read_with(Reading(model, learned), stream)
+
+
+def read_with(reading: Reading, stream: IO[bytes]) -> Iterator[Piece]:
+    """Decode an export; what the file says of its columns is known to the reading when there is a piece, or the end.
+
+    Raises:
+        CorruptExportError: the export does not end where its structure ends, or is not an export at all.
+    """
     text = PlainText(stream)
-    reading = Reading(model, learned)
     head = text.peek()
+    if reading.model.only_csv:
+        return read_csv(text, reading) if head else iter(())
     if head.startswith(b"["):
         return read_array(text, reading)
     if head.startswith(b"{"):

@@ -140,10 +140,15 @@ class Reading:
     Args:
         model: the records to be found.
         learned: none for the first reading, what it has learned for the second one.
+
+    Attributes:
+        model: the records; of a CSV file, with the columns that it has.
+        fields: names of the columns of a CSV file.
     """
 
     def __init__(self, model: RecordModel, learned: Learned | None) -> None:
         self.model = model
+        self.fields: list[str] = []
         self.number = -1
         self._learned = learned
         self._loose_since = -1 if learned is None else None

@@ -5,23 +5,26 @@ The first happens before anything of a window is emitted; what it learned makes 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.decode import read_pieces
+from tap_cxone.records.decode import read_pieces, read_with
 from tap_cxone.records.inflate import open_inflated
 from tap_cxone.records.keys import WindowKeys
-from tap_cxone.records.pieces import Learned
+from tap_cxone.records.pieces import Learned, Reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tap_cxone.records.keys import Repeats
     from tap_cxone.records.model import RecordModel
     from tap_cxone.records.pieces import Piece
+
+_REASONS = 20
+"""Different reasons for refusals that are counted one by one."""
 
 
 @dataclass
@@ -29,18 +32,35 @@ class Scan:
     """What the first reading learned.
 
     Attributes:
+        model: the records, with the columns that the file has.
+        fields: names of the columns of a CSV file, those that are dropped included.
         keys: keys of the valid records.
         valid: number of valid records, repeats included.
         refused: number of refused ones.
         learned: what makes the second reading fast.
         unknown: fields that the schema does not have.
+        reasons: for what records were refused, how often; a few of them.
     """
 
+    model: RecordModel
     keys: WindowKeys
+    fields: list[str] = field(default_factory=list)
     valid: int = 0
     refused: int = 0
     learned: Learned = field(default_factory=Learned)
     unknown: set[str] = field(default_factory=set)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, piece: Piece, key_of: Callable[[Any], str]) -> None:
+        """Learn from a piece."""
+        self.keys.add(list(map(key_of, piece.records)))
+        self.valid += len(piece.records)
+        self.refused += len(piece.refused)
+        self.unknown |= piece.unknown
+        self.learned.add(piece)
+        for refusal in piece.refused:
+            if refusal.reason in self.reasons or len(self.reasons) < _REASONS:
+                self.reasons[refusal.reason] += 1
 
     def close(self) -> None:
         """Give back what the keys hold."""
@@ -53,23 +73,21 @@ def scan(path: Path, model: RecordModel) -> Scan:
     Raises:
         CorruptExportError: it is cut off, damaged, or no export.
     """
-    found = Scan(WindowKeys(path.parent))
-    key_of = attrgetter(model.key)
+    found = Scan(model, WindowKeys(path.parent))
+    key_of = model.key_of()
+    reading = Reading(model, None)
     try:
         with open_inflated(path) as stream:
-            for piece in read_pieces(stream, model):
-                found.keys.add(list(map(key_of, piece.records)))
-                found.valid += len(piece.records)
-                found.refused += len(piece.refused)
-                found.unknown |= piece.unknown
-                found.learned.add(piece)
+            for piece in read_with(reading, stream):
+                found.add(piece, key_of)
     except BaseException:
         found.keys.close()
         raise
+    found.model, found.fields = reading.model, reading.fields
     return found
 
 
-def read_once(path: Path, model: RecordModel, scan: Scan, repeats: Repeats | None) -> Iterator[Piece]:
+def read_once(path: Path, scan: Scan, repeats: Repeats | None) -> Iterator[Piece]:
     """Read a scanned export again; the pieces come without the records that repeat an earlier one.
 
     Raises:
@@ -77,11 +95,11 @@ def read_once(path: Path, model: RecordModel, scan: Scan, repeats: Repeats | Non
     """
     valid = refused = 0
     with open_inflated(path) as stream:
-        for piece in read_pieces(stream, model, learned=scan.learned):
+        for piece in read_pieces(stream, scan.model, learned=scan.learned):
             valid += piece.count
             refused += len(piece.refused)
             if repeats and any(marks := repeats.next(piece.count)):
-                records = zip(piece.decoded(model), marks, strict=True)
+                records = zip(piece.decoded(scan.model), marks, strict=True)
                 piece.records = [record for record, repeats_another in records if not repeats_another]
                 piece.count = len(piece.records)
             yield piece

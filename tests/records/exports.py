@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SCHEMA = json.loads(resources.files(schemas).joinpath("bot_conversations.json").read_text())
 FIELDS = tuple(SCHEMA["properties"])
-MODEL = RecordModel(SCHEMA, "id")
+MODEL = RecordModel(SCHEMA, ["id"])
 WHOLE_FILE = 1 << 18
 
 
@@ -76,7 +76,7 @@ def read(data: bytes, *, piece_bytes: int = WHOLE_FILE, rows: int = csv_pieces.R
         path = Path(file.name)
         found = scan(path, MODEL)
         found.keys.close()
-        pieces = list(read_once(path, MODEL, found, None))
+        pieces = list(read_once(path, found, None))
     records = [found for piece in pieces for found in _records(piece)]
     refusals = [refusal for piece in pieces for refusal in piece.refused]
     assert (found.valid, found.refused) == (len(records), len(refusals)), "the two readings disagree"

@@ -170,7 +170,7 @@ def test_text_of_flat_records_is_handed_on_as_it_was_sent(tmp_path: Path) -> Non
         path.write_bytes(data)
         found = scan(path, MODEL)
         found.keys.close()
-        [piece] = read_once(path, MODEL, found, None)
+        [piece] = read_once(path, found, None)
         assert piece.verbatim is not None
         assert piece.verbatim.lines(piece.count, b"(", b")\n") == b"".join(b"(%b)\n" % text for text in texts)
 

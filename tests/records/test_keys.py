@@ -143,7 +143,7 @@ def test_an_invalid_record_never_hides_a_valid_one_and_one_without_id_is_no_repe
     repeats = found.keys.repeats(None)
     assert repeats is not None
     with closing(found.keys), closing(repeats):
-        [piece] = read_once(path, MODEL, found, repeats)
+        [piece] = read_once(path, found, repeats)
     assert [(struct.id, struct.botId) for struct in piece.records] == [("event-1", "first"), ("event-5", "bot-1")]
     assert (found.valid, found.refused, repeats.count) == (3, 5, 1)
 
@@ -157,4 +157,4 @@ def test_a_file_that_has_changed_since_it_was_verified_is_an_error(tmp_path: Pat
     for others in ([record(1)], [record(1), record(2), record(3)], [record(1, extra="longer"), record(2)], []):
         path.write_bytes(LAYOUTS[layout](others))
         with pytest.raises(CorruptExportError):
-            list(read_once(path, MODEL, found, None))
+            list(read_once(path, found, None))

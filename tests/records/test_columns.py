@@ -1,0 +1,203 @@
+"""CSV with columns of its own: names, types, empty cells, rows that do not fit, columns that come and go."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tap_cxone.errors import UnfitExportError
+from tap_cxone.records.columns import ColumnModel
+from tap_cxone.records.names import column_name, column_names
+from tap_cxone.records.verified import read_once, scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TYPED: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "segment_id": {"type": "string"},
+        "start_date": {"type": ["string", "null"], "format": "date-time"},
+        "day": {"type": ["string", "null"], "format": "date"},
+        "score": {"type": ["number", "null"]},
+        "turns": {"type": ["integer", "null"]},
+        "held": {"type": ["boolean", "null"]},
+        "note": {"type": ["string", "null"]},
+    },
+    "required": ["segment_id"],
+}
+BARE: dict[str, Any] = {"type": "object", "properties": {"segment_id": {"type": "string"}}}
+
+
+def rows(folder: Path, text: str, model: ColumnModel) -> tuple[list[dict[str, Any]], list[tuple[Any, str]], Any]:
+    """Read a file twice, as the tap does; return records, refusals, and what the first reading found."""
+    path = folder / "export"
+    path.write_bytes(text.encode())
+    found = scan(path, model)
+    found.keys.close()
+    pieces = list(read_once(path, found, None))
+    records = [json.loads(msgspec.json.encode(record)) for piece in pieces for record in piece.records]
+    refusals = [(refusal.record, refusal.reason) for piece in pieces for refusal in piece.refused]
+    assert (found.valid, found.refused) == (len(records), len(refusals))
+    return records, refusals, found
+
+
+def open_model(schema: dict[str, Any] = BARE, *keys: str) -> ColumnModel:
+    return ColumnModel(schema, keys or ("segment_id",), is_open=True)
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("Segment ID", "segment_id"),
+        ("ACD Call ID", "acd_call_id"),
+        ("Agent 1 Name", "agent_1_name"),
+        ("acdCallId", "acd_call_id"),
+        ("ACDCallID", "acd_call_id"),
+        ("  Start-Date (UTC) ", "start_date_utc"),
+        ("1st Agent", "_1st_agent"),
+        ("already_snake", "already_snake"),
+        ("Größe", "größe"),
+        ("%", ""),
+    ],
+)
+def test_the_rule_for_names(header: str, name: str) -> None:
+    assert column_name(header) == name
+
+
+def test_names_that_headers_share_are_numbered() -> None:
+    headers = ("Agent Name", "agent-name", "Agent Name 2", "%", "Agent Name")
+    assert column_names(headers) == ("agent_name", "agent_name_3", "agent_name_2", "column_4", "agent_name_4")
+
+
+@given(st.lists(st.text(alphabet="aA1 _-ß%", max_size=4), max_size=12))
+def test_no_two_columns_have_one_name(headers: list[str]) -> None:
+    names = column_names(tuple(headers))
+    assert len(set(names)) == len(headers)
+    assert all(names)
+
+
+def test_columns_of_the_file_are_taken_up_as_text(tmp_path: Path) -> None:
+    text = '\ufeff"Segment ID",Note,Agent 1 Name\r\n1,"two\r\nlines, ""quoted""",Ann\r\n2,,\r\n'
+    records, refusals, found = rows(tmp_path, text, open_model())
+    assert records == [
+        {"segment_id": "1", "note": 'two\r\nlines, "quoted"', "agent_1_name": "Ann"},
+        {"segment_id": "2", "note": None, "agent_1_name": None},
+    ]
+    assert not refusals
+    assert list(found.model.properties) == ["segment_id", "note", "agent_1_name"]
+    assert not found.unknown
+
+
+def test_a_fixed_schema_drops_and_names_other_columns(tmp_path: Path) -> None:
+    model = ColumnModel(BARE, ["segment_id"], is_open=False)
+    records, _, found = rows(tmp_path, "Segment ID,Note\n1,x\n", model)
+    assert records == [{"segment_id": "1"}]
+    assert found.unknown == {"note"}
+
+
+def test_a_header_only_is_a_window_without_rows(tmp_path: Path) -> None:
+    records, refusals, found = rows(tmp_path, "\ufeffSegment ID,Note\r\n", open_model())
+    assert not records
+    assert not refusals
+    assert found.fields == ["segment_id", "note"]
+
+
+def test_cells_have_the_types_of_the_schema(tmp_path: Path) -> None:
+    text = (
+        "Segment ID,Start Date,Day,Score,Turns,Held,Note\n"
+        "1,2024-01-31T15:04:05.123Z,2024-01-31,1.5,3,TRUE,007\n"
+        "2,2024-01-31 15:04:05,2024-01-31,-2,0,no,x\n"
+        "3,1/31/2024 3:04:05 PM,1/31/2024,1e3,5,1,x\n"
+        "4,2024-01-31T15:04:05+02:00,,,,,\n"
+    )
+    records, refusals, _ = rows(tmp_path, text, open_model(TYPED))
+    assert not refusals
+    assert [record["start_date"] for record in records] == [
+        "2024-01-31T15:04:05.123Z",
+        "2024-01-31T15:04:05.000Z",
+        "2024-01-31T15:04:05.000Z",
+        "2024-01-31T15:04:05+02:00",
+    ]
+    assert [record["day"] for record in records] == ["2024-01-31"] * 3 + [None]
+    assert [record["score"] for record in records] == [1.5, -2, 1000.0, None]
+    assert [record["turns"] for record in records] == [3, 0, 5, None]
+    assert [record["held"] for record in records] == [True, False, True, None]
+    assert [record["note"] for record in records] == ["007", "x", "x", None]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "1,tomorrow,,,,,",
+        "1,,tomorrow,,,,",
+        "1,,,many,,,",
+        "1,,,'1,,,",
+        "1,,,NaN,,,",
+        "1,,,,1.5,,",
+        "1,,,,,perhaps,",
+        ",,,,,,",
+        "1,,,,,",
+        "1,,,,,,,",
+    ],
+)
+def test_a_row_that_does_not_fit_is_refused_and_no_other(tmp_path: Path, row: str) -> None:
+    header = "Segment ID,Start Date,Day,Score,Turns,Held,Note"
+    good = "a,2024-01-31T15:04:05Z,2024-01-31,1,1,true,x"
+    records, [(kept, reason)], _ = rows(tmp_path, f"{header}\n{good}\n{row}\n{good}\n", open_model(TYPED))
+    assert [record["segment_id"] for record in records] == ["a", "a"]
+    assert kept
+    assert reason
+
+
+def test_a_reason_does_not_quote_the_value(tmp_path: Path) -> None:
+    _, [(_, reason)], found = rows(tmp_path, "Segment ID,Score\n1,secret\n", open_model(TYPED))
+    assert "secret" not in reason
+    assert found.reasons == {reason: 1}
+
+
+def test_bytes_that_are_no_unicode_cost_their_row(tmp_path: Path) -> None:
+    path = tmp_path / "export"
+    path.write_bytes(b"Segment ID,Note\n1,\xff\n2,x\n")
+    found = scan(path, open_model())
+    found.keys.close()
+    assert (found.valid, found.refused) == (1, 1)
+
+
+def test_keys_of_several_columns_and_their_repeats(tmp_path: Path) -> None:
+    text = "Workflow Instance ID,Question ID\na,bc\nab,c\na,bc\n"
+    path = tmp_path / "export"
+    path.write_text(text)
+    keys = ("workflow_instance_id", "question_id")
+    model = open_model({"type": "object", "properties": {key: {"type": "string"} for key in keys}}, *keys)
+    found = scan(path, model)
+    repeats = found.keys.repeats(None)
+    assert repeats is not None
+    records = [record for piece in read_once(path, found, repeats) for record in piece.records]
+    repeats.close()
+    found.keys.close()
+    assert [record.question_id for record in records] == ["bc", "c"]
+
+
+def test_a_key_that_is_a_number(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
+    records, [(_, reason)], _ = rows(tmp_path, "ID\n1\nx\n2\n", ColumnModel(schema, ["id"], is_open=False))
+    assert records == [{"id": 1}, {"id": 2}]
+    assert reason
+
+
+def test_an_alias_stands_for_a_key(tmp_path: Path) -> None:
+    model = ColumnModel(BARE, ["segment_id"], is_open=True, aliases={"segment_id": ("recording",)})
+    records, _, _ = rows(tmp_path, "Recording,Note\n1,x\n", model)
+    assert records == [{"segment_id": "1", "note": "x"}]
+
+
+@pytest.mark.parametrize("text", ["Note,Agent\n1,2\n", "<html>\n", "Note\n"])
+def test_a_file_without_the_key_says_what_it_has(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UnfitExportError, match=r"no column for the key segment_id; it has (note|html)"):
+        rows(tmp_path, text, open_model())
