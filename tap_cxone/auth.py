@@ -1,4 +1,4 @@
-"""OAuth 2.0: where access tokens come from and how long they are used.
+"""OAuth 2.0: how long access tokens are used, and how they get onto a request (``grants``: where they come from).
 
 One ``TokenSource`` belongs to one tap (never to a class: two configurations must not share a token), is safe to use
 from several threads, and keeps what it knows in memory only.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from requests.auth import AuthBase
 from typing_extensions import override
@@ -24,42 +24,64 @@ _REMEMBERED = 8
 """Former tokens that are still recognised as secrets: answers to their requests may be on the way."""
 
 
+class Granted(NamedTuple):
+    """What a token endpoint answered.
+
+    Attributes:
+        token: the access token.
+        seconds: how long it lives, from the request on.
+        id_token: came with it, or empty.
+        refresh_token: came with it, or empty; not used, since a new token is simply asked for.
+    """
+
+    token: str
+    seconds: float
+    id_token: str = ""
+    refresh_token: str = ""
+
+
 class TokenSource:
     """Hands out an access token and renews it in time.
 
     Args:
-        fetch: asks the token endpoint; returns the token and its life in seconds.
+        fetch: asks the token endpoint.
         clock: seconds of a clock that never goes back.
     """
 
-    def __init__(self, fetch: Callable[[], tuple[str, float]], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fetch: Callable[[], Granted], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
-        self._token = ""
+        self._granted: Granted | None = None
         self._renew_at = 0.0
-        self._handed_out: tuple[str, ...] = ()
+        self._former: tuple[Granted, ...] = ()
+
+    def granted(self) -> Granted:
+        """Return a token with life left in it, and what came with it."""
+        with self._lock:
+            if self._granted is None or self._clock() >= self._renew_at:
+                asked_at = self._clock()
+                self._granted = self._fetch()
+                self._former = (*self._former, self._granted)[-_REMEMBERED:]
+                life = self._granted.seconds
+                # A token that lives shorter than the leeway is used for half its life, not fetched for every call.
+                self._renew_at = asked_at + max(life - LEEWAY_SECONDS, life / 2)
+            return self._granted
 
     def token(self) -> str:
         """Return a token with life left in it."""
-        with self._lock:
-            if not self._token or self._clock() >= self._renew_at:
-                asked_at = self._clock()
-                self._token, life = self._fetch()
-                self._handed_out = (*self._handed_out, self._token)[-_REMEMBERED:]
-                # A token that lives shorter than the leeway is used for half its life, not fetched for every call.
-                self._renew_at = asked_at + max(life - LEEWAY_SECONDS, life / 2)
-            return self._token
+        return self.granted().token
 
     def forget(self, token: str) -> None:
         """Drop a token that the platform refused, unless another thread has replaced it already."""
         with self._lock:
-            if token == self._token:
-                self._token = ""
+            if self._granted is not None and token == self._granted.token:
+                self._granted = None
 
     def secrets(self) -> list[str]:
         """Return what must not be quoted anywhere."""
-        return list(self._handed_out)
+        found = [secret for each in self._former for secret in (each.token, each.id_token, each.refresh_token)]
+        return [secret for secret in found if secret]
 
 
 class BearerAuth(AuthBase):

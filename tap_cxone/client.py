@@ -1,7 +1,7 @@
-"""HTTP to the platform: sessions, tokens, retries, and refusals put into words that name the setting to fix.
+"""Calls to the platform with a token: what is repeated, and refusals put into words that name the setting to fix.
 
-The only module that sends requests. It knows nothing of jobs or records: a caller says which call it makes
-(``token``, ``list``, ``create``, ``status``, ``download``) and how to read the answer.
+It knows nothing of jobs or records: a caller says which call it makes (``list``, ``create``, ``status``,
+``download``), how to read the answer, and what a refusal of it means.
 """
 
 from __future__ import annotations
@@ -9,95 +9,65 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import logging
 import threading
 from http import HTTPStatus
-from importlib import metadata
-from typing import IO, TYPE_CHECKING, Any, NoReturn, TypeVar
-from urllib.parse import quote, quote_plus, urlsplit
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-import requests
-from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
-
-from tap_cxone.auth import BearerAuth, NoAuth, TokenSource
-from tap_cxone.errors import AnswerLostError, CxoneError, RefusedError
-from tap_cxone.retrying import (
-    RETRY_AFTER_DEFAULT_SECONDS,
-    RETRY_BUDGET_SECONDS,
-    PassingError,
-    retry_after_seconds,
-    until_it_passes,
-)
+from tap_cxone.auth import BearerAuth, TokenSource
+from tap_cxone.errors import StorageRefusedError
+from tap_cxone.retrying import RETRY_BUDGET_SECONDS, PassingError, Patience
+from tap_cxone.transport import Call, Transport, write_body
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-# It writes addresses and tracebacks; what happens is told here, in words of ours.
-logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+    import requests
 
-CONNECT_SECONDS = 10.0
-READ_SECONDS = 60.0
-"""Longest silence in the middle of an answer."""
-DOWNLOAD_CHUNK_BYTES = 1 << 18
+    from tap_cxone.auth import Granted
+    from tap_cxone.grants import Grant
+
 DOWNLOAD_ATTEMPTS = 3
 """Made whatever the budget says: a large export can take longer than it to break off for the first time."""
-TOKEN_SECONDS = 1200.0
-"""How long a token counts as valid that does not say it (platform contract, section 1); a 401 corrects it."""
-_QUOTE_CHARACTERS = 300
-_SCOPES = "the client's scopes (analytics:export:read, analytics:export:write) and role"
-
-_NOT_AS_CONTRACTED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What reading an answer fails with that is something else than the contract says, a proxy's page, say."""
+STORAGE_REFUSALS = 4
+"""So often a storage may refuse a fresh address: it is good for seconds only (platform contract, section 2)."""
+THROTTLED_SECONDS = 60.0
+"""Pauses altogether for an answer that may mean "throttled", and may as well mean that a permission is missing."""
 
 _T = TypeVar("_T")
 
-_ADVICE: dict[tuple[str, int], str] = {
-    ("token", 400): "check the settings 'client_id' and 'client_secret'",
-    ("token", 401): "check the settings 'client_id' and 'client_secret'",
-    ("token", 403): f"check {_SCOPES}",
-    ("token", 404): "check the settings 'auth_url' and 'api_url'",
-    ("create", 400): "check the settings 'export_filter', 'export_format' and 'window_days'",
-    ("create", 404): "check the setting 'api_url'",
-    ("list", 404): "check the setting 'api_url'",
+_ADVICE: dict[str, dict[int, str]] = {
+    "create": {HTTPStatus.BAD_REQUEST: "check the settings 'export_filter', 'export_format' and 'window_days'"},
 }
-_ADVICE_BY_STATUS: dict[int, str] = {
-    HTTPStatus.UNAUTHORIZED: (
-        f"a fresh token was refused as well; check {_SCOPES}, and that 'auth_url' belongs to 'api_url'"
-    ),
-    HTTPStatus.FORBIDDEN: f"check {_SCOPES}",
-}
+"""What to check, of calls that bring no advice of their own (platform contract, section 1)."""
 
 
 class PlatformClient:
-    """Calls to one platform on behalf of one OAuth client.
+    """Calls to one platform on behalf of one OAuth client or access key.
 
     Args:
-        api_url: base of the API, without a slash at its end.
-        auth_url: token endpoint.
-        client_id: OAuth client.
-        client_secret: its secret; never quoted.
+        api_url: base of the API, without a slash at its end; none: what the grant finds out.
+        grant: where tokens come from.
         sleep: pauses for so many seconds.
         retry_budget: seconds that one call may go on failing in ways that pass.
+        address: stands for the platform in digests where ``api_url`` is none: the issuer.
     """
 
-    def __init__(  # noqa: PLR0913 - what a client is made of
+    def __init__(
         self,
         *,
-        api_url: str,
-        auth_url: str,
-        client_id: str,
-        client_secret: str,
+        api_url: str | None,
+        grant: Grant,
         sleep: Callable[[float], None],
         retry_budget: float = RETRY_BUDGET_SECONDS,
+        address: str = "",
     ) -> None:
         self._api_url = api_url
-        self._auth_url = auth_url
-        self._client_id = client_id
-        self._client_secret = client_secret
-        self._sleep = sleep
+        self._address = address if api_url is None else api_url
+        self._grant = grant
         self._retry_budget = retry_budget
-        self._tokens = TokenSource(self._fetch_token)
-        self._local = threading.local()
+        self._transport = Transport(sleep=sleep, retry_budget=retry_budget, secrets=self._secrets)
+        self._tokens = TokenSource(lambda: grant.fetch(self._transport))
+        self._discovery = threading.Lock()
 
     def call(  # noqa: PLR0913 - the parts of one request
         self,
@@ -109,36 +79,43 @@ class PlatformClient:
         body: object = None,
         params: dict[str, str] | None = None,
         repeatable: bool = True,
+        throttled: frozenset[int] = frozenset(),
+        advice: Mapping[int, str] | None = None,
     ) -> _T:
         """Make a call and read its answer, again and again while it fails in ways that pass.
 
         Args:
             call: name of the call, for messages.
             method: HTTP method.
-            path: path below ``api_url``.
+            path: path below the base of the API.
             read: takes the value out of a 2xx answer; a ValueError, LookupError, TypeError or AttributeError from it
                 means that the answer is not what the contract says (a proxy's page, say).
             body: JSON body.
             params: query parameters.
             repeatable: False where a second request could do something twice.
+            throttled: statuses that may mean "throttled"; repeatable calls are tried again for THROTTLED_SECONDS.
+            advice: what to check, by status; in place of what is said of the calls of the analytics export surface.
 
         Raises:
+            ThrottledError: the request is not repeatable and was refused with a status of ``throttled``.
             RefusedError: the platform refused for good.
             UnavailableError: it did not pass within the budget.
             AnswerLostError: the request is not repeatable and whether it was carried out is not known.
         """
+        kind = Call(
+            call,
+            self._grant.api_settings,
+            self._advice(_ADVICE.get(call, {}) if advice is None else advice),
+            repeatable=repeatable,
+            throttled=throttled,
+            patience=Patience(min(THROTTLED_SECONDS, self._retry_budget)),
+        )
 
         def attempt() -> _T:
-            with self._exchange(call, method, path, body=body, params=params, repeatable=repeatable) as response:
-                try:
-                    return read(response)
-                except _NOT_AS_CONTRACTED:
-                    kind = self.redact(response.headers.get("Content-Type", "no content type"))
-                    reason = f"answered {response.status_code} with something else than the contract says ({kind})"
-                    # Not chained: the parser's error would carry the answer.
-                    raise self._passing_or_lost(reason, repeatable=repeatable) from None
+            with self._exchange(kind, method, path, json=body, params=params) as response:
+                return self._transport.read(kind, response, read)
 
-        return self._until_it_passes(call, attempt)
+        return self._transport.until_it_passes(call, attempt)
 
     def download(self, path: str, file: IO[bytes]) -> int:
         """Write the body of an export, as sent, into a file; from its beginning again when it is cut off.
@@ -151,207 +128,90 @@ class PlatformClient:
             UnavailableError: it did not pass within the budget.
             CxoneError: the file cannot be written.
         """
+        kind = Call("download", self._grant.api_settings, self._advice({}), redirects=True)
 
         def attempt() -> int:
-            file.seek(0)
-            file.truncate()
-            with self._exchange("download", "GET", path, stream=True) as response:
-                for chunk in _chunks(response):
-                    try:
-                        file.write(chunk)
-                    except OSError as err:
-                        msg = f"The temporary file of a download cannot be written ({err.strerror})."
-                        raise CxoneError(msg) from err
-                if not file.tell() and response.headers.get("Content-Length") != "0":
-                    # Nothing at all counts as an empty export only where the platform says that it is one.
-                    raise PassingError("an empty answer")  # noqa: EM101, TRY003
-            return file.tell()
+            with self._exchange(kind, "GET", path, stream=True) as response:
+                return write_body(response, file)
 
-        return self._until_it_passes("download", attempt, least_attempts=DOWNLOAD_ATTEMPTS)
+        return self._transport.until_it_passes("download", attempt, least_attempts=DOWNLOAD_ATTEMPTS)
+
+    def download_signed(self, fresh_url: Callable[[], str], file: IO[bytes]) -> int:
+        """Write an export from a pre-signed storage URL into a file; without authorization, and without telling it.
+
+        Args:
+            fresh_url: asks the platform for a URL; called for every attempt. What it raises goes through.
+            file: written from its beginning by every attempt.
+
+        Returns:
+            Number of bytes. Where the answer named its length, that many have arrived.
+
+        Raises:
+            StorageRefusedError: the storage refused STORAGE_REFUSALS fresh URLs; ``status`` is its last answer's.
+            UnavailableError: it did not pass within the budget.
+            CxoneError: the file cannot be written.
+        """
+        refusals = 0
+
+        def attempt() -> int:
+            nonlocal refusals
+            url = fresh_url()
+            try:
+                return self._transport.fetch_signed(url, file)
+            except StorageRefusedError as err:
+                refusals += 1
+                if refusals >= STORAGE_REFUSALS:
+                    raise
+                # The address may have run out before it was used; the next one is a fresh one.
+                reason = f"the storage refused the download ({err.status})"
+                raise PassingError(reason, refusal=err) from None
+
+        return self._transport.until_it_passes("download", attempt, least_attempts=DOWNLOAD_ATTEMPTS)
 
     def digest(self, *parts: object) -> str:
-        """Return a digest of some values together with this client's address and id, to recognise its own work by."""
-        whole = json.dumps([self._api_url, self._client_id, *parts], sort_keys=True)
+        """Return a digest of some values together with this client's address and id, to recognise its own work by.
+
+        It needs no network, and it is part of what is kept in the state: what it is made of stays as it is.
+        """
+        whole = json.dumps([self._address, self._grant.identity, *parts], sort_keys=True)
         return hashlib.blake2b(whole.encode(), digest_size=16).hexdigest()
 
     def redact(self, text: str) -> str:
         """Make a text of the platform fit for a message: one line, not long, without a secret in it."""
-        for secret in filter(None, [self._client_secret, *self._tokens.secrets()]):
-            # In the forms, too, in which a platform that quotes our request would have it.
-            for form in (secret, quote_plus(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]):
-                text = text.replace(form, "***")
-        text = " ".join(text.split())
-        return text if len(text) <= _QUOTE_CHARACTERS else text[:_QUOTE_CHARACTERS] + "…"
+        return self._transport.redact(text)
 
-    def _until_it_passes(self, call: str, attempt: Callable[[], _T], *, least_attempts: int = 1) -> _T:
-        return until_it_passes(
-            attempt,
-            what=f"Platform call '{call}'",
-            sleep=self._sleep,
-            budget=self._retry_budget,
-            least_attempts=least_attempts,
-        )
+    def _secrets(self) -> list[str]:
+        return [*self._grant.secrets, *self._tokens.secrets()]
 
-    def _fetch_token(self) -> tuple[str, float]:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._client_id,
-            "client_secret": self._client_secret,
-        }
+    def _advice(self, own: Mapping[int, str]) -> dict[int, str]:
+        grant = self._grant
+        unauthorized = f"a fresh token was refused as well; check {grant.rights}, and that {grant.kinship}"
+        return {HTTPStatus.UNAUTHORIZED: unauthorized, HTTPStatus.FORBIDDEN: f"check {grant.rights}"} | dict(own)
 
-        def attempt() -> tuple[str, float]:
-            with self._send("token", "POST", self._auth_url, auth=NoAuth(), data=form) as response:
-                self._raise_for_status("token", response)
-                try:
-                    answer = response.json()
-                    token = answer["access_token"]
-                    # What cannot stand in a header would fail later on, with the token in the message.
-                    if not (isinstance(token, str) and token and token.isascii() and token.isprintable()):
-                        raise TypeError
-                    return token, float(answer.get("expires_in") or TOKEN_SECONDS)
-                except _NOT_AS_CONTRACTED:
-                    reason = f"answered {response.status_code} without a token"
-                    # Not chained: the parser's error would carry the answer, and the answer may carry a token.
-                    raise PassingError(reason) from None
-
-        return self._until_it_passes("token", attempt)
+    def _base(self, granted: Granted) -> str:
+        """Return the base of the API; asked for once, where it is not a setting."""
+        with self._discovery:
+            if self._api_url is None:
+                self._api_url = self._grant.discover(self._transport, granted)
+            return self._api_url
 
     @contextlib.contextmanager
     def _exchange(
         self,
-        call: str,
+        call: Call,
         method: str,
         path: str,
-        *,
-        repeatable: bool = True,
         **options: Any,  # noqa: ANN401 - handed on to requests
     ) -> Iterator[requests.Response]:
         """Send one request with a token and yield its 2xx answer; on a 401 renew the token once and repeat."""
-        url = self._api_url + path
-        token = self._tokens.token()
-        response = self._send(call, method, url, auth=BearerAuth(token), repeatable=repeatable, **options)
+        granted = self._tokens.granted()
+        url = self._base(granted) + path
+        response = self._transport.send(call, method, url, auth=BearerAuth(granted.token), **options)
         if response.status_code == HTTPStatus.UNAUTHORIZED:
             response.close()
-            self._tokens.forget(token)
+            self._tokens.forget(granted.token)
             auth = BearerAuth(self._tokens.token())
-            response = self._send(call, method, url, auth=auth, repeatable=repeatable, **options)
+            response = self._transport.send(call, method, url, auth=auth, **options)
         with response:
-            self._raise_for_status(call, response, repeatable=repeatable)
+            self._transport.raise_for_status(call, response)
             yield response
-
-    def _send(  # noqa: PLR0913 - the parts of one request
-        self,
-        call: str,
-        method: str,
-        url: str,
-        *,
-        auth: BearerAuth | NoAuth,
-        repeatable: bool = True,
-        body: object = None,
-        **options: Any,  # noqa: ANN401 - handed on to requests
-    ) -> requests.Response:
-        try:
-            return self._session().request(
-                method,
-                url,
-                auth=auth,
-                json=body,
-                timeout=(CONNECT_SECONDS, READ_SECONDS),
-                # An API that answers with a redirect is the wrong address; only files may lie elsewhere.
-                allow_redirects=call == "download",
-                **options,
-            )
-        except (requests.exceptions.InvalidURL, LocationValueError):
-            msg = f"Platform call '{call}': the address is not usable; check the setting {_address_setting(call)}."
-            raise RefusedError(msg, 0) from None
-        except requests.RequestException as err:
-            reason = _connection_reason(err, url)
-            raise self._passing_or_lost(reason, repeatable=repeatable or _never_sent(err)) from None
-
-    def _session(self) -> requests.Session:
-        # One a thread: requests does not promise that a session may be shared.
-        if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
-            # What a library on this machine could decode besides (deflate, zstd) an export could not be told to be.
-            self._local.session.headers["Accept-Encoding"] = "gzip"
-            self._local.session.headers["User-Agent"] = f"tap-cxone/{metadata.version('tap-cxone')}"
-        session: requests.Session = self._local.session
-        return session
-
-    def _raise_for_status(self, call: str, response: requests.Response, *, repeatable: bool = True) -> None:
-        status = response.status_code
-        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-            # Neither was carried out, so even what is not repeatable may be repeated.
-            asked = retry_after_seconds(response.headers.get("Retry-After"))
-            if asked is None and status == HTTPStatus.TOO_MANY_REQUESTS:
-                asked = RETRY_AFTER_DEFAULT_SECONDS
-            raise PassingError(_status_text(status), asked)
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-            raise self._passing_or_lost(_status_text(status), repeatable=repeatable)
-        if not response.ok or response.is_redirect:
-            self._refuse(call, response)
-
-    def _refuse(self, call: str, response: requests.Response) -> NoReturn:
-        status = response.status_code
-        advice = _ADVICE.get((call, status)) or _ADVICE_BY_STATUS.get(
-            status, f"check the setting {_address_setting(call)}"
-        )
-        said = self.redact(_platform_reason(response))
-        reason = f" ({said})" if said else ""
-        msg = f"The platform refused the call '{call}' with {_status_text(status)}{reason}: {advice}."
-        raise RefusedError(msg, status)
-
-    @staticmethod
-    def _passing_or_lost(reason: str, *, repeatable: bool) -> PassingError | AnswerLostError:
-        return PassingError(reason) if repeatable else AnswerLostError(reason)
-
-
-def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body as sent: the bytes decide what they are, not Content-Encoding, so nothing is decoded here."""
-    arrived = 0
-    try:
-        for chunk in response.raw.stream(DOWNLOAD_CHUNK_BYTES, decode_content=False):
-            yield chunk
-            arrived += len(chunk)
-    except (HTTPError, OSError) as err:
-        reason = f"cut off after {arrived} bytes ({type(err).__name__})"
-        raise PassingError(reason) from err
-
-
-def _address_setting(call: str) -> str:
-    return "'auth_url', or 'api_url' where that is not set" if call == "token" else "'api_url'"
-
-
-def _status_text(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
-
-
-def _connection_reason(err: requests.RequestException, url: str) -> str:
-    """Name a connection error by its kind and host: its text would hold the whole URL."""
-    host = urlsplit(url).hostname
-    if isinstance(err, requests.exceptions.SSLError):
-        return f"the TLS connection to {host} failed"
-    if isinstance(err, requests.Timeout):
-        return f"no answer from {host} in time"
-    return f"the connection to {host} failed ({type(err).__name__})"
-
-
-def _never_sent(err: requests.RequestException) -> bool:
-    if isinstance(err, requests.exceptions.ConnectTimeout):
-        return True
-    cause = err.args[0] if err.args else None
-    return isinstance(getattr(cause, "reason", cause), NewConnectionError)
-
-
-def _platform_reason(response: requests.Response) -> str:
-    """Find what the platform says of a refusal: in a JSON body, or in the header that has it where there is no body."""
-    said = response.headers.get("icStatusDescription", "")
-    with contextlib.suppress(*_NOT_AS_CONTRACTED, requests.RequestException):
-        answer = response.json()
-        for key in ("message", "errorMessage", "error_description", "errorDescription", "error"):
-            if isinstance(answer.get(key), str):
-                return str(answer[key])
-    return said

@@ -37,6 +37,17 @@ class RefusedError(CxoneError):
         self.status = status
 
 
+class ThrottledError(RefusedError):
+    """A request that may not be repeated blindly was refused in a way that may mean "throttled".
+
+    It was not carried out. The message names both causes, since the platform says the same to a missing permission.
+    """
+
+
+class StorageRefusedError(RefusedError):
+    """Not the platform but its storage refused a download, fresh pre-signed addresses notwithstanding."""
+
+
 class UnavailableError(CxoneError):
     """Something that usually passes (connection, 429, 5xx) did not pass within its budget."""
 
@@ -47,6 +58,10 @@ class AnswerLostError(UnavailableError):
 
 class CorruptExportError(CxoneError):
     """An export file is cut off or damaged."""
+
+
+class UnfitExportError(CorruptExportError):
+    """An export file is whole, but cannot be this stream's; the message says what to change."""
 
 
 class ExportFailedError(CxoneError):

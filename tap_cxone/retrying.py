@@ -34,18 +34,51 @@ _jitter = tenacity.wait_random(0, FIRST_PAUSE_SECONDS)
 _growing = tenacity.wait_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) + _jitter
 
 
+class Patience:
+    """Seconds of pauses that are left for one kind of failure; they end sooner than the budget of the call.
+
+    Args:
+        seconds: how many there are.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing is left."""
+        return self._left <= 0
+
+    def take(self, seconds: float) -> float:
+        """Return how much of a pause there is patience for; so much less is left."""
+        taken = min(seconds, self._left)
+        self._left -= taken
+        return taken
+
+
 class PassingError(Exception):
     """A failure that usually passes.
 
     Attributes:
         reason: what happened, fit for a log line.
         retry_after: pause in seconds that the platform asked for, or none.
+        patience: what the pauses for this kind of failure are taken from, or none.
+        refusal: raised in place of an ``UnavailableError`` where it does not pass within the budget, or none.
     """
 
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        retry_after: float | None = None,
+        *,
+        patience: Patience | None = None,
+        refusal: Exception | None = None,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
+        self.patience = patience
+        self.refusal = refusal
 
 
 def until_it_passes(
@@ -66,7 +99,7 @@ def until_it_passes(
         least_attempts: attempts that are made all the same, where a single one may outlast the budget.
 
     Raises:
-        UnavailableError: the budget is spent.
+        UnavailableError: the budget is spent (unless the failure brings a refusal of its own).
     """
 
     def announce(state: tenacity.RetryCallState) -> None:
@@ -81,6 +114,9 @@ def until_it_passes(
         )
 
     def give_up(state: tenacity.RetryCallState) -> _T:
+        error = _error(state)
+        if error and error.refusal:
+            raise error.refusal from None
         seconds = state.seconds_since_start or 0.0
         msg = f"{what}: {_failure(state)}; gave up after {state.attempt_number} attempts in {seconds:.0f} s."
         raise UnavailableError(msg) from None
@@ -112,12 +148,18 @@ def retry_after_seconds(header: str | None, now: datetime | None = None) -> floa
 
 
 def _pause(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, PassingError) else None
+    error = _error(state)
+    asked = error.retry_after if error else None
     # Never at once: a platform that asks for a pause of 0 s, or names a past date, would be asked in a hot loop.
-    return _growing(state) if asked is None else max(asked, FIRST_PAUSE_SECONDS)
+    pause = _growing(state) if asked is None else max(asked, FIRST_PAUSE_SECONDS)
+    return error.patience.take(pause) if error and error.patience else pause
 
 
 def _failure(state: tenacity.RetryCallState) -> str:
+    error = _error(state)
+    return error.reason if error else "failed"
+
+
+def _error(state: tenacity.RetryCallState) -> PassingError | None:
     error = state.outcome.exception() if state.outcome else None
-    return error.reason if isinstance(error, PassingError) else "failed"
+    return error if isinstance(error, PassingError) else None

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tap_cxone.auth import TokenSource
+from tap_cxone.auth import Granted, TokenSource
 
 
 class Endpoint:
@@ -20,9 +20,9 @@ class Endpoint:
         self.now = 1000.0
         self.tokens = TokenSource(self.fetch, clock=lambda: self.now)
 
-    def fetch(self) -> tuple[str, float]:
+    def fetch(self) -> Granted:
         self.fetched += 1
-        return f"token-{self.fetched}", self.life
+        return Granted(f"token-{self.fetched}", self.life)
 
 
 def test_a_token_is_kept_until_a_minute_before_it_runs_out() -> None:
@@ -39,7 +39,7 @@ def test_a_token_is_kept_until_a_minute_before_it_runs_out() -> None:
 def test_the_life_of_a_token_begins_when_it_is_asked_for() -> None:
     endpoint = Endpoint(1200)
 
-    def slow() -> tuple[str, float]:
+    def slow() -> Granted:
         endpoint.now += 100
         return endpoint.fetch()
 
@@ -71,10 +71,10 @@ def test_threads_share_one_fetch() -> None:
     together = threading.Barrier(8)
     fetched = []
 
-    def fetch() -> tuple[str, float]:
+    def fetch() -> Granted:
         fetched.append(1)
         time.sleep(0.05)
-        return f"token-{len(fetched)}", 1200
+        return Granted(f"token-{len(fetched)}", 1200)
 
     tokens = TokenSource(fetch)
 
@@ -110,7 +110,7 @@ def test_a_fetch_that_fails_leaves_nothing_behind() -> None:
     endpoint = Endpoint()
     answers = iter([OSError("no"), None])
 
-    def fetch() -> tuple[str, float]:
+    def fetch() -> Granted:
         if (error := next(answers)) is not None:
             raise error
         return endpoint.fetch()
@@ -128,6 +128,16 @@ def test_former_tokens_stay_secrets() -> None:
     endpoint.tokens.forget(first)
     second = endpoint.tokens.token()
     assert {first, second} <= set(endpoint.tokens.secrets())
+
+
+def test_what_came_with_a_token_is_a_secret_and_stays_one() -> None:
+    answers = iter([Granted("first", 10, "id-1", "refresh-1"), Granted("second", 10), Granted("third", 10, "id-3")])
+    tokens = TokenSource(lambda: next(answers))
+    assert tokens.granted().id_token == "id-1"
+    for token in ("first", "second"):
+        tokens.forget(token)
+        tokens.token()
+    assert tokens.secrets() == ["first", "id-1", "refresh-1", "second", "third", "id-3"]
 
 
 def test_two_sources_share_no_token() -> None:

@@ -6,164 +6,32 @@ import errno
 import io
 import json
 import socket
-import struct
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote_plus
 
 import pytest
 
 from tap_cxone.client import PlatformClient
-from tap_cxone.errors import AnswerLostError, CxoneError, RefusedError, UnavailableError
+from tap_cxone.errors import AnswerLostError, CxoneError, RefusedError, ThrottledError, UnavailableError
+from tap_cxone.grants import ClientCredentials
 from tap_cxone.sandbox import Fault
+from tests.scripted import SECRET, Pauses, as_json, chain, ok, refusal, serving_many, with_netrc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-    import requests
 
     from tap_cxone.sandbox import Sandbox
     from tests.conftest import StartSandbox
-
-    Answer = tuple[int, dict[str, str], bytes] | str
-    Serve = Callable[..., "Platform"]
+    from tests.scripted import Answer, Serve
 
 EXPORTS = "/api/v2/analytics/exports"
-SECRET = 's3cr3t "+/&%ü'
-
-
-class Pauses(list[float]):
-    """Pauses that are not made."""
-
-    def __call__(self, seconds: float) -> None:
-        self.append(seconds)
-        assert len(self) < 100, "an endless loop"
-
-
-def as_json(response: requests.Response) -> Any:
-    return response.json()
-
-
-# --- A platform that answers what a test wrote down -------------------------------------------------------------------
-
-
-@dataclass
-class Seen:
-    """One request as it arrived."""
-
-    method: str
-    path: str
-    authorization: str | None
-    body: bytes
-
-
-@dataclass
-class Platform:
-    """Answers the requests of each path, one after the other; the last answer of a path is given for good.
-
-    An answer is status, headers and body; or "reset" (the connection is closed), "cut" (half of a body) or "nothing"
-    (a body of nothing whose length was not named).
-    Without an answer of its own the token endpoint hands out token-1, token-2 and so on.
-    """
-
-    url: str
-    answers: dict[str, list[Answer]]
-    seen: list[Seen] = field(default_factory=list)
-    pauses: Pauses = field(default_factory=Pauses)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def answer(self, request: Seen) -> Answer:
-        with self.lock:
-            self.seen.append(request)
-            left = self.answers.get(request.path)
-            if left:
-                return left.pop(0) if len(left) > 1 else left[0]
-            number = len(self.calls("/oauth/token"))
-        return ok({"access_token": f"token-{number}", "token_type": "Bearer", "expires_in": 1200})
-
-    def calls(self, path: str = "/x") -> list[Seen]:
-        return [request for request in self.seen if request.path == path]
-
-    def client(self, **changes: Any) -> PlatformClient:
-        settings: dict[str, Any] = {
-            "api_url": self.url,
-            "auth_url": f"{self.url}/oauth/token",
-            "client_id": "client",
-            "client_secret": SECRET,
-            "sleep": self.pauses,
-        }
-        return PlatformClient(**settings | changes)
-
-
-def ok(value: object, status: int = 200, **headers: str) -> Answer:
-    return status, {"Content-Type": "application/json"} | headers, json.dumps(value).encode()
-
-
-def refusal(status: int, body: object = None, **headers: str) -> Answer:
-    return ok(body or {"message": "no"}, status, **{name.replace("_", "-"): value for name, value in headers.items()})
-
-
-@contextmanager
-def serving(answers: dict[str, list[Answer]]) -> Iterator[Platform]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def handle_one(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            path = self.path.partition("?")[0]
-            request = Seen(self.command, path, self.headers.get("Authorization"), self.rfile.read(length))
-            answer = platform.answer(request)
-            if answer == "reset":
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.close_connection = True
-            elif isinstance(answer, str):
-                self.send_response(200)
-                self.send_header("Connection", "close")
-                if answer == "cut":
-                    self.send_header("Content-Length", "1000")
-                self.end_headers()
-                if answer == "cut":
-                    self.wfile.write(b'{"half": ')
-            else:
-                status, headers, body = answer
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                if "Content-Length" not in headers:
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-        do_GET = do_POST = handle_one  # noqa: N815 - names of the library
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    platform = Platform(f"http://127.0.0.1:{server.server_address[1]}", answers)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield platform
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    with ExitStack() as stack:
-
-        def start(answers: dict[str, list[Answer]] | None = None, *, x: list[Answer] | None = None) -> Platform:
-            return stack.enter_context(serving({"/x": x or [ok("done")]} | (answers or {})))
-
+    with serving_many() as start:
         yield start
 
 
@@ -482,11 +350,9 @@ def test_nothing_secret_stands_in_the_log_or_the_cause_of_an_error(
     platform = serve(x=[echo])
     with pytest.raises(UnavailableError) as caught:
         get(platform.client(retry_budget=0))
-    chain: BaseException | None = caught.value
-    while chain is not None:
-        assert "token-1" not in str(chain)
-        assert SECRET not in str(chain)
-        chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
+    for error in chain(caught.value):
+        assert "token-1" not in str(error)
+        assert SECRET not in str(error)
     assert "token-1" not in caplog.text
     assert SECRET not in caplog.text
 
@@ -521,16 +387,92 @@ def test_the_reason_of_a_refusal_is_looked_for_in_several_places(
 def test_a_netrc_entry_does_not_replace_the_bearer_token(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password something\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
+    with_netrc(tmp_path, monkeypatch)
     platform = serve()
     client = platform.client()
     get(client)
     client.download("/x", io.BytesIO())
     assert platform.calls("/oauth/token")[0].authorization is None
     assert [request.authorization for request in platform.calls()] == ["Bearer token-1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (
+            "see https://store.example/b/k?X-Amz-Signature=abc123&x=1, please",
+            "see https://store.example/b/k?*** please",
+        ),
+        (r'{"url": "https:\/\/store.example\/k?sig=abc123"}', r'{"url": "https:\/\/store.example\/k?***"}'),
+        ("HTTPS://store.example#abc123", "HTTPS://store.example#***"),
+        ("go=https%3A%2F%2Fstore.example%2Fk%3Fsig%3Dabc123", "go=https%3A%2F%2Fstore.example%2Fk%3F***"),
+        ("<Url>https://store.example/k?a=abc123&amp;b</Url>", "<Url>https://store.example/k?***</Url>"),
+        ("/k?X-Amz-Credential=abc123&a=1", "/k?X-Amz-Credential=***&a=1"),
+        ("http://store.example/k and what? abc", "http://store.example/k and what? abc"),
+    ],
+)
+def test_queries_of_addresses_are_cut(serve: Serve, said: str, shown: str) -> None:
+    assert serve().client().redact(said) == shown
+
+
+def test_a_secret_that_another_one_begins_with_leaves_nothing_behind(serve: Serve) -> None:
+    platform = serve({"/oauth/token": [ok({"access_token": "abcd-token", "refresh_token": "abcd"})]})
+    client = platform.client(client_secret="abcd-token-and-more")
+    get(client)
+    assert client.redact("abcd, ABCD-token, abcd-token-and-more") == "***, ***, ***"
+
+
+def test_the_digest_is_the_one_that_states_of_former_versions_hold(serve: Serve) -> None:
+    platform = serve()
+    client = platform.client(api_url="https://api.nicecxone.com", address="https://issuer.example")
+    assert client.digest("/x", {"b": 1, "a": [2]}) == "8d3005c07aa8bcfe5e98fbdce6665ee7"
+    assert platform.seen == []
+
+
+# --- Throttled or forbidden -------------------------------------------------------------------------------------------
+
+THROTTLED = frozenset({403})
+
+
+def test_what_may_be_throttled_is_tried_again(serve: Serve) -> None:
+    platform = serve(x=[refusal(403), refusal(403, Retry_After="7"), ok("done")])
+    assert get(platform.client(), throttled=THROTTLED) == "done"
+    assert platform.pauses[0] < 2
+    assert platform.pauses[1:] == [7]
+
+
+@pytest.mark.parametrize(("budget", "longest"), [(300, 60), (20, 20), (1, 1), (0, 0)])
+def test_what_does_not_stop_being_throttled_is_a_refusal_with_both_causes(
+    serve: Serve, budget: float, longest: float
+) -> None:
+    platform = serve(x=[refusal(403, {"message": "not now"})])
+    with pytest.raises(RefusedError) as caught:
+        get(platform.client(retry_budget=budget), throttled=THROTTLED, advice={403: "ask the administrator"})
+    assert caught.value.status == 403
+    assert not isinstance(caught.value, ThrottledError)
+    assert all(word in caught.value.message for word in ("(not now)", "throttled", "permission", "ask the admin"))
+    assert sum(platform.pauses) <= longest
+    if budget == 300:
+        assert sum(platform.pauses) == pytest.approx(60), "all of it is used"
+    assert len(platform.calls()) == len(platform.pauses) + 1
+
+
+def test_a_creation_that_may_be_throttled_is_left_to_the_caller(serve: Serve) -> None:
+    platform = serve(x=[refusal(403, {"message": f"not now, {SECRET}"})])
+    with pytest.raises(ThrottledError, match=r"\(not now, \*\*\*\).*throttled.*permission.*scopes") as caught:
+        platform.client().call("create", "POST", "/x", read=as_json, repeatable=False, throttled=THROTTLED)
+    assert caught.value.status == 403
+    assert len(platform.calls()) == 1
+    assert platform.pauses == []
+
+
+def test_advice_of_the_caller_stands_in_place_of_the_usual_one(serve: Serve) -> None:
+    platform = serve(x=[refusal(400), refusal(404), refusal(403)])
+    advice = {404: "look there"}
+    for shown in ("check the setting 'api_url'.", "look there.", "role."):
+        with pytest.raises(RefusedError) as caught:
+            get(platform.client(), "create", advice=advice)
+        assert caught.value.message.endswith(shown)
 
 
 # --- Downloads --------------------------------------------------------------------------------------------------------
@@ -588,13 +530,9 @@ def test_a_download_may_lie_elsewhere_and_the_token_does_not_go_there(serve: Ser
 
 def sandbox_client(sandbox: Sandbox, **changes: Any) -> tuple[PlatformClient, Pauses]:
     pauses = Pauses()
-    settings: dict[str, Any] = {
-        "api_url": sandbox.url,
-        "auth_url": f"{sandbox.url}/oauth/token",
-        "client_id": sandbox.client_id,
-        "client_secret": sandbox.client_secret,
-        "sleep": pauses,
-    }
+    secret = changes.pop("client_secret", sandbox.client_secret)
+    grant = ClientCredentials(f"{sandbox.url}/oauth/token", sandbox.client_id, secret)
+    settings: dict[str, Any] = {"api_url": sandbox.url, "grant": grant, "sleep": pauses}
     return PlatformClient(**settings | changes), pauses
 
 
