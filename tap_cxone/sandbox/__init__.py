@@ -6,9 +6,10 @@ mistake in the tap's dates or decoding cannot hide behind the same mistake here.
 
 from __future__ import annotations
 
+from tap_cxone.sandbox.extractions import Extraction
 from tap_cxone.sandbox.jobs import Job
 from tap_cxone.sandbox.options import Fault, SandboxOptions
 from tap_cxone.sandbox.platform import Request
 from tap_cxone.sandbox.sandbox import Sandbox, SandboxError
 
-__all__ = ["Fault", "Job", "Request", "Sandbox", "SandboxError", "SandboxOptions"]
+__all__ = ["Extraction", "Fault", "Job", "Request", "Sandbox", "SandboxError", "SandboxOptions"]

@@ -68,8 +68,9 @@ def _serve(host: str, port: int, options: SandboxOptions) -> None:
         with Sandbox(options, host=host, port=port) as sandbox:
             click.echo(
                 f"cxone-sandbox serves {sandbox.url} (client id sandbox, client secret sandbox); the tap finds it with "
-                f"TAP_CXONE_API_URL={sandbox.url} TAP_CXONE_CLIENT_ID=sandbox TAP_CXONE_CLIENT_SECRET=sandbox "
-                "- Ctrl-C ends it",
+                f"TAP_CXONE_API_URL={sandbox.url} TAP_CXONE_CLIENT_ID=sandbox TAP_CXONE_CLIENT_SECRET=sandbox; for Data "
+                f"Extraction: access key id {sandbox.access_key_id}, access key secret {sandbox.access_key_secret}, "
+                f"tenant {sandbox.tenant_id} - Ctrl-C ends it",
                 err=True,
             )
             while sandbox.running:
@@ -100,7 +101,8 @@ def _print_events(options: SandboxOptions, start: datetime, end: datetime) -> No
 def main(host: str, port: int, print_events: tuple[datetime, datetime] | None, **switches: Any) -> None:  # noqa: ANN401
     """Serve a simulated NICE CXone platform on loopback; client id and client secret are both `sandbox`.
 
-    It holds bot conversation events from 2024-01-01 to now, always the same ones. Times are in seconds, shares run
+    It holds bot conversation events and the rows of four extraction entities from 2024-01-01 to now, always the same
+    ones. Times are in seconds, shares run
     from 0 to 1. State is kept in memory: a new start is a new platform.
     """
     try:

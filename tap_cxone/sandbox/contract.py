@@ -1,4 +1,4 @@
-"""What may be asked for: the body of a create call, checked field by field as strictly as the contract reads.
+"""What may be asked for: the bodies of the create calls, checked field by field as strictly as the contract reads.
 
 Pure; knows nothing of HTTP. Raises `InvalidRequestError`, whose text names the field.
 """
@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from tap_cxone.sandbox.entities import ENTITIES
 from tap_cxone.sandbox.events import parse_wire
 
 LONGEST_RANGE = timedelta(days=30)
+LONGEST_EXTRACTION = timedelta(days=14)
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TYPE_FILTER = re.compile(r"type eq '([^']*)'")
 
 
@@ -39,6 +42,20 @@ class ExportRequest:
         return self.date_from, min(end, now + millisecond)
 
 
+@dataclass(frozen=True)
+class ExtractionRequest:
+    """A valid create call of the Data Extraction API."""
+
+    entity: str
+    version: str
+    start_date: date
+    end_date: date
+
+    def held_days(self, *, inclusive: bool) -> tuple[date, date]:
+        """Return the first day that the file holds and the day behind its last."""
+        return self.start_date, self.end_date + timedelta(days=1) if inclusive else self.end_date
+
+
 def parse_export_request(body: object) -> ExportRequest:
     """Check the decoded JSON body of a create call."""
     top = _members(body, "body", required=("query", "exportType", "format"), optional=("compression", "includeHeaders"))
@@ -63,6 +80,36 @@ def parse_export_request(body: object) -> ExportRequest:
         compression=top.get("compression"),
         include_headers=include_headers,
     )
+
+
+def parse_extraction_request(body: object) -> ExtractionRequest:
+    """Check the decoded JSON body of a create call of the Data Extraction API."""
+    top = _members(body, "body", required=("entityName", "version", "startDate", "endDate"))
+    for key, value in top.items():
+        if not isinstance(value, str):
+            _refuse(key, "must be a string")
+    name, version = top["entityName"], top["version"]
+    if name not in ENTITIES:
+        _refuse("entityName", f"'{name}' is none of {', '.join(ENTITIES)}")
+    versions = ENTITIES[name].versions
+    if version not in versions:
+        _refuse("version", f"'{version}' is none of {', '.join(versions)}, the versions of {name}")
+    start, end = _day(top, "startDate"), _day(top, "endDate")
+    if end < start:
+        _refuse("endDate", "must not be before startDate")
+    if end - start > LONGEST_EXTRACTION:
+        _refuse("endDate", "must be at most 14 days after startDate")
+    return ExtractionRequest(name, version, start, end)
+
+
+def _day(top: dict[str, Any], key: str) -> date:
+    try:
+        if _DAY.fullmatch(top[key]):
+            return date.fromisoformat(top[key])
+    except ValueError:
+        pass
+    msg = f"{key}: '{top[key]}' is not a date of the form YYYY-MM-DD"
+    raise InvalidRequestError(msg)
 
 
 def _refuse(name: str, reason: str) -> None:

@@ -5,25 +5,20 @@ Only the meaning of the calls; rate limit, faults and authorisation stand around
 
 from __future__ import annotations
 
-import math
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tap_cxone.sandbox.calls import Call, oauth_refusal, refusal
+from tap_cxone.sandbox.calls import Call, Manners, file_response, media_type, oauth_refusal, refusal
 from tap_cxone.sandbox.contract import InvalidRequestError, parse_export_request
 from tap_cxone.sandbox.files import export_file
 from tap_cxone.sandbox.jobs import STATUSES, LimitReachedError
 from tap_cxone.sandbox.platform import CLIENT_ID, CLIENT_SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from starlette.requests import Request
 
     from tap_cxone.sandbox.jobs import Job
@@ -31,14 +26,13 @@ if TYPE_CHECKING:
 
 _EXPORTS = "/api/v2/analytics/exports"
 _SCOPE = "analytics:export:read analytics:export:write"
-# A file up to this size has a Content-Length; a bigger one is sent in chunks while it is made.
-_KNOWN_LENGTH = 4 << 20
+_TOKEN = Manners(authorised=False, refuse=oauth_refusal)
 
 
 def export_routes(platform: Platform) -> list[Route]:
     """Return the routes of this surface."""
     return [
-        Route("/oauth/token", Call("token", _token, platform, authorised=False), methods=["POST"]),
+        Route("/oauth/token", Call("token", _token, platform, _TOKEN), methods=["POST"]),
         Route(_EXPORTS, Call("list", _list, platform), methods=["GET"]),
         Route(_EXPORTS, Call("create", _create, platform), methods=["POST"]),
         Route(_EXPORTS + "/{job_id}", Call("status", _status, platform), methods=["GET"]),
@@ -48,19 +42,18 @@ def export_routes(platform: Platform) -> list[Route]:
 
 async def _token(platform: Platform, request: Request) -> Response:
     """Exchange client credentials, form-encoded, for a token."""
-    if _media_type(request) != "application/x-www-form-urlencoded":
-        return oauth_refusal(400, "invalid_request", "The body must be form-encoded")
+    if media_type(request) != "application/x-www-form-urlencoded":
+        return oauth_refusal(400, "The body must be form-encoded", error="invalid_request")
     form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
     if form.get("grant_type") != "client_credentials":
-        return oauth_refusal(400, "unsupported_grant_type", "grant_type must be client_credentials")
+        return oauth_refusal(400, "grant_type must be client_credentials", error="unsupported_grant_type")
     if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
-        return oauth_refusal(400, "invalid_client", "client_id or client_secret is wrong")
-    claimed = platform.options.token_expires_in
+        return oauth_refusal(400, "client_id or client_secret is wrong", error="invalid_client")
     return JSONResponse(
         {
             "access_token": platform.issue_token(),
             "token_type": "Bearer",
-            "expires_in": math.ceil(platform.options.token_seconds) if claimed is None else claimed,
+            "expires_in": platform.expires_in,
             "scope": _SCOPE,
         },
         headers={"Cache-Control": "no-store"},
@@ -81,7 +74,7 @@ async def _list(platform: Platform, request: Request) -> Response:
 
 async def _create(platform: Platform, request: Request) -> Response:
     """Create an export, or say which field of the body is wrong."""
-    if _media_type(request) != "application/json":
+    if media_type(request) != "application/json":
         return refusal(400, "Content-Type must be application/json")
     try:
         asked = parse_export_request(msgspec.json.decode(await request.body()))
@@ -114,28 +107,9 @@ async def _download(platform: Platform, request: Request) -> Response:
     headers = {"Content-Disposition": f'attachment; filename="{file.name}"', "Content-Type": file.media_type}
     if file.content_encoding:
         headers["Content-Encoding"] = file.content_encoding
-    head, complete = await run_in_threadpool(_taken, file.pieces, _KNOWN_LENGTH)
-    if complete:
-        return Response(b"".join(head), headers=headers)
-    return StreamingResponse(chain(head, file.pieces), headers=headers)
-
-
-def _taken(pieces: Iterator[bytes], size: int) -> tuple[list[bytes], bool]:
-    """Take pieces until there are `size` bytes; tell whether that was all."""
-    head: list[bytes] = []
-    taken = 0
-    for piece in pieces:
-        head.append(piece)
-        taken += len(piece)
-        if taken >= size:
-            return head, False
-    return head, True
+    return await file_response(file.pieces, headers)
 
 
 def _shown(job: Job) -> dict[str, Any]:
     shown = {"id": job.id, "status": job.status}
     return {**shown, "errorMessage": job.error_message} if job.error_message else shown
-
-
-def _media_type(request: Request) -> str:
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -55,10 +55,7 @@ def export_file(job: Job, stream: EventStream, options: SandboxOptions, damage: 
     if damage == "unclosed":
         plain = _without_end(plain, layout)
     data = _encoded(plain, encoding, options.members, -(-count // size))
-    if damage == "truncated":
-        data = _truncated(data)
-    elif damage == "corrupt":
-        data = _corrupted(data)
+    data = damaged(data, damage)
     gzipped = encoding in {"payload", "both"}
     return ExportFile(
         media_type="application/gzip" if gzipped else _MEDIA_TYPES.get(layout, "application/json"),
@@ -152,6 +149,13 @@ def _without_end(plain: Iterator[bytes], layout: str) -> Iterator[bytes]:
         held = piece
     if layout not in {"array", "pretty"}:
         yield held[:-40]
+
+
+def damaged(data: Iterator[bytes], damage: str | None) -> Iterator[bytes]:
+    """Spoil the bytes of a file where damage is truncated or corrupt."""
+    if damage == "truncated":
+        return _truncated(data)
+    return _corrupted(data) if damage == "corrupt" else data
 
 
 def _truncated(data: Iterator[bytes]) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 
 T = TypeVar("T")
 
-CALLS = ("token", "list", "create", "status", "download")
+CALLS = ("discovery", "token", "list", "create", "status", "download")
 STATUS_KINDS = ("500", "502", "503", "429", "429-date", "429-bare", "401", "403", "400", "404", "409")
 CONNECTION_KINDS = ("cut", "reset", "lost", "slow")
 DAMAGE_KINDS = ("truncated", "corrupt", "unclosed")
@@ -19,6 +19,8 @@ KINDS = (*STATUS_KINDS, "html", *CONNECTION_KINDS, *DAMAGE_KINDS)
 
 Encoding = Literal["payload", "transport", "both", "none", "mislabelled"]
 Layout = Literal["array", "pretty", "ndjson"]
+ClientAuth = Literal["any", "basic", "body"]
+StatusCase = Literal["upper", "lower", "title"]
 
 _FAULT = re.compile(
     r"(?P<call>[a-z]+)=(?P<kind>[a-z0-9-]+)(:(?P<times>[0-9]+))?(@(?P<after>[0-9]+))?(%(?P<percent>[0-9]+(\.[0-9]+)?))?"
@@ -29,7 +31,7 @@ _FAULT = re.compile(
 class Fault:
     """Something that goes wrong at a call.
 
-    `call` is one of token, list, create, status, download, or any; `kind` one of `KINDS`. The fault lets the first
+    `call` is one of discovery, token, list, create, status, download, or any; `kind` one of `KINDS`. The fault lets the first
     `after` calls pass, then strikes each call with `probability` (0 to 1), `times` times at most (None: for good).
     Raises ValueError for a call, kind or number that does not exist.
     """
@@ -82,12 +84,17 @@ class SandboxOptions:
 
     # What the platform holds
     events_per_day: int = _switch(240, "Events a day, from 2024-01-01 on; one of them starts at midnight exactly.")
-    quiet_days: int = _switch(0, "Every so many-th day has no events (0: none is quiet).")
-    inclusive_end: bool = _switch(default=False, text="An export also holds events that start exactly at its dateTo.")
+    quiet_days: int = _switch(0, "Every so many-th day has no events and no rows (0: none is quiet).")
+    inclusive_end: bool = _switch(
+        default=False,
+        text="An export also holds events that start exactly at its dateTo, an extraction also its endDate.",
+    )
     bad_records: float = _switch(0.0, "Share of events that no export holds in a valid form.")
-    repeated_records: float = _switch(0.0, "Share of events that an export holds twice.")
+    repeated_records: float = _switch(0.0, "Share of events that an export holds twice, and of rows in an extraction.")
     invalid_first: float = _switch(0.0, "Share of events of which an invalid copy precedes the valid one.")
     extra_fields: bool = _switch(default=False, text="Records have fields that the contract does not know.")
+    rows_per_day: int = _switch(120, "Rows a day of every extraction entity; one of them is of midnight exactly.")
+    bad_rows: float = _switch(0.0, "Share of rows that extraction files hold with a cell too many or too few only.")
 
     # How exports look
     encoding: Encoding | None = _switch(  # noqa: RUF009 - a field, not a shared value
@@ -116,10 +123,33 @@ class SandboxOptions:
     foreign_seconds: float = _switch(3.0, "How long the jobs of the other integration run.")
     list_shows_query: bool = _switch(default=True, text="The list of exports shows what each was created with.")
 
+    # Extraction jobs, beside those switches for jobs that name no exports
+    submit_seconds: float = _switch(30.0, "Least time between two accepted creates of extraction jobs (else 403).")
+    submit_counts_refusals: bool = _switch(default=False, text="A refused create starts that time anew.")
+    forbidden_entities: str = _switch("", "Entities, comma-separated, that the client may not extract (403).")
+    status_case: StatusCase = _switch(  # noqa: RUF009
+        "upper", "How the statuses of extraction jobs are written.", kind=str, choices=("upper", "lower", "title")
+    )
+    url_seconds: float = _switch(30.0, "How long a signed URL of the storage is good for.")
+    extraction_expires_after: float | None = _switch(
+        None, "Seconds for which the file of an extraction is kept; without it: 24 hours.", kind=float
+    )
+    fail_longer_than_days: float | None = _switch(
+        None, "Extraction jobs with more days than this between startDate and endDate fail.", kind=float
+    )
+    cancel_first: int = _switch(0, "The first so many extraction jobs are cancelled by somebody.")
+    foreign_extractions: int = _switch(0, "Extraction jobs of another integration that are active at the start.")
+    rival_every: float | None = _switch(
+        None, "Every so many seconds another integration's extraction job becomes active, come what may.", kind=float
+    )
+
     # Access
     token_seconds: float = _switch(1200.0, "How long a token lives.")
     token_expires_in: int | None = _switch(
         None, "What expires_in claims; without it: the truth, rounded up to whole seconds.", kind=int
+    )
+    client_auth: ClientAuth = _switch(  # noqa: RUF009
+        "any", "How /auth/token takes client id and secret.", kind=str, choices=("any", "basic", "body")
     )
     rate_limit: int | None = _switch(None, "Requests in each rate period; more are answered 429.", kind=int)
     rate_seconds: float = _switch(60.0, "Length of the rate period.")
@@ -127,8 +157,8 @@ class SandboxOptions:
     # Faults
     faults: tuple[Fault, ...] = _switch(
         (),
-        "CALL=KIND[:TIMES][@AFTER][%PERCENT]: a fault at a call (token, list, create, status, download, any), TIMES "
-        "times at most, not before AFTER calls, at PERCENT of them; may be repeated. Kinds: 400, 401, 403, 404, 409, "
+        "CALL=KIND[:TIMES][@AFTER][%PERCENT]: a fault at a call (discovery, token, list, create, status, download, "
+        "any), TIMES times at most, not before AFTER calls, at PERCENT of them; may be repeated. Kinds: 400, 401, 403, 404, 409, "
         "500, 502, 503; 429, 429-date, 429-bare (Retry-After in seconds, as a date, absent); html (status 200, a "
         "page); cut (the answer breaks off); reset (closed, not carried out); lost (carried out, no answer); slow; and "
         "for download truncated, corrupt, unclosed (a damaged file of the right length).",
@@ -147,11 +177,11 @@ class SandboxOptions:
             if isinstance(value, (int, float)) and value < 0:
                 msg = f"{switch.name} must not be negative, but is {value}"
                 raise ValueError(msg)
-        for name in ("bad_records", "repeated_records", "invalid_first"):
+        for name in ("bad_records", "repeated_records", "invalid_first", "bad_rows"):
             if getattr(self, name) > 1:
                 msg = f"{name} is a share from 0 to 1, but is {getattr(self, name)}"
                 raise ValueError(msg)
-        for name in ("members", "active_limit", "rate_limit", "rate_seconds"):
+        for name in ("members", "active_limit", "rate_limit", "rate_seconds", "rival_every"):
             value = getattr(self, name)
             if value is not None and not value:
                 msg = f"{name} must be more than 0"

@@ -14,13 +14,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_cxone.sandbox.events import EventStream
+from tap_cxone.sandbox.extractions import ExtractionBook
 from tap_cxone.sandbox.jobs import JobBook
+from tap_cxone.sandbox.rows import RowStream
+from tap_cxone.sandbox.storage import Storage
 
 if TYPE_CHECKING:
     from tap_cxone.sandbox.options import Fault, SandboxOptions
 
 CLIENT_ID = "sandbox"
 CLIENT_SECRET = "sandbox"  # noqa: S105 - the sandbox is public
+# A plus, a slash and padding, as real ones may have: a client that forgets to encode a form is found out.
+ACCESS_KEY_ID = "SANDBOX+made/up/key/id=="
+ACCESS_KEY_SECRET = "sandbox/made+up+access/key&secret=="  # noqa: S105
+TENANT_ID = "5a9db0c5-0000-4000-8000-7e9a97000001"
 _REMEMBERED_REQUESTS = 100_000
 
 
@@ -28,8 +35,8 @@ _REMEMBERED_REQUESTS = 100_000
 class Request:
     """A request that was answered or hung up on.
 
-    `call` is token, list, create, status, download or unknown; `status` None where no answer was given; `at` the
-    seconds of `time.monotonic()` at its arrival; `fault` the kind of fault that struck it.
+    `call` is discovery, token, list, create, status, download or unknown; `status` None where no answer was given; `at` the
+    seconds of `time.monotonic()` at its arrival; `path` has no query string; `fault` is the kind that struck it.
     """
 
     call: str
@@ -70,22 +77,39 @@ class FaultPlan:
 class Platform:
     """One simulated organisation."""
 
-    def __init__(self, options: SandboxOptions) -> None:
-        """Open it for business; the clocks of foreign jobs start now."""
+    def __init__(self, options: SandboxOptions, url: str) -> None:
+        """Open it for business at that base address; the clocks of foreign jobs start now."""
         self.options = options
+        self.url = url
         self.stream = EventStream(options.events_per_day, options.quiet_days)
         self.jobs = JobBook(options)
+        self.rows = RowStream(options.rows_per_day, options.quiet_days)
+        self.extractions = ExtractionBook(options)
+        self.storage = Storage(url, options.url_seconds)
         self.faults = FaultPlan(options.faults, options.seed)
         self.requests: deque[Request] = deque(maxlen=_REMEMBERED_REQUESTS)
+        self.handed_out: list[str] = []
         self._tokens: dict[str, float] = {}
         self._recent: deque[float] = deque()
 
-    def issue_token(self) -> str:
-        """Return a new token; earlier ones live on until they run out."""
+    @property
+    def expires_in(self) -> int:
+        """What a token endpoint says of the life of its tokens, in whole seconds."""
+        claimed = self.options.token_expires_in
+        return math.ceil(self.options.token_seconds) if claimed is None else claimed
+
+    def issue_token(self, token: str | None = None) -> str:
+        """Open the platform to a token, a new opaque one if none is given; earlier ones live on until they run out."""
         now = time.monotonic()
-        self._tokens = {token: end for token, end in self._tokens.items() if end > now}
-        token = secrets.token_urlsafe(32)
+        self._tokens = {known: end for known, end in self._tokens.items() if end > now}
+        token = self.hand_out(token)
         self._tokens[token] = now + self.options.token_seconds
+        return token
+
+    def hand_out(self, token: str | None = None) -> str:
+        """Remember a token that opens nothing, such as one to refresh with; a new opaque one if none is given."""
+        token = token or secrets.token_urlsafe(32)
+        self.handed_out.append(token)
         return token
 
     def is_live(self, token: str) -> bool:

@@ -12,14 +12,27 @@ from typing import TYPE_CHECKING, Self
 
 from tap_cxone.sandbox.events import EventStream, as_utc
 from tap_cxone.sandbox.options import SandboxOptions
-from tap_cxone.sandbox.platform import CLIENT_ID, CLIENT_SECRET, FaultPlan, Platform, Request
+from tap_cxone.sandbox.platform import (
+    ACCESS_KEY_ID,
+    ACCESS_KEY_SECRET,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    TENANT_ID,
+    FaultPlan,
+    Platform,
+    Request,
+)
+from tap_cxone.sandbox.rows import is_bad_row
 from tap_cxone.sandbox.variations import is_bad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
     from types import TracebackType
 
+    from tap_cxone.sandbox.entities import Row
     from tap_cxone.sandbox.events import Record
+    from tap_cxone.sandbox.extractions import Extraction
     from tap_cxone.sandbox.jobs import Job
     from tap_cxone.sandbox.options import Fault
     from tap_cxone.sandbox.server import ServerThread
@@ -38,6 +51,9 @@ class Sandbox:
 
     client_id = CLIENT_ID
     client_secret = CLIENT_SECRET
+    access_key_id = ACCESS_KEY_ID
+    access_key_secret = ACCESS_KEY_SECRET
+    tenant_id = TENANT_ID
 
     def __init__(self, options: SandboxOptions | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         """Describe the platform; nothing is opened yet. SandboxError for an address that is not loopback."""
@@ -47,7 +63,7 @@ class Sandbox:
             msg = f"The sandbox serves loopback addresses such as 127.0.0.1 only, not {host}."
             raise SandboxError(msg)
         self._port = port
-        self._platform = Platform(self.options)
+        self._platform = Platform(self.options, self.url)
         self._server: ServerThread | None = None
 
     def start(self) -> Self:
@@ -65,7 +81,7 @@ class Sandbox:
             raise SandboxError(msg) from err
         listener = self._listen()
         self._port = listener.getsockname()[1]
-        self._platform = Platform(self.options)
+        self._platform = Platform(self.options, self.url)
         self._server = ServerThread(self._platform, listener)
         return self
 
@@ -119,6 +135,31 @@ class Sandbox:
         """The highest number of jobs that were active at once, foreign ones included."""
         return self._platform.jobs.max_active_total
 
+    @property
+    def extractions(self) -> list[Extraction]:
+        """Every extraction job as it is now, in the order of creation; those of other integrations included."""
+        return self._platform.extractions.all()
+
+    @property
+    def refused_creates(self) -> int:
+        """How many creates of extraction jobs were refused for a limit or a permission (403; faults not counted)."""
+        return self._platform.extractions.refused
+
+    @property
+    def max_active_extractions(self) -> int:
+        """The highest number of our own extraction jobs that were active at once."""
+        return self._platform.extractions.max_active
+
+    @property
+    def signed_urls(self) -> list[str]:
+        """Every signed address of the storage that was handed out."""
+        return list(self._platform.storage.signed)
+
+    @property
+    def tokens(self) -> list[str]:
+        """Every token that was handed out: of access, identity and refreshing, expired ones too."""
+        return list(self._platform.handed_out)
+
     def set_faults(self, *faults: Fault) -> None:
         """Replace the faults while it runs (none given: no more faults); their counts start anew."""
         self._platform.faults = FaultPlan(faults, self.options.seed)
@@ -137,6 +178,14 @@ class Sandbox:
         """Yield the events of [start, end) that a correct client ends up with: those that exports hold validly."""
         share = self.options.bad_records
         return (event for event in self.events(start, end) if not is_bad(event, share))
+
+    def extraction_rows(self, entity: str, version: str, start: date, end: date) -> Iterator[Row]:
+        """Yield the rows of the days [start, end) that a correct client ends up with, by column name.
+
+        Bad rows and later ones than now are left out; an empty cell is "". KeyError for an unknown entity or version.
+        """
+        rows = self._platform.rows.between(entity, version, start, end, datetime.now(UTC))
+        return (row for row in rows if not is_bad_row(entity, row, self.options.bad_rows))
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET

@@ -13,8 +13,10 @@ import uvicorn
 from starlette.routing import Route, Router
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tap_cxone.sandbox.calls import Call, refusal
+from tap_cxone.sandbox.calls import Call, Manners, refusal
 from tap_cxone.sandbox.exports_api import export_routes
+from tap_cxone.sandbox.extractions_api import extraction_routes
+from tap_cxone.sandbox.identity_api import identity_routes
 
 if TYPE_CHECKING:
     import socket
@@ -112,8 +114,9 @@ class ServerThread:
 
 def _router(platform: Platform) -> Router:
     """All surfaces of the platform, and an answer for what none of them knows."""
-    unknown = Call("unknown", _unknown, platform, authorised=False)
-    return Router([*export_routes(platform), Route("/{path:path}", unknown, methods=_METHODS)])
+    unknown = Call("unknown", _unknown, platform, Manners(authorised=False))
+    known = [*export_routes(platform), *identity_routes(platform), *extraction_routes(platform)]
+    return Router([*known, Route("/{path:path}", unknown, methods=_METHODS)])
 
 
 async def _unknown(_: Platform, request: Request) -> Response:

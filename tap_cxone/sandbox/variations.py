@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 EXTRA_FIELDS = ("channel", "sentimentScore", "context")
 _REPEATED_AFTER = 25
 # An odd factor for each purpose: the purposes choose independently of one another.
-_BAD, _INVALID_FIRST, _REPEATED = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93
+BAD, INVALID_FIRST, REPEATED = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93
 
 
 def is_bad(event: Record, share: float) -> bool:
     """Tell whether exports hold the event in an invalid form only."""
-    return _struck(event, _BAD, share)
+    return struck(event["id"], BAD, share)
 
 
 def varied(events: Iterable[Record], options: SandboxOptions) -> Iterator[Record]:
@@ -39,18 +39,18 @@ def varied(events: Iterable[Record], options: SandboxOptions) -> Iterator[Record
         if is_bad(event, options.bad_records):
             yield _spoilt(record)
             continue
-        if _struck(event, _INVALID_FIRST, options.invalid_first):
+        if struck(event["id"], INVALID_FIRST, options.invalid_first):
             yield _without(record, "agentId")
         yield record
-        if _struck(event, _REPEATED, options.repeated_records):
+        if struck(event["id"], REPEATED, options.repeated_records):
             waiting.append((position + _REPEATED_AFTER, record))
     for _, record in waiting:
         yield record
 
 
-def _struck(event: Record, purpose: int, share: float) -> bool:
-    """Choose a share of the events, a different one for each purpose."""
-    return share > 0 and (zlib.crc32(event["id"].encode()) * purpose & 0xFFFF_FFFF_FFFF_FFFF) >> 32 < share * 2**32
+def struck(key: str, purpose: int, share: float) -> bool:
+    """Choose a share of the keys, a different one for each purpose."""
+    return share > 0 and (zlib.crc32(key.encode()) * purpose & 0xFFFF_FFFF_FFFF_FFFF) >> 32 < share * 2**32
 
 
 def _without(record: Record, name: str) -> Record:
