@@ -1,47 +1,43 @@
-"""The streams: what each is called, what it is keyed by, and which export it asks for.
+"""``ExportStream``: where exports become Singer messages, the only room that knows both.
 
-``ExportStream`` is where exports become Singer messages: the only room that knows both. It commits the bookmark
-window by window; records never move it.
+It commits the bookmark window by window; records never move it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from singer_sdk import SchemaDirectory, StreamSchema
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from tap_cxone import schemas
 from tap_cxone.audit import printable
 from tap_cxone.dates import format_date, parse_date
 from tap_cxone.emission import FastPath
 from tap_cxone.errors import CxoneError
-from tap_cxone.exports.analytics import AnalyticsExports
 from tap_cxone.exports.engine import ExportEngine
 from tap_cxone.exports.exporter import Exporter
 from tap_cxone.exports.memory import JobMemory, Journal, Remembered
 from tap_cxone.exports.spool import open_spool
-from tap_cxone.exports.windows import plan
+from tap_cxone.exports.windows import covered, plan, rounded
 from tap_cxone.output import MessageWriter
-from tap_cxone.records.model import RecordModel
 from tap_cxone.records.verified import read_once, scan
 from tap_cxone.stopping import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_cxone.exports.job import ExportFile, ExportSurface
+    from tap_cxone.exports.job import ExportFile, ExportJob, ExportSurface
+    from tap_cxone.exports.windows import Window
     from tap_cxone.records.keys import WindowKeys
-    from tap_cxone.records.model import Refusal
+    from tap_cxone.records.model import RecordModel, Refusal
     from tap_cxone.records.pieces import Piece
     from tap_cxone.records.verified import Scan
     from tap_cxone.tap import TapCXone
@@ -56,8 +52,8 @@ _LONGEST_ID = 200
 class ExportStream(Stream):
     """A stream that is read through export jobs over date windows."""
 
-    key: str
-    """The field that tells records apart. A catalog may have the target keyed by something else."""
+    keeps_samples = True
+    """Whether the audit log may hold records of it."""
     _tap: TapCXone
     _emitted = 0
     _extraction: Generator[Piece, None, None] | None = None
@@ -66,11 +62,43 @@ class ExportStream(Stream):
         """Return the exports that this stream is made of."""
         raise NotImplementedError
 
+    def record_model(self) -> RecordModel:
+        """Return what a record of this stream has to be."""
+        raise NotImplementedError
+
+    @property
+    def window_length(self) -> timedelta:
+        """The length of one export."""
+        raise NotImplementedError
+
+    def check_settings(self) -> None:
+        """Raise SettingsError where something is missing that only this stream needs."""
+
+    def prepare(self, found: Scan, window: Window) -> None:
+        """Get ready for the records of a window, about which everything is known by now."""
+        if found.unknown:
+            self.logger.warning(
+                "Window %s: fields that the schema does not have are dropped: %s",
+                window,
+                ", ".join(sorted(map(repr, found.unknown))),
+            )
+
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
         """Log a message, but not the SDK's of an unhandled error: what it was is told by whoever ends the run."""
         if level < logging.ERROR:
             super().log(message, *args, level=level, **kwargs)
+
+    # --- Selection: --test would select every stream, and ask for settings that nobody needs ------------------------
+
+    @property
+    def selected(self) -> bool:
+        """Whether the catalog, or the stream where there is none, has it selected."""
+        return self.mask.get((), True)
+
+    @selected.setter
+    def selected(self, value: bool | None) -> None:
+        """Leave the selection to the catalog."""
 
     # --- Bookmarks: the SDK moves them by record values, which says nothing of what an export has left out ------------
 
@@ -116,14 +144,17 @@ class ExportStream(Stream):
             msg = f"The bookmark of '{self.name}' in the state is no ISO 8601 date: correct or remove it."
             raise CxoneError(msg) from None
 
-    def _commit(self, edge: datetime, context: Context | None) -> None:
-        """Move the bookmark to the end of a window and write it out; never backwards."""
+    def _commit(self, job: ExportJob, context: Context | None) -> None:
+        """Move the bookmark to the end of a window and write it out; never backwards, nor past what is settled."""
+        settings = self._tap.settings
+        edge = min(settings.end_date, covered(job.window, job.at, settings.settle))
         if self._is_incremental:
             bookmark = self._bookmark(context)
             state = self.get_context_state(context)
             state["replication_key"] = self.replication_key
             state["replication_key_value"] = format_date(max(edge, bookmark) if bookmark else edge)
-        self._keep_jobs([job for job in self._jobs_in_state(context) if job.window.end > edge], context)
+        kept = [other for other in self._jobs_in_state(context) if other.covers(settings.settle) > edge]
+        self._keep_jobs(kept, context)
         self._tap.state_writer.write_state(self.tap_state)
 
     @property
@@ -162,6 +193,8 @@ class ExportStream(Stream):
         self, context: Context | None = None, *, write_messages: bool = True
     ) -> Generator[dict[str, Any], Any, Any]:
         """Write records by the block where that says the same as the SDK's way, which it goes everywhere else."""
+        if not self.selected:
+            return
         if not write_messages or not FastPath.is_open(self):
             try:
                 yield from super()._sync_records(context, write_messages=write_messages)
@@ -180,12 +213,9 @@ class ExportStream(Stream):
                 counter.increment(piece.count)
             self._write_state_message()
 
-    def record_model(self) -> RecordModel:
-        """Return what a record of this stream has to be."""
-        return RecordModel(self.schema, self.key)
-
     def _extract(self, model: RecordModel, context: Context | None) -> Generator[Piece, None, None]:
         """Yield the records of the run, piece by piece; state and audit log keep up with what the caller has taken."""
+        self._tap.check_streams()
         start, end = self.starting_point(context), self._tap.settings.end_date
         bookmark = self._bookmark(context)
         _ = self._tap.quarantine  # opened now: a path that does not work shall not be found out in the middle
@@ -215,7 +245,8 @@ class ExportStream(Stream):
                 journal.completed(behind)
 
     def _open_journal(self) -> Journal:
-        return Journal(self._tap.settings.journal_path, self._tap.client.digest(self.name))
+        settings = self._tap.settings
+        return Journal(settings.journal_path, self._tap.client.digest(self.name), settings.settle)
 
     @contextlib.contextmanager
     def _spool(self) -> Iterator[Path]:
@@ -227,10 +258,13 @@ class ExportStream(Stream):
     ) -> Iterator[Piece]:
         settings = self._tap.settings
         surface = self.export_surface()
-        memory = JobMemory(journal, self._jobs_in_state(context), surface.fingerprint)
+        memory = JobMemory(
+            journal, self._jobs_in_state(context), surface.fingerprint, settle=settings.settle, end=settings.end_date
+        )
+        most_jobs = min(settings.max_concurrent_exports, surface.most_active)
         stop = Stop(self._tap.stop)
         engine = ExportEngine(
-            most_jobs=settings.max_concurrent_exports,
+            most_jobs=most_jobs,
             on_job=lambda job: self._remember(job, context),
             check=self._tap.check,
             stop=stop,
@@ -246,45 +280,43 @@ class ExportStream(Stream):
             verify=lambda path: scan(path, model),
             poll_seconds=settings.poll_seconds,
             timeout_seconds=settings.timeout_seconds,
-            most_jobs=settings.max_concurrent_exports,
+            most_jobs=most_jobs,
             stop=stop,
         )
-        windows = plan(start, settings.end_date, settings.window, memory.windows())
+        if journal.last_request:
+            surface.count_request(journal.last_request)
+        windows = plan(*rounded(start, settings.end_date, surface.grain), self.window_length, memory.windows())
         keys: list[WindowKeys] = []  # of the window before and of this one
         try:
             for export in engine.exports(windows, exporter):
                 keys.append(export.scan.keys)
-                for piece in self._pieces(export, model, keys[-2] if len(keys) > 1 else None):
+                self.prepare(export.scan, export.job.window)
+                for piece in self._pieces(export, keys[-2] if len(keys) > 1 else None):
                     self._emitted += piece.count
                     yield piece
                     engine.attend()
-                self._commit(export.job.window.end, context)
+                self._commit(export.job, context)
                 while len(keys) > 1:
                     keys.pop(0).close()
         finally:
             for kept in keys:
                 kept.close()
 
-    def _pieces(self, export: ExportFile, model: RecordModel, before: WindowKeys | None) -> Iterator[Piece]:
+    def _pieces(self, export: ExportFile, before: WindowKeys | None) -> Iterator[Piece]:
         """Yield the records of a window piece by piece, each key once, and write down how it went."""
         names = {"stream": self.name, "run_id": self._tap.run_id, **export.job.fields()}
         found: Scan = export.scan
-        if found.unknown:
-            self.logger.warning(
-                "Window %s: fields that the schema does not have are dropped: %s",
-                export.job.window,
-                ", ".join(sorted(map(repr, found.unknown))),
-            )
+        wanted = self._tap.settings.sample_size if self.keeps_samples else 0
         repeats = found.keys.repeats(before)
         sample: list[Record] = []
         refused = 0
         with contextlib.closing(repeats) if repeats else contextlib.nullcontext():
-            for piece in read_once(export.path, model, found, repeats):
+            for piece in read_once(export.path, found, repeats):
                 for refusal in piece.refused:
                     self._refuse(refusal, names, log=refused < _REFUSALS_IN_LOG)
                     refused += 1
-                if wanted := self._tap.settings.sample_size - len(sample):
-                    sample += map(self._as_emitted, msgspec.to_builtins(piece.decoded(model)[:wanted]))
+                if left := wanted - len(sample):
+                    sample += map(self._as_emitted, msgspec.to_builtins(piece.decoded(found.model)[:left]))
                 yield piece
         repeated = repeats.count if repeats else 0
         counts: dict[str, Any] = {
@@ -319,23 +351,3 @@ class ExportStream(Stream):
         """Return a record as the target gets it, so that no sample shows what a selection or stream map takes out."""
         message = next(self._generate_record_messages(dict(record)), None)
         return message.record if message else {}
-
-
-class BotConversationsStream(ExportStream):
-    """Bot conversation events, from the analytics export surface."""
-
-    name = "bot_conversations"
-    key = "id"
-    primary_keys: ClassVar = (key,)
-    replication_key = "dateFrom"
-    schema: ClassVar[StreamSchema] = StreamSchema(SchemaDirectory(schemas))
-
-    @override
-    def export_surface(self) -> AnalyticsExports:
-        settings = self._tap.settings
-        return AnalyticsExports(
-            self._tap.client,
-            export_filter=settings.export_filter,
-            export_format=settings.export_format,
-            compression=None if settings.export_compression == "none" else settings.export_compression,
-        )

@@ -1,7 +1,6 @@
-"""The settings: what they are called, what they mean, and which combinations are impossible.
+"""The settings, checked: which values and combinations are impossible, and the form that the tap works with.
 
-``PROPERTIES`` is the one source of names, titles, descriptions and defaults (``--about``, meltano.yml, .env.example
-and the README are held against it by a test); ``Settings`` is the checked form that the rest of the tap works with.
+What they are called and mean stands in ``properties``.
 """
 
 from __future__ import annotations
@@ -14,196 +13,108 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from singer_sdk import typing as th
-
 from tap_cxone.dates import format_date, parse_date, utc_now
+from tap_cxone.entities import Entity, entities
 from tap_cxone.errors import SettingsError
+from tap_cxone.properties import (
+    API_URL,
+    AUTH_METHODS,
+    COMPRESSIONS,
+    DEFAULTS,
+    FORMATS,
+    JSONSCHEMA,
+    LEAST,
+    MOST,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
-MAX_WINDOW_DAYS = 30
-"""The platform refuses an export over a longer range (platform contract, analytics export surface)."""
-
-MAX_CONCURRENT_EXPORTS = 3
-"""Active exports that the platform grants an organisation (platform contract, analytics export surface)."""
-
-FORMATS = ("json", "csv")
-COMPRESSIONS = ("gzip", "none")
-
-PROPERTIES = th.PropertiesList(
-    th.Property(
-        "client_id",
-        th.StringType,
-        title="Client ID",
-        description="OAuth 2.0 client ID (client credentials).",
-        secret=True,
-    ),
-    th.Property(
-        "client_secret",
-        th.StringType,
-        title="Client secret",
-        description="OAuth 2.0 client secret (client credentials).",
-        secret=True,
-    ),
-    th.Property(
-        "api_url",
-        th.StringType,
-        default="https://api.nicecxone.com",
-        title="API URL",
-        description="Base URL of the API.",
-    ),
-    th.Property(
-        "auth_url",
-        th.StringType,
-        title="Token URL",
-        description="OAuth 2.0 token endpoint. Default: {api_url}/oauth/token.",
-    ),
-    th.Property(
-        "start_date",
-        th.DateTimeType,
-        required=True,
-        title="Start date",
-        description="Where the first run begins: any ISO 8601 date; without an offset it is UTC.",
-    ),
-    th.Property(
-        "end_date",
-        th.DateTimeType,
-        title="End date",
-        description="Where a run ends (exclusive). Default, and never later than: now minus settle_minutes.",
-    ),
-    th.Property(
-        "window_days",
-        th.IntegerType,
-        default=30,
-        title="Window (days)",
-        description="Length of one export in days: more than 0, at most 30.",
-    ),
-    th.Property(
-        "lookback_minutes",
-        th.IntegerType,
-        default=0,
-        title="Look-back (minutes)",
-        description="How far before the bookmark each run reads again, for late events.",
-    ),
-    th.Property(
-        "settle_minutes",
-        th.IntegerType,
-        default=30,
-        title="Settling time (minutes)",
-        description="How long the platform needs until an event can be exported.",
-    ),
-    th.Property(
-        "export_filter",
-        th.StringType,
-        default="type eq 'bot'",
-        title="Export filter",
-        description="Filter of the export query.",
-    ),
-    th.Property(
-        "export_format",
-        th.StringType,
-        default="json",
-        allowed_values=list(FORMATS),
-        title="Export format",
-        description="Format that the platform is asked for: json or csv.",
-    ),
-    th.Property(
-        "export_compression",
-        th.StringType,
-        default="gzip",
-        allowed_values=list(COMPRESSIONS),
-        title="Export compression",
-        description="Compression that the platform is asked for: gzip or none.",
-    ),
-    th.Property(
-        "poll_interval",
-        th.IntegerType,
-        default=5,
-        title="Poll interval (seconds)",
-        description="Longest time between two looks at a job; the first looks come quickly and grow to it.",
-    ),
-    th.Property(
-        "export_timeout",
-        th.IntegerType,
-        default=3600,
-        title="Export timeout (seconds)",
-        description="Time until a job that has not finished counts as failed.",
-    ),
-    th.Property(
-        "max_concurrent_exports",
-        th.IntegerType,
-        default=3,
-        title="Concurrent exports",
-        description="Export jobs of this tap that may be active at once: 1 to 3.",
-    ),
-    th.Property(
-        "journal_path",
-        th.StringType,
-        title="Job journal",
-        description="JSON Lines file that remembers jobs across a crash. Default: only the state remembers them.",
-    ),
-    th.Property(
-        "audit_log_path",
-        th.StringType,
-        title="Audit log",
-        description="JSON Lines file of what was exported. Default: the same events go to the log only.",
-    ),
-    th.Property(
-        "quarantine_path",
-        th.StringType,
-        title="Quarantine",
-        description="JSON Lines file for refused records. Default: they are counted and named, not kept.",
-    ),
-    th.Property(
-        "sample_size",
-        th.IntegerType,
-        default=0,
-        title="Sample size",
-        description="Records of each window kept in the audit log as a sample for receivers of the webhook.",
-    ),
-    th.Property(
-        "sandbox",
-        th.BooleanType,
-        default=False,
-        title="Sandbox",
-        description="Run against the simulated platform, started inside the process; needs no credentials.",
-    ),
-)
-
-JSONSCHEMA: dict[str, Any] = PROPERTIES.to_dict()
-DEFAULTS: dict[str, Any] = {
-    name: spec["default"] for name, spec in JSONSCHEMA["properties"].items() if "default" in spec
-}
-
-_LEAST = {
-    "window_days": 1,
-    "lookback_minutes": 0,
-    "settle_minutes": 0,
-    "poll_interval": 1,
-    "export_timeout": 1,
-    "max_concurrent_exports": 1,
-    "sample_size": 0,
-}
-_MOST = {"window_days": MAX_WINDOW_DAYS, "max_concurrent_exports": MAX_CONCURRENT_EXPORTS}
 _WORDS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+_CREDENTIALS = {
+    "client_credentials": ("client_id", "client_secret"),
+    "access_key": ("access_key_id", "access_key_secret"),
+    "password": ("client_id", "client_secret", "access_key_id", "access_key_secret"),
+}
+ACCESS_KEY_PATH = "/authentication/v1/token/access-key"
+_REGION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 _NOT_IN_A_URL = re.compile(r"[\s?#\\]")
 _WHOLE_NUMBER = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 _UNBOUNDED = 10**9  # keeps date arithmetic away from overflow; about two thousand years of minutes
 
 
 @dataclass(frozen=True)
+class Access:
+    """Where the platform is and who asks; what the method does not use is empty.
+
+    Attributes:
+        method: one of ``AUTH_METHODS``.
+        api_url: base URL; none: it is discovered.
+        auth_url: token endpoint; none: it is discovered.
+        is_given: whether a setting names the address, so that it may be that of the Data Extraction API.
+    """
+
+    method: str
+    client_id: str
+    client_secret: str
+    access_key_id: str
+    access_key_secret: str
+    issuer: str
+    api_url: str | None
+    auth_url: str | None
+    is_given: bool
+
+    @classmethod
+    def from_config(cls, given: Mapping[str, Any], *, sandbox: bool) -> Access:
+        """Check the settings that belong together.
+
+        Raises:
+            SettingsError: one that the method needs is missing, or is impossible.
+        """
+        method = _choice(given, "auth_method", AUTH_METHODS)
+        needed = () if sandbox else _CREDENTIALS[method]
+        credentials = {
+            name: _credential(given, name, method) if name in needed or name in given else ""
+            for name in _CREDENTIALS["password"]
+        }
+        api_url = _url(given, "api_url") if "api_url" in given else None
+        auth_url = _url(given, "auth_url") if "auth_url" in given else None
+        region = _region(given) if "region" in given else None
+        is_given = any((api_url, auth_url, region)) or method == "password"
+        if method == "client_credentials":
+            api_url = api_url or API_URL
+            auth_url = auth_url or f"{api_url}/oauth/token"
+        elif method == "access_key" and not sandbox:
+            host = api_url or (f"https://{region}.nice-incontact.com" if region else None)
+            auth_url = auth_url or (f"{host}{ACCESS_KEY_PATH}" if host else None)
+            if auth_url is None:
+                msg = "Setting 'region' is missing: give the tenant's region, such as na1, or 'auth_url'."
+                raise SettingsError(msg)
+            # An access key alone is used at the host that its token comes from.
+            api_url = host or "{0.scheme}://{0.netloc}".format(urlsplit(auth_url))
+        return cls(
+            method=method,
+            issuer=_url(given, "issuer"),
+            api_url=api_url,
+            auth_url=auth_url,
+            is_given=is_given,
+            **credentials,
+        )
+
+
+@dataclass(frozen=True)
 class Settings:
     """Checked settings. Dates are aware UTC, durations are ``timedelta`` or seconds, as their names say."""
 
-    client_id: str
-    client_secret: str
-    api_url: str
-    auth_url: str
+    access: Access
     start_date: datetime
     end_date: datetime
     window: timedelta
+    extraction_window: timedelta
     lookback: timedelta
+    settle: timedelta
+    submit_interval: float
+    entities: tuple[Entity, ...]
     export_filter: str
     export_format: str
     export_compression: str
@@ -229,18 +140,18 @@ class Settings:
         """
         given = DEFAULTS | {name: value for name, value in config.items() if value not in (None, "")}
         sandbox = _boolean(given, "sandbox")
-        api_url = _url(given, "api_url")
-        settled = (now or utc_now()) - timedelta(minutes=_whole_number(given, "settle_minutes"))
-        start, end = _range(given, settled)
+        settle = timedelta(minutes=_whole_number(given, "settle_minutes"))
+        start, end = _range(given, (now or utc_now()) - settle)
         return cls(
-            client_id=_credential(given, "client_id", needed=not sandbox),
-            client_secret=_credential(given, "client_secret", needed=not sandbox),
-            api_url=api_url,
-            auth_url=_url(given, "auth_url") if "auth_url" in given else f"{api_url}/oauth/token",
+            access=Access.from_config(given, sandbox=sandbox),
             start_date=start,
             end_date=end,
             window=timedelta(days=_whole_number(given, "window_days")),
+            extraction_window=timedelta(days=_whole_number(given, "extraction_window_days")),
             lookback=timedelta(minutes=_whole_number(given, "lookback_minutes")),
+            settle=settle,
+            submit_interval=float(_whole_number(given, "submit_interval")),
+            entities=tuple(entities(given.get("data_extraction_entities"))),
             export_filter=_text(given, "export_filter"),
             export_format=_choice(given, "export_format", FORMATS),
             export_compression=_choice(given, "export_compression", COMPRESSIONS),
@@ -265,10 +176,12 @@ def normalise(config: MutableMapping[str, Any]) -> None:
     """
     for name in [name for name, value in config.items() if value in (None, "")]:
         del config[name]
-    for name in _LEAST.keys() & config.keys():
+    for name in LEAST.keys() & config.keys():
         config[name] = _whole_number(config, name)
     for name in {"start_date", "end_date"} & config.keys():
         config[name] = format_date(_date(config, name))
+    if isinstance(config.get("data_extraction_entities"), str):
+        config["data_extraction_entities"] = _json(config["data_extraction_entities"], "data_extraction_entities")
     if "sandbox" in config:
         config["sandbox"] = _boolean(config, "sandbox")
 
@@ -300,7 +213,7 @@ def _date(given: Mapping[str, Any], name: str) -> datetime:
 
 
 def _whole_number(given: Mapping[str, Any], name: str) -> int:
-    value, least, most = given[name], _LEAST[name], _MOST.get(name, _UNBOUNDED)
+    value, least, most = given[name], LEAST[name], MOST.get(name, _UNBOUNDED)
     try:
         # As a text it takes the one form that the SDK reads from the environment as well.
         if isinstance(value, bool) or (isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value)):
@@ -364,12 +277,28 @@ def _url(given: Mapping[str, Any], name: str) -> str:
     return text
 
 
-def _credential(given: Mapping[str, Any], name: str, *, needed: bool) -> str:
+def _json(text: str, name: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        msg = f"Setting '{name}' must be JSON."
+        raise SettingsError(msg) from None
+
+
+def _region(given: Mapping[str, Any]) -> str:
+    region = _text(given, "region").strip().lower()
+    if not _REGION.fullmatch(region):
+        msg = "Setting 'region' must be a region such as na1, au1, eu1 or uk1: letters, digits and hyphens."
+        raise SettingsError(msg)
+    return region
+
+
+def _credential(given: Mapping[str, Any], name: str, method: str) -> str:
     if name not in given:
-        if needed:
-            msg = f"Setting '{name}' is missing: give the OAuth client's credentials, or set 'sandbox' to true."
-            raise SettingsError(msg)
-        return ""
+        whose = "the OAuth client's credentials" if name.startswith("client") else "the access key's ID and secret"
+        how = "" if method == AUTH_METHODS[0] else f" (auth_method {method})"
+        msg = f"Setting '{name}' is missing{how}: give {whose}, or set 'sandbox' to true."
+        raise SettingsError(msg)
     if not isinstance(given[name], str):
         msg = f"Setting '{name}' must be a text; put quotes around it."
         raise SettingsError(msg)
@@ -385,12 +314,14 @@ def check_environment(environment: MutableMapping[str, str], prefix: str) -> Non
     Raises:
         SettingsError: a variable that should hold a whole number, or true or false, does not.
     """
-    for name in ("sandbox", *_LEAST):
+    for name in ("sandbox", "data_extraction_entities", *LEAST):
         text = environment.get(prefix + name.upper())
         if text == "":
             del environment[prefix + name.upper()]
-        elif text is not None and name in _LEAST:
+        elif text is not None and name in LEAST:
             _whole_number({name: text}, name)
+        elif text is not None and name == "data_extraction_entities":
+            _json(text, name)
         elif text is not None:
             _boolean({name: text}, name)
 

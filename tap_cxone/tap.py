@@ -21,7 +21,8 @@ from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_cxone.errors import CxoneError
-from tap_cxone.settings import JSONSCHEMA, Settings, check_environment, check_sdk_environment, normalise
+from tap_cxone.properties import JSONSCHEMA
+from tap_cxone.settings import Settings, check_environment, check_sdk_environment, normalise
 from tap_cxone.stopping import Stop, StoppedError
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
     from tap_cxone.audit import AuditLog, Quarantine
     from tap_cxone.client import PlatformClient
+    from tap_cxone.exports.pacing import Spacing
+    from tap_cxone.grants import Grant
     from tap_cxone.output import MessageWriter
     from tap_cxone.sandbox import Sandbox
 
@@ -91,9 +94,13 @@ class TapCXone(Tap):
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
-        from tap_cxone.streams import BotConversationsStream
+        from tap_cxone.entities import SETTING, entities
+        from tap_cxone.streams import BotConversationsStream, DataExtractionStream
 
-        return [BotConversationsStream(tap=self)]
+        return [
+            BotConversationsStream(tap=self),
+            *(DataExtractionStream(self, entity) for entity in entities(self.config.get(SETTING))),
+        ]
 
     # --- What the streams of a run share ------------------------------------------------------------------------------
 
@@ -121,26 +128,65 @@ class TapCXone(Tap):
         """HTTP to the platform, or to the simulated one."""
         from tap_cxone.client import PlatformClient
 
-        settings, sandbox = self.settings, self._sandbox
+        access, sandbox = self.settings.access, self._sandbox
         return PlatformClient(
-            api_url=sandbox.url if sandbox else settings.api_url,
-            auth_url=f"{sandbox.url}/oauth/token" if sandbox else settings.auth_url,
-            client_id=sandbox.client_id if sandbox else settings.client_id,
-            client_secret=sandbox.client_secret if sandbox else settings.client_secret,
+            api_url=sandbox.url if sandbox else access.api_url,
+            grant=self._grant(),
+            address=access.issuer,
             sleep=self.stop.sleep,
         )
+
+    def _grant(self) -> Grant:
+        """Return the way to get a token that ``auth_method`` names."""
+        from tap_cxone.grants import AccessKey, ClientCredentials, Password
+
+        access, sandbox = self.settings.access, self._sandbox
+        if sandbox:
+            return ClientCredentials(f"{sandbox.url}/oauth/token", sandbox.client_id, sandbox.client_secret)
+        if access.method == "password":
+            return Password(
+                access.issuer,
+                access.client_id,
+                access.client_secret,
+                access.access_key_id,
+                access.access_key_secret,
+                token_url=access.auth_url,
+            )
+        auth_url = str(access.auth_url)
+        if access.method == "access_key":
+            return AccessKey(auth_url, access.access_key_id, access.access_key_secret)
+        return ClientCredentials(auth_url, access.client_id, access.client_secret)
+
+    @cached_property
+    def spacing(self) -> Spacing:
+        """Keeps the creates of Data Extraction jobs apart, across all streams."""
+        from tap_cxone.exports.pacing import Spacing
+
+        return Spacing(self.settings.submit_interval)
 
     @cached_property
     def _sandbox(self) -> Sandbox | None:
         """The simulated platform, in a thread of this process; it ends with it."""
         if not self.settings.sandbox:
             return None
-        from tap_cxone.sandbox import Sandbox, SandboxError
+        from tap_cxone.sandbox import Sandbox, SandboxError, SandboxOptions
 
         try:
-            return Sandbox().start()
+            return Sandbox(SandboxOptions(submit_seconds=self.settings.submit_interval)).start()
         except SandboxError as err:
             raise CxoneError(str(err)) from err
+
+    def check_streams(self) -> None:
+        """Look whether each selected stream has the settings that only it needs, before the first one begins.
+
+        Raises:
+            SettingsError: one has not.
+        """
+        from tap_cxone.export_stream import ExportStream
+
+        for stream in self.streams.values():
+            if stream.selected and isinstance(stream, ExportStream):
+                stream.check_settings()
 
     # --- Ending early -------------------------------------------------------------------------------------------------
 

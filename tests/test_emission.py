@@ -22,7 +22,7 @@ from tests.records.exports import any_records
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tap_cxone.streams import ExportStream
+    from tap_cxone.export_stream import ExportStream
 
 CONFIG = {"sandbox": True, "start_date": "2024-01-01"}
 FIELDS = ("id", "type", "dateFrom", "dateTo", "botId", "agentId", "duration")
@@ -50,10 +50,10 @@ def messages_of(path: Path, data: bytes, found: ExportStream) -> tuple[list[Any]
     learned = scan(path, model)
     repeats = learned.keys.repeats(None)
     fast_path = FastPath(found, model)
-    fast = b"".join(fast_path.block(piece) for piece in read_once(path, model, learned, repeats))
+    fast = b"".join(fast_path.block(piece) for piece in read_once(path, learned, repeats))
     slow = []
     again = learned.keys.repeats(None)
-    for piece in read_once(path, model, learned, again):
+    for piece in read_once(path, learned, again):
         for record in piece.decoded(model):
             plain = {name: getattr(record, name) for name in FIELDS}
             slow += [json.loads(json.dumps(m.to_dict(), default=str)) for m in found._generate_record_messages(plain)]

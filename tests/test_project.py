@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tap_cxone.settings import JSONSCHEMA
+from tap_cxone.properties import JSONSCHEMA
 from tests.conftest import PROJECT
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ def project() -> dict[str, Any]:
 
 def test_every_setting_has_title_and_description() -> None:
     assert all(spec["title"] and spec["description"] for spec in SETTINGS.values())
-    assert {name for name, spec in SETTINGS.items() if spec.get("secret")} == {"client_id", "client_secret"}
+    assert {name for name, spec in SETTINGS.items() if spec.get("secret")} == {
+        "client_id",
+        "client_secret",
+        "access_key_id",
+        "access_key_secret",
+    }
 
 
 def test_about_shows_the_settings(tap: Tap) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_cxone.errors import SettingsError
-from tap_cxone.settings import DEFAULTS, JSONSCHEMA, Settings, check_environment, normalise
+from tap_cxone.properties import DEFAULTS, JSONSCHEMA
+from tap_cxone.settings import Settings, check_environment, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -162,8 +163,9 @@ def test_true_and_false_may_be_said_in_several_ways(text: Any, *, value: bool) -
 
 def test_defaults_are_those_of_the_documentation() -> None:
     found = settings()
-    assert found.api_url == "https://api.nicecxone.com"
-    assert found.auth_url == "https://api.nicecxone.com/oauth/token"
+    assert found.access.api_url == "https://api.nicecxone.com"
+    assert found.access.auth_url == "https://api.nicecxone.com/oauth/token"
+    assert (found.extraction_window, found.submit_interval) == (timedelta(days=1), 30)
     assert found.end_date == NOW - timedelta(minutes=30)
     assert (found.window, found.lookback) == (timedelta(days=30), timedelta(0))
     assert (found.export_filter, found.export_format, found.export_compression) == ("type eq 'bot'", "json", "gzip")
@@ -177,9 +179,59 @@ def test_what_is_empty_counts_as_not_given() -> None:
 
 
 def test_a_token_url_of_its_own_and_slashes_at_the_end() -> None:
-    found = settings(api_url="https://api.example/base/ ", auth_url="http://[::1]:8080/token/")
+    found = settings(api_url="https://api.example/base/ ", auth_url="http://[::1]:8080/token/").access
     assert (found.api_url, found.auth_url) == ("https://api.example/base", "http://[::1]:8080/token")
-    assert settings(api_url="https://api.example/").auth_url == "https://api.example/oauth/token"
+    assert settings(api_url="https://api.example/").access.auth_url == "https://api.example/oauth/token"
+
+
+KEYS = {"access_key_id": "id", "access_key_secret": "key", "client_id": ..., "client_secret": ...}
+
+
+def test_an_access_key_is_used_at_its_region() -> None:
+    found = settings(auth_method="access_key", region=" EU1 ", **KEYS).access
+    assert found.api_url == "https://eu1.nice-incontact.com"
+    assert found.auth_url == "https://eu1.nice-incontact.com/authentication/v1/token/access-key"
+
+
+def test_an_access_key_is_used_where_its_token_comes_from() -> None:
+    found = settings(auth_method="access_key", auth_url="https://keys.example:8443/token", **KEYS).access
+    assert (found.api_url, found.auth_url) == ("https://keys.example:8443", "https://keys.example:8443/token")
+
+
+def test_an_address_that_is_given_goes_before_that_of_the_region() -> None:
+    found = settings(auth_method="access_key", region="na1", api_url="https://a.example", **KEYS).access
+    assert found.api_url == "https://a.example"
+    assert found.auth_url == "https://a.example/authentication/v1/token/access-key"
+
+
+def test_a_password_needs_nothing_but_credentials() -> None:
+    found = settings(auth_method="password", **{**KEYS, "client_id": "c", "client_secret": "s"}).access
+    assert (found.api_url, found.auth_url) == (None, None)
+    assert found.issuer == "https://cxone.niceincontact.com"
+
+
+@pytest.mark.parametrize(
+    ("method", "missing"),
+    [
+        ("access_key", "access_key_id"),
+        ("access_key", "access_key_secret"),
+        ("access_key", "region"),
+        ("password", "client_id"),
+        ("password", "client_secret"),
+        ("password", "access_key_id"),
+        ("password", "access_key_secret"),
+    ],
+)
+def test_what_a_method_lacks_is_named(method: str, missing: str) -> None:
+    given = {"region": "na1", **KEYS} | ({"client_id": "c", "client_secret": "s"} if method == "password" else {})
+    with pytest.raises(SettingsError, match=f"Setting '{missing}' is missing"):
+        settings(auth_method=method, **{**given, missing: ...})
+
+
+@pytest.mark.parametrize("region", ["na1.evil.example", "na1/", "", "-", "na 1"])
+def test_a_region_is_one_word(region: str) -> None:
+    with pytest.raises(SettingsError, match="'region'"):
+        settings(auth_method="access_key", region=region, **KEYS)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +267,9 @@ def test_the_sdk_gets_dates_in_the_form_of_bookmarks() -> None:
 
 def test_the_sandbox_needs_no_credentials() -> None:
     found = settings(client_id=..., client_secret=..., sandbox=True)
-    assert (found.client_id, found.client_secret) == ("", "")
+    assert (found.access.client_id, found.access.client_secret) == ("", "")
+    for method in ("access_key", "password"):
+        assert settings(client_id=..., client_secret=..., sandbox=True, auth_method=method).sandbox
 
 
 @pytest.mark.parametrize("name", [name for name, spec in JSONSCHEMA["properties"].items() if "integer" in spec["type"]])

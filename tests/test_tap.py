@@ -308,7 +308,16 @@ def test_selection_stream_maps_and_flattening(start_sandbox: StartSandbox, tap: 
 def test_discovery_needs_no_credentials(tap: Tap) -> None:
     code, out, _ = tap.text("--discover")
     assert code == 0
-    [stream] = json.loads(out)["streams"]
+    stream, *others = json.loads(out)["streams"]
+    assert [other["tap_stream_id"] for other in others] == [
+        "recording_interaction_metadata",
+        "qm_workflows",
+        "qm_questions",
+    ]
+    for other in others:
+        [root] = [entry["metadata"] for entry in other["metadata"] if not entry["breadcrumb"]]
+        assert root["selected-by-default"] is False
+        assert any(spec.get("format") == "date-time" for spec in other["schema"]["properties"].values())
     assert (stream["tap_stream_id"], stream["key_properties"], stream["replication_key"]) == (
         "bot_conversations",
         ["id"],

@@ -5,6 +5,7 @@ Paths, bodies and limits as described in a published integration tutorial; nothi
 
 from __future__ import annotations
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,8 +15,11 @@ from typing_extensions import override
 from tap_cxone.dates import format_date
 from tap_cxone.errors import RefusedError
 from tap_cxone.exports.job import ActiveExport, BusyError, ExportSurface, JobGoneError, JobState, JobStatus
+from tap_cxone.exports.pacing import FIRST_LOOK_SECONDS
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import requests
 
     from tap_cxone.client import PlatformClient
@@ -39,6 +43,9 @@ class AnalyticsExports(ExportSurface):
     """
 
     most_active = MOST_ACTIVE_EXPORTS
+    grain = timedelta(milliseconds=1)
+    shortest_window = timedelta(hours=1)
+    first_look_seconds = FIRST_LOOK_SECONDS
 
     def __init__(
         self, client: PlatformClient, *, export_filter: str, export_format: str, compression: str | None
@@ -61,6 +68,14 @@ class AnalyticsExports(ExportSurface):
             "compression": self.compression,
             "includeHeaders": True,
         }
+
+    @override
+    def seconds_until_next(self) -> float:
+        return 0.0
+
+    @override
+    def count_request(self, at: datetime) -> None:
+        """Analytics exports may follow each other as fast as they like."""
 
     @override
     def active(self) -> list[ActiveExport]:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tap_cxone.errors import AnswerLostError, CorruptExportError, CxoneError, ExportFailedError
+from tap_cxone.dates import utc_now
+from tap_cxone.errors import AnswerLostError, CorruptExportError, CxoneError, ExportFailedError, UnfitExportError
 from tap_cxone.exports.job import BusyError, ExportFile, ExportJob, ExportSurface, JobGoneError, JobState
 from tap_cxone.exports.pacing import Pacing, growing_pauses
 from tap_cxone.exports.places import Places
@@ -22,6 +23,7 @@ from tap_cxone.stopping import StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from tap_cxone.audit import AuditLog
@@ -32,13 +34,13 @@ if TYPE_CHECKING:
 
 JOB_ATTEMPTS = 2
 """Jobs spent on a window before it is cut in halves."""
-SHORTEST_WINDOW = timedelta(hours=1)
-"""A window that is no longer than this is not cut any more."""
 MOST_JOBS_A_WINDOW = 64
 """Jobs spent on one window of the run, all halves of halves included. Where every job fails, 22 lead from thirty days
 down to an hour; where the platform only balks at long windows, this is enough for fifty short ones."""
 FETCH_ATTEMPTS = 3
 """Downloads of one job's file before it counts as damaged on the platform."""
+MOST_REFUSALS = 8
+"""Answers in a row that may mean "not now" as well as "never", while the platform has a place, before it is "never"."""
 MOST_LOST_ANSWERS = 8
 """Requests for one job whose answer did not arrive, or was a 5xx, before the run gives up."""
 FIRST_BUSY_PAUSE_SECONDS = 0.5
@@ -107,7 +109,7 @@ class Exporter:
         self._timeout_seconds = timeout_seconds
         self._most_jobs = most_jobs
         self._stop = stop
-        self._pacing = Pacing(poll_seconds)
+        self._pacing = Pacing(poll_seconds, surface.first_look_seconds)
         self._places = Places(most_jobs, stop.check)
         self._turn_to_create = Places(1, stop.check)
         self._turn_to_verify = Places(1, stop.check)
@@ -131,7 +133,8 @@ class Exporter:
 
     def _files(self, window: Window, spent: Spent) -> Iterator[ExportFile]:
         length = window.end - window.start
-        if length < spent.failing or length <= SHORTEST_WINDOW:
+        shortest = self._surface.shortest_window
+        if length < spent.failing or length <= shortest:
             failure: JobFailedError | None = None
             for attempt in range(1, JOB_ATTEMPTS + 1):
                 if spent.jobs >= MOST_JOBS_A_WINDOW:
@@ -144,11 +147,11 @@ class Exporter:
                 else:
                     yield export
                     return
-            if length <= SHORTEST_WINDOW or spent.jobs >= MOST_JOBS_A_WINDOW:
+            if length <= shortest or spent.jobs >= MOST_JOBS_A_WINDOW:
                 raise self._given_up(window, spent, failure)
             spent.failing = length
         logger.info("Window %s is exported in halves", window)
-        for half in halves(window):
+        for half in halves(window, self._surface.grain):
             yield from self._files(half, spent)
 
     def _one_job(self, window: Window, spent: Spent, *, last: bool) -> ExportFile:
@@ -168,7 +171,7 @@ class Exporter:
     def _remembered(self, window: Window) -> tuple[ExportJob | None, JobState]:
         """Find a job of an earlier run that is still good for something; each is looked at once."""
         for remembered in self._memory.take_jobs(window):
-            job = ExportJob(str(remembered.job_id), window)
+            job = ExportJob(str(remembered.job_id), window, remembered.at)
             state = self._surface.status(job.job_id).state
             logger.info("Window %s: job %s of an earlier run is %s", window, job.job_id, state.value)
             if state.active or state is JobState.COMPLETED:
@@ -184,20 +187,29 @@ class Exporter:
             deadline = time.monotonic() + self._timeout_seconds
             unanswered = self._memory.unanswered(window)
             lost_before = set(unanswered.active_before) if unanswered else None
-            lost_answers = 0
+            lost_at = unanswered.at if unanswered else utc_now()
+            lost_answers = refusals = 0
             for pause in growing_pauses(FIRST_BUSY_PAUSE_SECONDS, LONGEST_BUSY_PAUSE_SECONDS):
                 self._check_worth(window)
+                self._wait_for_next(window)
                 active = self._surface.active()
-                if lost_before is not None and (found := self._find(window, active, lost_before)):
+                if lost_before is not None and (found := self._find(window, active, lost_before, lost_at)):
                     return found
                 lost_before = None
                 ids = {export.job_id for export in active}
+                asked = utc_now()
                 try:
-                    if job := self._create_now(window, ids):
-                        return job
+                    if self._has_place(ids):
+                        return self._create_now(window, ids)
+                    refusals = 0
                     wait = f"waits for a place: {len(ids)} exports are active"
+                except BusyError as err:
+                    refusals += err.refusal is not None
+                    if err.refusal and refusals == MOST_REFUSALS:
+                        raise err.refusal from None
+                    wait = "waits for a place: the platform takes no job now"
                 except AnswerLostError as err:
-                    lost_before = ids
+                    lost_before, lost_at = ids, asked
                     lost_answers += 1
                     if lost_answers == MOST_LOST_ANSWERS:
                         raise
@@ -212,24 +224,27 @@ class Exporter:
             )
             raise ExportFailedError(msg)
 
-    def _create_now(self, window: Window, active: set[str]) -> ExportJob | None:
-        """Create a job, if there is a place for it."""
-        # The platform's list is the truth: a job that was given up may still hold a place.
-        if len(active) >= self._surface.most_active or len(active & self._ours) >= self._most_jobs:
-            return None
-        self._memory.intend(window, active)
-        asked = time.monotonic()
-        try:
-            job_id = self._surface.create(window)
-        except BusyError:
-            return None
-        return self._created(job_id, window, latency_ms=round((time.monotonic() - asked) * 1000))
+    def _wait_for_next(self, window: Window) -> None:
+        """Wait until the platform may be asked for another job."""
+        if seconds := self._surface.seconds_until_next():
+            logger.info("Window %s waits %.1f s: the platform wants creates apart (submit_interval)", window, seconds)
+            self._stop.sleep(seconds)
 
-    def _find(self, window: Window, active: list[ActiveExport], before: set[str]) -> ExportJob | None:
+    def _has_place(self, active: set[str]) -> bool:
+        # The platform's list is the truth: a job that was given up may still hold a place.
+        return len(active) < self._surface.most_active and len(active & self._ours) < self._most_jobs
+
+    def _create_now(self, window: Window, active: set[str]) -> ExportJob:
+        intended = self._memory.intend(window, active)
+        asked = time.monotonic()
+        job = ExportJob(self._surface.create(window), window, intended)
+        return self._created(job, latency_ms=round((time.monotonic() - asked) * 1000))
+
+    def _find(self, window: Window, active: list[ActiveExport], before: set[str], asked: datetime) -> ExportJob | None:
         """Find the job that a request without an answer has made: new in the list, and with the very query."""
         for export in active:
             if export.job_id not in before and self._surface.is_ours(export, window):
-                return self._created(export.job_id, window, latency_ms=None)
+                return self._created(ExportJob(export.job_id, window, asked), latency_ms=None)
         return None
 
     def _check_worth(self, window: Window) -> None:
@@ -237,11 +252,10 @@ class Exporter:
         if self._failed and window >= self._failed:
             raise StoppedError(f"Window {self._failed} has failed.")  # noqa: EM102, TRY003 - nobody gets to read it
 
-    def _created(self, job_id: str, window: Window, latency_ms: int | None) -> ExportJob:
+    def _created(self, job: ExportJob, latency_ms: int | None) -> ExportJob:
         """Write a new job down everywhere before anything else is done with it."""
-        job = ExportJob(job_id, window)
         with self._lock:
-            self._ours.add(job_id)
+            self._ours.add(job.job_id)
         remembered = self._memory.created(job)
         self._audit.event(
             "export_job_created",
@@ -299,9 +313,13 @@ class Exporter:
             except CorruptExportError as err:
                 path.unlink()
                 logger.warning("Job %s, download %d of %d: %s", job.job_id, attempt, FETCH_ATTEMPTS, err.message)
-                reason = err.message
-            self._stop.sleep(self._pacing.pause(0))
-        raise JobFailedError(job, reason)
+                damage = err
+            if attempt < FETCH_ATTEMPTS:
+                self._stop.sleep(self._pacing.pause(0))
+        if isinstance(damage, UnfitExportError):  # another job would bring the same
+            msg = f"Window {job.window} of {self._stream} could not be read (job {job.job_id}): {damage.message}."
+            raise ExportFailedError(msg)
+        raise JobFailedError(job, damage.message)
 
     @staticmethod
     def _check_empty(size: int, job: ExportJob, *, believed: bool) -> None:

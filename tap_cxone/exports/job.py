@@ -9,8 +9,10 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from tap_cxone.dates import format_date
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
     from pathlib import Path
 
+    from tap_cxone.errors import CxoneError
     from tap_cxone.exports.windows import Window
 
 
@@ -47,10 +49,14 @@ class ActiveExport:
 
 @dataclass(frozen=True)
 class ExportJob:
-    """A job of ours: its id and the window that it exports."""
+    """A job of ours: its id, the window that it exports, and when it was asked for.
+
+    What the platform got later than that is not in its file.
+    """
 
     job_id: str
     window: Window
+    at: datetime
 
     def fields(self) -> dict[str, Any]:
         """Return the fields by which events of the audit log name a job."""
@@ -81,7 +87,15 @@ class ExportFile:
 
 
 class BusyError(Exception):
-    """The platform has no place for another job at the moment."""
+    """The platform has no place for another job at the moment.
+
+    Attributes:
+        refusal: where the same answer may also be one for good, the error to end with when it does not pass.
+    """
+
+    def __init__(self, refusal: CxoneError | None = None) -> None:
+        super().__init__()
+        self.refusal = refusal
 
 
 class JobGoneError(Exception):
@@ -95,6 +109,18 @@ class ExportSurface(Protocol):
     """Active exports that an organisation may have, those of other integrations included."""
     format: str
     compression: str | None
+    grain: timedelta
+    """What the edges of windows are whole multiples of, counted from midnight UTC."""
+    shortest_window: timedelta
+    """A window that is no longer than this is not cut any more."""
+    first_look_seconds: float
+    """How soon after its creation a job may be looked at."""
+
+    def seconds_until_next(self) -> float:
+        """Return how long to wait until the next job may be created."""
+
+    def count_request(self, at: datetime) -> None:
+        """Count a request for a job that an earlier run has made, whatever became of it."""
 
     def active(self) -> list[ActiveExport]:
         """Return the organisation's active exports."""
@@ -103,7 +129,7 @@ class ExportSurface(Protocol):
         """Create a job and return its id.
 
         Raises:
-            BusyError: the organisation has as many active exports as it may have.
+            BusyError: the organisation has as many active exports as it may have, or creates them too fast.
             AnswerLostError: whether the job was created is not known.
         """
 

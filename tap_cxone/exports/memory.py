@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from tap_cxone.dates import format_date, parse_date, utc_now
-from tap_cxone.exports.windows import Window
+from tap_cxone.exports.windows import Window, covered
 from tap_cxone.jsonlines import JsonLinesFile
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ class Remembered:
     fingerprint: str
     at: datetime
     active_before: tuple[str, ...] = ()
+
+    def covers(self, settle: timedelta) -> datetime:
+        """Return up to where the job's file has everything, if the platform needs so long until it has it."""
+        return covered(self.window, self.at, settle)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form that stands in the state and in the journal."""
@@ -80,10 +84,16 @@ class Journal:
     Args:
         path: the file; none: nothing is remembered.
         scope: names stream, surface, address and client; lines of another scope are not ours.
+        settle: how long the platform needs until an event can be exported.
+
+    Attributes:
+        last_request: when a job was last asked for, in whatever scope, as far as ``lines`` has seen.
     """
 
-    def __init__(self, path: str | None, scope: str) -> None:
+    def __init__(self, path: str | None, scope: str, settle: timedelta) -> None:
         self._scope = scope
+        self._settle = settle
+        self.last_request: datetime | None = None
         self._path = Path(path).expanduser() if path else None
         self._file = JsonLinesFile(path, "journal_path", durable=True) if path else None
 
@@ -93,14 +103,17 @@ class Journal:
         began: datetime | None = None
         for line in self._read():
             with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+                remembered = Remembered.from_dict(line)
+                if remembered:
+                    self.last_request = max(remembered.at, self.last_request or remembered.at)
                 if line["scope"] != self._scope:
                     continue
                 if line["event"] in {"began", "completed"}:
                     done = parse_date(line["behind"])
                     if line["event"] == "completed" or began is None or done > began:
-                        kept = [remembered for remembered in kept if remembered.window.end > done]
+                        kept = [other for other in kept if other.covers(self._settle) > done]
                     began = done if line["event"] == "began" else began
-                elif remembered := Remembered.from_dict(line):
+                elif remembered:
                     kept.append(remembered)
         return kept
 
@@ -152,18 +165,29 @@ class JobMemory:
         journal: the journal.
         state: what the state remembers.
         fingerprint: of the query for a window, with surface, address and client.
+        settle: how long the platform needs until an event can be exported.
+        end: where the run ends. A window that reaches beyond it is not over yet: any job of it will do.
     """
 
-    def __init__(self, journal: Journal, state: Iterable[Remembered], fingerprint: Callable[[Window], str]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        state: Iterable[Remembered],
+        fingerprint: Callable[[Window], str],
+        *,
+        settle: timedelta,
+        end: datetime,
+    ) -> None:
         self._journal = journal
         self._fingerprint = fingerprint
         oldest = utc_now() - OLDEST_JOB
+
+        def usable(line: Remembered) -> bool:
+            whole = line.window.end > end or line.covers(settle) == line.window.end
+            return whole and line.at >= oldest and line.fingerprint == fingerprint(line.window)
+
         self._lines = sorted(
-            (
-                line
-                for line in [*state, *journal.lines()]
-                if line.fingerprint == fingerprint(line.window) and line.at >= oldest
-            ),
+            filter(usable, [*state, *journal.lines()]),
             key=lambda line: line.at,
         )
         self._taken: set[str | None] = set()
@@ -188,12 +212,14 @@ class JobMemory:
         line = next((line for line in reversed(self._lines) if line.window == window), None)
         return line if line and not line.job_id else None
 
-    def intend(self, window: Window, active: Iterable[str]) -> None:
-        """Write down, before the request, that a job is going to be created."""
-        self._journal.remember(Remembered(None, window, self._fingerprint(window), utc_now(), tuple(active)))
+    def intend(self, window: Window, active: Iterable[str]) -> datetime:
+        """Write down, before the request, that a job is going to be created; return when that was."""
+        intention = Remembered(None, window, self._fingerprint(window), utc_now(), tuple(active))
+        self._journal.remember(intention)
+        return intention.at
 
     def created(self, job: ExportJob) -> Remembered:
         """Write down a job and return what the state shall carry of it."""
-        remembered = Remembered(job.job_id, job.window, self._fingerprint(job.window), utc_now())
+        remembered = Remembered(job.job_id, job.window, self._fingerprint(job.window), job.at)
         self._journal.remember(remembered)
         return remembered

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -21,10 +22,12 @@ class Pacing:
 
     Args:
         longest: longest pause between two looks at a job, in seconds.
+        shortest: shortest one.
     """
 
-    def __init__(self, longest: float) -> None:
+    def __init__(self, longest: float, shortest: float = FIRST_LOOK_SECONDS) -> None:
         self._longest = longest
+        self._shortest = min(shortest, longest)
         self._durations: deque[float] = deque(maxlen=_REMEMBERED_JOBS)
 
     def finished(self, seconds: float) -> None:
@@ -35,7 +38,27 @@ class Pacing:
         """Return how long to wait for the next look at a job that was created so many seconds ago."""
         expected = statistics.median(self._durations) * _EARLY if self._durations else 0.0
         wait = expected - elapsed if elapsed < expected else (elapsed - expected) * _GROWTH
-        return min(max(wait, FIRST_LOOK_SECONDS), self._longest)
+        return min(max(wait, self._shortest), self._longest)
+
+
+class Spacing:
+    """Keeps requests that a platform wants apart so many seconds; one for all streams that share its limit.
+
+    Args:
+        seconds: from one answer to the next request.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._free_at = 0.0
+
+    def begin(self, ago: float = 0.0) -> None:
+        """Count from a request that was answered so many seconds ago; a later one counts more."""
+        self._free_at = max(self._free_at, time.monotonic() - ago + self.seconds)
+
+    def left(self) -> float:
+        """Return how many seconds to wait for the next request."""
+        return max(0.0, self._free_at - time.monotonic())
 
 
 def growing_pauses(first: float, longest: float, *, factor: float = 2.0) -> Iterator[float]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tap_cxone.dates import floor_to_milliseconds, format_date
+from tap_cxone.dates import format_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime, timedelta
+    from datetime import timedelta
+
+_SOME_MIDNIGHT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, order=True)
@@ -69,7 +72,28 @@ def plan(start: datetime, end: datetime, length: timedelta, known: Iterable[Wind
     return windows
 
 
-def halves(window: Window) -> tuple[Window, Window]:
-    """Cut a window in two, at a whole millisecond."""
-    middle = floor_to_milliseconds(window.start + (window.end - window.start) / 2)
+def halves(window: Window, grain: timedelta) -> tuple[Window, Window]:
+    """Cut a window in two, at a whole multiple of the grain from its start; it must be longer than one."""
+    middle = window.start + (window.end - window.start) // 2 // grain * grain
+    middle = middle if middle > window.start else window.start + grain
     return Window(window.start, middle), Window(middle, window.end)
+
+
+def covered(window: Window, asked: datetime, settle: timedelta) -> datetime:
+    """Return up to where an export of a window has everything that it is ever going to have.
+
+    Args:
+        window: what was asked for.
+        asked: when.
+        settle: how long the platform needs until an event can be exported.
+    """
+    return min(window.end, asked - settle)
+
+
+def rounded(start: datetime, end: datetime, grain: timedelta) -> tuple[datetime, datetime]:
+    """Widen a range to whole multiples of the grain, counted from midnight UTC; the grain must part a day evenly."""
+    return start - _behind_edge(start, grain), end + -_behind_edge(end, grain) % grain
+
+
+def _behind_edge(date: datetime, grain: timedelta) -> timedelta:
+    return (date - _SOME_MIDNIGHT) % grain

@@ -114,7 +114,7 @@ def tap_cxone(path: Path, *, verify: bool) -> tuple[float, int]:
     [found] = verified
 
     def emit() -> None:
-        for piece in read_once(path, model, found, found.keys.repeats(None)):
+        for piece in read_once(path, found, found.keys.repeats(None)):
             MessageWriter.write_block(fast_path.block(piece))
 
     return timed(emit) + (verification if verify else 0.0), found.valid

@@ -1,0 +1,157 @@
+"""The streams: what each is called, what it is keyed by, and which export it asks for."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from singer_sdk import SchemaDirectory, StreamSchema
+from singer_sdk.helpers._catalog import get_selected_schema
+from typing_extensions import override
+
+from tap_cxone import schemas
+from tap_cxone.entities import SETTING
+from tap_cxone.errors import CxoneError, SettingsError
+from tap_cxone.export_stream import ExportStream
+from tap_cxone.exports.analytics import AnalyticsExports
+from tap_cxone.exports.extraction import DataExtraction
+from tap_cxone.records.columns import ColumnModel
+from tap_cxone.records.model import RecordModel, is_misfit
+
+if TYPE_CHECKING:
+    from singer_sdk.singerlib import Catalog
+
+    from tap_cxone.entities import Entity
+    from tap_cxone.exports.windows import Window
+    from tap_cxone.records.verified import Scan
+    from tap_cxone.tap import TapCXone
+
+
+class BotConversationsStream(ExportStream):
+    """Bot conversation events, from the analytics export surface."""
+
+    name = "bot_conversations"
+    primary_keys: ClassVar = ("id",)
+    replication_key = "dateFrom"
+    schema: ClassVar[StreamSchema] = StreamSchema(SchemaDirectory(schemas))
+
+    @override
+    def export_surface(self) -> AnalyticsExports:
+        settings = self._tap.settings
+        return AnalyticsExports(
+            self._tap.client,
+            export_filter=settings.export_filter,
+            export_format=settings.export_format,
+            compression=None if settings.export_compression == "none" else settings.export_compression,
+        )
+
+    @override
+    def record_model(self) -> RecordModel:
+        return RecordModel(self.schema, ["id"])  # a catalog may have the target keyed by something else
+
+    @property
+    @override
+    def window_length(self) -> timedelta:
+        return self._tap.settings.window
+
+
+class DataExtractionStream(ExportStream):
+    """The rows of one entity of the Data Extraction API.
+
+    Columns that the schema does not have are taken up as text where the stream has no fixed schema: they count as
+    selected, and SCHEMA goes out again before the first record that has them.
+    """
+
+    selected_by_default = False
+    keeps_samples = False  # names, telephone numbers
+
+    def __init__(self, tap: TapCXone, entity: Entity) -> None:
+        self.entity = entity
+        self._missing: frozenset[str] = frozenset()
+        super().__init__(tap=tap, name=entity.stream, schema=entity.schema)
+        self.primary_keys = entity.primary_keys
+        self.replication_key = entity.replication_key
+
+    @override
+    def check_settings(self) -> None:
+        settings = self._tap.settings
+        if not (settings.access.is_given or settings.sandbox):
+            msg = (
+                f"Stream '{self.name}' needs to know where the tenant is: set 'auth_method' to access_key with "
+                "'region', 'access_key_id' and 'access_key_secret', or to password, or give 'api_url'."
+            )
+            raise SettingsError(msg)
+
+    @override
+    def export_surface(self) -> DataExtraction:
+        return DataExtraction(
+            self._tap.client, entity=self.entity.entity, version=self.entity.version, spacing=self._tap.spacing
+        )
+
+    @override
+    def record_model(self) -> ColumnModel:
+        return ColumnModel(
+            self.schema,
+            self.entity.primary_keys,
+            is_open=self.entity.is_open,
+            aliases=self.entity.aliases,
+            remedy=f": check 'primary_keys', 'entity' and 'version' of the stream in '{SETTING}'",
+        )
+
+    @property
+    @override
+    def window_length(self) -> timedelta:
+        days = self.entity.window_days
+        return timedelta(days=days) if days else self._tap.settings.extraction_window
+
+    @override
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take over what the catalog says; columns that only it knows are columns of the stream."""
+        super().apply_catalog(catalog)
+        if self._input_schema and self.entity.is_open:
+            columns = {name: spec for name, spec in self._input_schema["properties"].items() if "type" in spec}
+            self._schema = _with(self.schema, columns)
+
+    @override
+    def prepare(self, found: Scan, window: Window) -> None:
+        self._check_types(found, window)
+        super().prepare(found, window)
+        missing = frozenset(self.schema["properties"]) - set(found.fields) if found.fields else self._missing
+        if missing - self._missing:
+            names = ", ".join(sorted(missing - self._missing))
+            self.logger.warning("Window %s: columns that the file does not have: %s", window, names)
+        self._missing = missing
+        new = {name: spec for name, spec in found.model.properties.items() if name not in self.schema["properties"]}
+        if new:
+            self.logger.warning("Window %s: new columns are taken up, as text: %s", window, ", ".join(sorted(new)))
+            self._take_up(new)
+
+    def _check_types(self, found: Scan, window: Window) -> None:
+        """Refuse to go on where not a single row fits the types that were assumed of a known stream.
+
+        Raises:
+            CxoneError: that is so. Nothing of the window has been written.
+        """
+        misfits = {reason: count for reason, count in found.reasons.items() if is_misfit(reason)}
+        if self.entity.is_open and not found.valid and 0 < found.refused == sum(misfits.values()):
+            msg = (
+                f"Window {window} of {self.name}: none of its {found.refused} rows has the types that are assumed of "
+                f"this stream ({next(iter(misfits))}): give it a 'schema' that fits, in '{SETTING}'."
+            )
+            raise CxoneError(msg)
+
+    def _take_up(self, columns: dict[str, Any]) -> None:
+        """Make columns part of the stream, and tell the target."""
+        self._schema = _with(self.schema, columns)
+        if self._input_schema is not None:
+            self._input_schema = _with(self._input_schema, columns)
+        selected = get_selected_schema(self.name, self.schema, self.mask)
+        self._tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
+        self._stream_maps = None
+        self._write_schema_message()
+
+
+def _with(schema: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with further columns behind its own."""
+    known = schema["properties"]
+    return {**schema, "properties": known | {name: spec for name, spec in columns.items() if name not in known}}
