@@ -68,7 +68,7 @@ def _serve(host: str, port: int, options: SandboxOptions) -> None:
         with Sandbox(options, host=host, port=port) as sandbox:
             click.echo(
                 f"cxone-sandbox serves {sandbox.url} (client id sandbox, client secret sandbox); the tap finds it with "
-                f"TAP_CXONE_API_URL={sandbox.url} TAP_CXONE_CLIENT_ID=sandbox TAP_CXONE_CLIENT_SECRET=sandbox; for Data "
+                f"TAP_CXONE_API_URL={sandbox.url} TAP_CXONE_CLIENT_ID=sandbox TAP_CXONE_CLIENT_SECRET=sandbox; Data "
                 f"Extraction: access key id {sandbox.access_key_id}, access key secret {sandbox.access_key_secret}, "
                 f"tenant {sandbox.tenant_id} - Ctrl-C ends it",
                 err=True,

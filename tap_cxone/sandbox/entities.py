@@ -35,7 +35,7 @@ _TEXTS = (
     "Called twice, no answer.\nLeft a message.",
     'Said: "I will call back on Monday", then hung up.',
     "First line,\r\nsecond line,\r\n\r\nfourth line",
-    "Grüße aus Köln – zufrieden, 5 € gutgeschrieben",
+    "Grüße aus Köln: zufrieden, 5 € gutgeschrieben",
     '"quoted","like",\n"a row","of a file"',
     "お客様は満足しています 🙂",
     "  spaces on both ends  ",

@@ -101,6 +101,8 @@ async def _download(platform: Platform, request: Request) -> Response:
         more = _elements(ArgumentName="Authorization", ArgumentValue=authorization)
         text = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter or the header Authorization"
         return storage_refusal(400, text, code="InvalidArgument", more=more)
+    if request.method != "GET":
+        return storage_refusal(403, "The address is signed for GET", code="SignatureDoesNotMatch")
     try:
         job = platform.extractions.find(platform.storage.job_of(request.url.path, request.url.query))
     except ForbiddenError as err:

@@ -31,9 +31,9 @@ _FAULT = re.compile(
 class Fault:
     """Something that goes wrong at a call.
 
-    `call` is one of discovery, token, list, create, status, download, or any; `kind` one of `KINDS`. The fault lets the first
-    `after` calls pass, then strikes each call with `probability` (0 to 1), `times` times at most (None: for good).
-    Raises ValueError for a call, kind or number that does not exist.
+    `call` is one of discovery, token, list, create, status, download, or any; `kind` one of `KINDS`. The fault
+    lets the first `after` calls pass, then strikes each call with `probability` (0 to 1), `times` times at most (None:
+    for good). Raises ValueError for a call, kind or number that does not exist.
     """
 
     call: str
@@ -158,10 +158,10 @@ class SandboxOptions:
     faults: tuple[Fault, ...] = _switch(
         (),
         "CALL=KIND[:TIMES][@AFTER][%PERCENT]: a fault at a call (discovery, token, list, create, status, download, "
-        "any), TIMES times at most, not before AFTER calls, at PERCENT of them; may be repeated. Kinds: 400, 401, 403, 404, 409, "
-        "500, 502, 503; 429, 429-date, 429-bare (Retry-After in seconds, as a date, absent); html (status 200, a "
-        "page); cut (the answer breaks off); reset (closed, not carried out); lost (carried out, no answer); slow; and "
-        "for download truncated, corrupt, unclosed (a damaged file of the right length).",
+        "any), TIMES times at most, not before AFTER calls, at PERCENT of them; may be repeated. Kinds: 400, 401, 403, "
+        "404, 409, 500, 502, 503; 429, 429-date, 429-bare (Retry-After in seconds, as a date, absent); html (status "
+        "200, a page); cut (the answer breaks off); reset (closed, not carried out); lost (carried out, no answer); "
+        "slow; and for download truncated, corrupt, unclosed (a damaged file of the right length).",
     )
     retry_after: int = _switch(1, "Seconds that the faults 429 and 429-date ask to wait.")
     slow_seconds: float = _switch(2.0, "How long the fault slow keeps an answer back.")

@@ -35,8 +35,9 @@ _REMEMBERED_REQUESTS = 100_000
 class Request:
     """A request that was answered or hung up on.
 
-    `call` is discovery, token, list, create, status, download or unknown; `status` None where no answer was given; `at` the
-    seconds of `time.monotonic()` at its arrival; `path` has no query string; `fault` is the kind that struck it.
+    `call` is discovery, token, list, create, status, download or unknown; `status` None where no answer was given;
+    `at` the seconds of `time.monotonic()` at its arrival; `path` has no query string; `fault` is the kind of
+    fault that struck it.
     """
 
     call: str

@@ -44,6 +44,9 @@ class Client:
             self.session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return answer
 
+    def discovery(self) -> requests.Response:
+        return self.session.get(f"{self.url}/.well-known/openid-configuration", timeout=5)
+
     def list(self, status: str | None = "queued,running") -> requests.Response:
         return self.session.get(self.url + EXPORTS, params=status and {"status": status}, timeout=5)
 

@@ -10,6 +10,7 @@ import pytest
 from tap_cxone.sandbox import Sandbox, SandboxOptions
 
 from .client import Client
+from .extractor import Extractor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,3 +37,22 @@ def serve() -> Iterator[Serve]:
             return sandbox, client
 
         yield start
+
+
+class Extract(Protocol):
+    """Starts a sandbox with these switches and a client of its Data Extraction API that has a token."""
+
+    def __call__(self, **switches: Any) -> tuple[Sandbox, Extractor]: ...
+
+
+@pytest.fixture
+def extract(serve: Serve) -> Extract:
+    """Start sandboxes that take a new extraction at any time and have done it at once, unless told otherwise."""
+
+    def start(**switches: Any) -> tuple[Sandbox, Extractor]:
+        sandbox, client = serve(login=False, **{"submit_seconds": 0.0, "rows_per_day": 24, **switches})
+        extractor = Extractor(sandbox, client.session)
+        assert extractor.token().status_code == 200
+        return sandbox, extractor
+
+    return start

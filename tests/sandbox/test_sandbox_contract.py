@@ -219,9 +219,9 @@ def test_the_rate_limit_says_how_long_to_wait(serve: Serve) -> None:
 
 def test_unknown_calls_are_named(serve: Serve) -> None:
     sandbox, client = serve()
-    answer = client.session.get(f"{sandbox.url}/data-extraction/v1/jobs", timeout=5)
+    answer = client.session.get(f"{sandbox.url}/api/v2/analytics/reports", timeout=5)
     assert answer.status_code == 404
-    assert "/data-extraction/v1/jobs" in answer.json()["message"]
+    assert "/api/v2/analytics/reports" in answer.json()["message"]
     assert client.session.delete(sandbox.url + EXPORTS, timeout=5).status_code == 404
     assert sandbox.requests[-1].call == "unknown"
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 def _calls(client: Client) -> dict[str, Callable[[], requests.Response]]:
     job_id = client.created()
     return {
+        "discovery": client.discovery,
         "token": client.token,
         "list": client.list,
         "create": client.create,

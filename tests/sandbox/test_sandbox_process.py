@@ -107,7 +107,7 @@ def test_events_can_be_printed() -> None:
 def test_help_names_every_switch() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
-    for option in ("--events-per-day", "--fault", "--quiet-days", "--foreign-jobs", "--inclusive-end", "--purge-after"):
+    for option in ("--events-per-day", "--fault", "--quiet-days", "--foreign-jobs", "--inclusive-end", "--rival-every"):
         assert option in result.output
 
 
