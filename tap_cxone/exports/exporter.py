@@ -189,7 +189,8 @@ class Exporter:
             lost_before = set(unanswered.active_before) if unanswered else None
             lost_at = unanswered.at if unanswered else utc_now()
             lost_answers = refusals = 0
-            for pause in growing_pauses(FIRST_BUSY_PAUSE_SECONDS, LONGEST_BUSY_PAUSE_SECONDS):
+            for longer in growing_pauses(FIRST_BUSY_PAUSE_SECONDS, LONGEST_BUSY_PAUSE_SECONDS):
+                pause = longer
                 self._check_worth(window)
                 self._wait_for_next(window)
                 active = self._surface.active()
@@ -207,6 +208,8 @@ class Exporter:
                     refusals += err.refusal is not None
                     if err.refusal and refusals == MOST_REFUSALS:
                         raise err.refusal from None
+                    # The next request waits for its turn anyway.
+                    pause = min(pause, max(FIRST_BUSY_PAUSE_SECONDS, self._surface.seconds_until_next()))
                     wait = "waits for a place: the platform takes no job now"
                 except AnswerLostError as err:
                     lost_before, lost_at = ids, asked
