@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 
+from tap_cxone.records.names import column_names
 from tap_cxone.sandbox import Sandbox, SandboxOptions
 from tests.conftest import JAN_1, PROJECT, by_id
 
@@ -103,6 +104,32 @@ def test_target_jsonl_gets_the_same_records(project: Project) -> None:
     lines = (project.output / "bot_conversations.jsonl").read_text().splitlines()
     events = by_id(Sandbox().valid_events(JAN_1, datetime(2024, 2, 3, tzinfo=UTC)))
     assert by_id(map(json.loads, lines)) == events
+
+
+def test_the_data_extraction_job_loads_every_row(project: Project) -> None:
+    quick = {"TAP_CXONE_END_DATE": "2024-01-03", "TAP_CXONE_SUBMIT_INTERVAL": "1", "TAP_CXONE_POLL_INTERVAL": "1"}
+    done = project.meltano("--environment=sandbox", "run", "data-extraction", **quick)
+    assert done.returncode == 0, done.stdout
+    tables = {
+        "recording_interaction_metadata": ("recording-interaction-metadata", "12"),
+        "qm_workflows": ("qm-workflows", "4"),
+        "qm_questions": ("qm-questions", "1"),
+    }
+    for table, (entity, version) in tables.items():
+        wanted = list(Sandbox().extraction_rows(entity, version, date(2024, 1, 1), date(2024, 1, 3)))
+        names = dict(zip(wanted[0], column_names(tuple(wanted[0])), strict=True))
+        with duckdb.connect(str(project.output / "sandbox.duckdb"), read_only=True) as connection:
+            columns = ", ".join(f'"{name}"' for name in names.values())
+            found = connection.execute(f"SELECT {columns} FROM cxone.{table}").fetchall()
+        typed = {"start_date", "submission_date"}
+        rows = [
+            tuple(
+                datetime.fromisoformat(row[header]).replace(tzinfo=None) if name in typed else row[header] or None
+                for header, name in names.items()
+            )
+            for row in wanted
+        ]
+        assert sorted(found, key=repr) == sorted(rows, key=repr)
 
 
 def test_a_refused_client_fails_the_run_with_the_setting_to_check(project: Project) -> None:
