@@ -15,7 +15,7 @@ from singer_sdk.streams import Stream
 from typing_extensions import override
 
 from tap_cxone.audit import printable
-from tap_cxone.dates import format_date, parse_date
+from tap_cxone.dates import format_date, parse_date, utc_now
 from tap_cxone.emission import FastPath
 from tap_cxone.errors import CxoneError
 from tap_cxone.exports.engine import ExportEngine
@@ -153,7 +153,7 @@ class ExportStream(Stream):
             state = self.get_context_state(context)
             state["replication_key"] = self.replication_key
             state["replication_key_value"] = format_date(max(edge, bookmark) if bookmark else edge)
-        kept = [other for other in self._jobs_in_state(context) if other.covers(settings.settle) > edge]
+        kept = [other for other in self._jobs_in_state(context) if other.window.start >= job.window.end]
         self._keep_jobs(kept, context)
         self._tap.state_writer.write_state(self.tap_state)
 
@@ -241,7 +241,7 @@ class ExportStream(Stream):
                 raise
             # That the range is done is told by the next run's bookmark, but for what no bookmark speaks of: a look-back
             # behind the one that this run was given, and a full read.
-            if behind := bookmark if self._is_incremental else end:
+            if behind := bookmark if self._is_incremental else utc_now():
                 journal.completed(behind)
 
     def _open_journal(self) -> Journal:

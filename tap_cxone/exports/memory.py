@@ -40,6 +40,7 @@ class Remembered:
         fingerprint: of query, surface, address and client.
         at: when it was written down.
         active_before: with an intention: the exports that were active before the request.
+        until: where the run was to end that asked for it, if that lies inside of the window.
     """
 
     job_id: str | None
@@ -47,10 +48,15 @@ class Remembered:
     fingerprint: str
     at: datetime
     active_before: tuple[str, ...] = ()
+    until: datetime | None = None
 
     def covers(self, settle: timedelta) -> datetime:
         """Return up to where the job's file has everything, if the platform needs so long until it has it."""
         return covered(self.window, self.at, settle)
+
+    def is_done_at(self, bookmark: datetime, settle: timedelta) -> bool:
+        """Tell whether a target with this bookmark has what the job was asked for."""
+        return min(self.covers(settle), self.until or self.window.end) <= bookmark
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form that stands in the state and in the journal."""
@@ -61,6 +67,8 @@ class Remembered:
             "fingerprint": self.fingerprint,
             "at": format_date(self.at),
         }
+        if self.until:
+            line["until"] = format_date(self.until)
         return line if self.job_id else line | {"active_before": list(self.active_before)}
 
     @classmethod
@@ -74,6 +82,7 @@ class Remembered:
                     fingerprint=str(line["fingerprint"]),
                     at=parse_date(line["at"]),
                     active_before=tuple(map(str, line.get("active_before", ()))),
+                    until=parse_date(line["until"]) if "until" in line else None,
                 )
         return None
 
@@ -111,7 +120,7 @@ class Journal:
                 if line["event"] in {"began", "completed"}:
                     done = parse_date(line["behind"])
                     if line["event"] == "completed" or began is None or done > began:
-                        kept = [other for other in kept if other.covers(self._settle) > done]
+                        kept = [other for other in kept if not other.is_done_at(done, self._settle)]
                     began = done if line["event"] == "began" else began
                 elif remembered:
                     kept.append(remembered)
@@ -180,6 +189,7 @@ class JobMemory:
     ) -> None:
         self._journal = journal
         self._fingerprint = fingerprint
+        self._end = end
         oldest = utc_now() - OLDEST_JOB
 
         def usable(line: Remembered) -> bool:
@@ -220,6 +230,7 @@ class JobMemory:
 
     def created(self, job: ExportJob) -> Remembered:
         """Write down a job and return what the state shall carry of it."""
-        remembered = Remembered(job.job_id, job.window, self._fingerprint(job.window), job.at)
+        until = self._end if self._end < job.window.end else None
+        remembered = Remembered(job.job_id, job.window, self._fingerprint(job.window), job.at, until=until)
         self._journal.remember(remembered)
         return remembered
