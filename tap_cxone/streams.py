@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ from tap_cxone.exports.analytics import AnalyticsExports
 from tap_cxone.exports.extraction import DataExtraction
 from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.model import RecordModel, is_misfit
+from tap_cxone.selection import is_named
 
 if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog
@@ -108,6 +110,10 @@ class DataExtractionStream(ExportStream):
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take over what the catalog says; columns that only it knows are columns of the stream."""
         super().apply_catalog(catalog)
+        if self.selected and not is_named(self.name, os.environ):
+            self._mask = None
+            self.metadata.root.selected = False
+            self.logger.info("Stream '%s' is left out: Meltano's 'select' does not name it", self.name)
         if self._input_schema and self.entity.is_open:
             columns = {name: spec for name, spec in self._input_schema["properties"].items() if "type" in spec}
             self._schema = _with(self.schema, columns)
