@@ -89,16 +89,23 @@ class ExportStream(Stream):
         if level < logging.ERROR:
             super().log(message, *args, level=level, **kwargs)
 
-    # --- Selection: --test would select every stream, and ask for settings that nobody needs ------------------------
+    # --- Selection: --test selects every stream, and would ask for settings that nobody needs ------------------------
 
     @property
     def selected(self) -> bool:
-        """Whether the catalog, or the stream where there is none, has it selected."""
+        """Whether the stream is to be read."""
         return self.mask.get((), True)
 
     @selected.setter
     def selected(self, value: bool | None) -> None:
-        """Leave the selection to the catalog."""
+        if self.selected or self.may_be_tested:
+            self.metadata.root.selected = value
+            self._mask = self.metadata.resolve_selection()
+
+    @property
+    def may_be_tested(self) -> bool:
+        """Whether the settings are made for streams of this kind, so that ``--test`` may select one."""
+        return True
 
     # --- Bookmarks: the SDK moves them by record values, which says nothing of what an export has left out ------------
 

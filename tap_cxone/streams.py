@@ -84,6 +84,12 @@ class DataExtractionStream(ExportStream):
             )
             raise SettingsError(msg)
 
+    @property
+    @override
+    def may_be_tested(self) -> bool:
+        settings = self._tap.settings
+        return settings.sandbox or settings.access.method != "client_credentials"
+
     @override
     def export_surface(self) -> DataExtraction:
         return DataExtraction(

@@ -451,7 +451,7 @@ def test_what_does_not_stop_being_throttled_is_a_refusal_with_both_causes(
     assert caught.value.status == 403
     assert not isinstance(caught.value, ThrottledError)
     assert all(word in caught.value.message for word in ("(not now)", "throttled", "permission", "ask the admin"))
-    assert sum(platform.pauses) <= longest
+    assert sum(platform.pauses) <= longest + 1e-6
     if budget == 300:
         assert sum(platform.pauses) == pytest.approx(60), "all of it is used"
     assert len(platform.calls()) == len(platform.pauses) + 1
