@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from singer_sdk.streams import Stream
 from typing_extensions import override
@@ -101,11 +102,18 @@ class ExportStream(Stream):
         if self.selected or self.may_be_tested:
             self.metadata.root.selected = value
             self._mask = self.metadata.resolve_selection()
+            self.renew_stream_maps()
 
     @property
     def may_be_tested(self) -> bool:
         """Whether the settings are made for streams of this kind, so that ``--test`` may select one."""
         return True
+
+    def renew_stream_maps(self) -> None:
+        """Have stream maps look at the schema and the selection as they are now."""
+        selected = get_selected_schema(self.name, self.schema, self.mask)
+        self._tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
+        self._stream_maps = None
 
     # --- Bookmarks: the SDK moves them by record values, which says nothing of what an export has left out ------------
 

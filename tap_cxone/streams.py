@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from singer_sdk import SchemaDirectory, StreamSchema
-from singer_sdk.helpers._catalog import get_selected_schema
 from typing_extensions import override
 
 from tap_cxone import schemas
@@ -157,9 +156,7 @@ class DataExtractionStream(ExportStream):
         self._schema = _with(self.schema, columns)
         if self._input_schema is not None:
             self._input_schema = _with(self._input_schema, columns)
-        selected = get_selected_schema(self.name, self.schema, self.mask)
-        self._tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
-        self._stream_maps = None
+        self.renew_stream_maps()
         self._write_schema_message()
 
 
