@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from tap_cxone import structured
 from tap_cxone.dates import format_date, utc_now
 from tap_cxone.jsonlines import JsonLinesFile
 
@@ -40,8 +41,9 @@ class AuditLog:
         if self._file:
             self._file.write({"event": event, "logged_at": format_date(utc_now()), **fields})
         if log:
-            said = " ".join(f"{key}={value}" for key, value in fields.items() if key not in _FROM_RECORDS)
-            logger.log(logging.WARNING if event in _FAILURES else logging.INFO, "%s %s", event, said)
+            shown = {key: value for key, value in fields.items() if key not in _FROM_RECORDS}
+            words = " ".join(f"{key}={value}" for key, value in shown.items())
+            structured.log(logger, logging.WARNING if event in _FAILURES else logging.INFO, event, words, shown)
 
     def close(self) -> None:
         """Close the file."""

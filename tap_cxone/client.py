@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tap_cxone.auth import Granted
     from tap_cxone.grants import Grant
+    from tap_cxone.transport import Watch
 
 DOWNLOAD_ATTEMPTS = 3
 """Made whatever the budget says: a large export can take longer than it to break off for the first time."""
@@ -50,9 +51,10 @@ class PlatformClient:
         sleep: pauses for so many seconds.
         retry_budget: seconds that one call may go on failing in ways that pass.
         address: stands for the platform in digests where ``api_url`` is none: the issuer.
+        watch: told of every request and of every pause before another one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a client is made of
         self,
         *,
         api_url: str | None,
@@ -60,12 +62,13 @@ class PlatformClient:
         sleep: Callable[[float], None],
         retry_budget: float = RETRY_BUDGET_SECONDS,
         address: str = "",
+        watch: Watch | None = None,
     ) -> None:
         self._api_url = api_url
         self._address = address if api_url is None else api_url
         self._grant = grant
         self._retry_budget = retry_budget
-        self._transport = Transport(sleep=sleep, retry_budget=retry_budget, secrets=self._secrets)
+        self._transport = Transport(sleep=sleep, retry_budget=retry_budget, secrets=self._secrets, watch=watch)
         self._tokens = TokenSource(lambda: grant.fetch(self._transport))
         self._discovery = threading.Lock()
 
@@ -81,6 +84,7 @@ class PlatformClient:
         repeatable: bool = True,
         throttled: frozenset[int] = frozenset(),
         advice: Mapping[int, str] | None = None,
+        least_pause: float = 0.0,
     ) -> _T:
         """Make a call and read its answer, again and again while it fails in ways that pass.
 
@@ -95,6 +99,7 @@ class PlatformClient:
             repeatable: False where a second request could do something twice.
             throttled: statuses that may mean "throttled"; repeatable calls are tried again for THROTTLED_SECONDS.
             advice: what to check, by status; in place of what is said of the calls of the analytics export surface.
+            least_pause: seconds between two attempts, at least.
 
         Raises:
             ThrottledError: the request is not repeatable and was refused with a status of ``throttled``.
@@ -115,7 +120,7 @@ class PlatformClient:
             with self._exchange(kind, method, path, json=body, params=params) as response:
                 return self._transport.read(kind, response, read)
 
-        return self._transport.until_it_passes(call, attempt)
+        return self._transport.until_it_passes(call, attempt, least_pause=least_pause)
 
     def download(self, path: str, file: IO[bytes]) -> int:
         """Write the body of an export, as sent, into a file; from its beginning again when it is cut off.

@@ -11,7 +11,6 @@ import re
 from datetime import UTC, datetime
 
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_AMERICAN = ("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y")
 
 
 def parse_date(text: str) -> datetime:
@@ -53,8 +52,8 @@ def format_date(value: datetime) -> str:
 def as_date_time(text: str) -> str:
     """Bring a date-time of an export into a form that every loader takes (RFC 3339).
 
-    What has that form is returned as it is. ISO 8601 in any other form, and the American ``1/31/2024 3:04:05 PM``, is
-    written like ``format_date`` does; without an offset it is UTC.
+    What has that form is returned as it is. ISO 8601 in any other form is written like ``format_date`` does; without
+    an offset it is UTC. Nothing else is guessed: whether 10/1 is in January or in October, no file says.
 
     Raises:
         ValueError: it is none of these.
@@ -64,9 +63,6 @@ def as_date_time(text: str) -> str:
         with contextlib.suppress(ValueError):
             datetime.fromisoformat(text)
             return text
-    for form in _AMERICAN:
-        with contextlib.suppress(ValueError):
-            return format_date(datetime.strptime(text, form).replace(tzinfo=UTC))
     return format_date(parse_date(text))
 
 

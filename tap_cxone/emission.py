@@ -47,6 +47,8 @@ class FastPath:
             and [type(stream_map) for stream_map in stream.stream_maps] == [SameRecordTransform]
             and not stream.stream_maps[0].flattening_enabled
             and all(stream.mask["properties", name] for name in stream.schema["properties"])
+            # Nor is a column left out that only the catalog knows yet.
+            and all(selected for crumb, selected in stream.mask.items() if crumb)
             and _types(stream.effective_schema) == _types(stream.schema)
         )
 

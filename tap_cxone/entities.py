@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SETTING = "data_extraction_entities"
 MAX_WINDOW_DAYS = 14
 """Two weeks is the most that the vendor recommends for one job."""
-_TYPES = frozenset({"string", "number", "integer", "boolean", "null"})
+_TYPES = ("string", "number", "integer", "boolean", "null")
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def entities(configured: object) -> list[Entity]:
     seen: set[str] = set()
     for place, item in enumerate(configured, start=1):
         entity = _entity(item, place, found)
-        if entity.stream in seen:
+        if entity.stream.lower() in seen:  # tables are, as a rule, not told apart by case
             _refuse(f"names the stream '{entity.stream}' twice")
-        seen.add(entity.stream)
+        seen.add(entity.stream.lower())
         found[entity.stream] = entity
     return list(found.values())
 
@@ -170,8 +170,8 @@ def _column(value: object, name: str) -> str:
 
 def _columns(value: object, name: str) -> tuple[str, ...]:
     names = tuple(_column(item, name) for item in value) if isinstance(value, list) else (_column(value, name),)
-    if not names:
-        _refuse(f"{name} must name at least one column")
+    if not names or len(set(names)) < len(names):
+        _refuse(f"{name} must name at least one column, and none twice")
     return names
 
 
@@ -189,16 +189,15 @@ def _schema(value: object, name: str) -> dict[str, Any]:
     for column, spec in properties.items():
         kinds = spec.get("type") if isinstance(spec, dict) else None
         kinds = [kinds] if isinstance(kinds, str) else kinds
-        if not isinstance(kinds, list) or not kinds or not _TYPES.issuperset(kinds) or kinds == ["null"]:
+        if not isinstance(kinds, list) or not kinds or kinds == ["null"] or any(kind not in _TYPES for kind in kinds):
             _refuse(f"{name}: '{column}' must have a 'type' of {', '.join(sorted(_TYPES))}")
     required = value.get("required", [])
-    if not isinstance(required, list):
-        _refuse(f"{name}: 'required' must be a list")
-    return {
-        **value,
-        "properties": {_column(column, name): spec for column, spec in properties.items()},
-        "required": [_column(column, name) for column in required],
-    }
+    if not isinstance(required, list) or not all(isinstance(column, str) for column in required):
+        _refuse(f"{name}: 'required' must be a list of columns")
+    named = {_column(column, name): spec for column, spec in properties.items()}
+    if len(named) < len(properties):
+        _refuse(f"{name} has two columns that both are called the same in snake_case")
+    return {**value, "properties": named, "required": [_column(column, name) for column in required]}
 
 
 _READERS: dict[str, Any] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -24,9 +25,12 @@ from tap_cxone.exports.exporter import Exporter
 from tap_cxone.exports.memory import JobMemory, Journal, Remembered
 from tap_cxone.exports.spool import open_spool
 from tap_cxone.exports.windows import covered, plan, rounded
+from tap_cxone.metrics import record_counts
 from tap_cxone.output import MessageWriter
+from tap_cxone.progress import Stage
 from tap_cxone.records.verified import read_once, scan
-from tap_cxone.stopping import Stop
+from tap_cxone.reporting import request_figures, stream_figures
+from tap_cxone.stopping import Stop, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
     from tap_cxone.exports.job import ExportFile, ExportJob, ExportSurface
     from tap_cxone.exports.windows import Window
+    from tap_cxone.progress import StreamProgress
     from tap_cxone.records.keys import WindowKeys
     from tap_cxone.records.model import RecordModel, Refusal
     from tap_cxone.records.pieces import Piece
@@ -56,7 +61,6 @@ class ExportStream(Stream):
     keeps_samples = True
     """Whether the audit log may hold records of it."""
     _tap: TapCXone
-    _emitted = 0
     _extraction: Generator[Piece, None, None] | None = None
 
     def export_surface(self) -> ExportSurface:
@@ -99,10 +103,9 @@ class ExportStream(Stream):
 
     @selected.setter
     def selected(self, value: bool | None) -> None:
-        if self.selected or self.may_be_tested:
-            self.metadata.root.selected = value
-            self._mask = self.metadata.resolve_selection()
-            self.renew_stream_maps()
+        self.metadata.root.selected = bool(value) and self.may_be_tested
+        self._mask = self.metadata.resolve_selection()
+        self.renew_stream_maps()
 
     @property
     def may_be_tested(self) -> bool:
@@ -161,16 +164,21 @@ class ExportStream(Stream):
 
     def _commit(self, job: ExportJob, context: Context | None) -> None:
         """Move the bookmark to the end of a window and write it out; never backwards, nor past what is settled."""
-        settings = self._tap.settings
-        edge = min(settings.end_date, covered(job.window, job.at, settings.settle))
+        edge = self._edge(job)
         if self._is_incremental:
             bookmark = self._bookmark(context)
             state = self.get_context_state(context)
             state["replication_key"] = self.replication_key
             state["replication_key_value"] = format_date(max(edge, bookmark) if bookmark else edge)
+            self._progress.bookmark = state["replication_key_value"]
         kept = [other for other in self._jobs_in_state(context) if other.window.start >= job.window.end]
         self._keep_jobs(kept, context)
         self._tap.state_writer.write_state(self.tap_state)
+
+    def _edge(self, job: ExportJob) -> datetime:
+        """Return up to where a job's file has everything that belongs to the run."""
+        settings = self._tap.settings
+        return min(settings.end_date, covered(job.window, job.at, settings.settle))
 
     @property
     def _is_incremental(self) -> bool:
@@ -234,30 +242,62 @@ class ExportStream(Stream):
         start, end = self.starting_point(context), self._tap.settings.end_date
         bookmark = self._bookmark(context)
         _ = self._tap.quarantine  # opened now: a path that does not work shall not be found out in the middle
-        with self._open_journal() as journal, self._spool() as folder:
+        with self._open_journal() as journal, self._spool() as folder, self._tap.watched(self):
             if bookmark:
                 journal.began(bookmark)
-            self._tap.audit.event(
-                "run_started",
-                stream=self.name,
-                run_id=self._tap.run_id,
-                bookmark=format_date(bookmark) if bookmark else None,
-                dateFrom=format_date(start),
-                dateTo=format_date(end),
-            )
-            if start >= end:
-                self.logger.info("Nothing new: the bookmark is at %s already", format_date(start))
-                return
-            try:
+            with self._told(start, end, bookmark):
+                if start >= end:
+                    self.logger.info("Nothing new: the bookmark is at %s already", format_date(start))
+                    return
                 yield from self._run(model, folder, start, journal, context)
-            except CxoneError as err:
-                self._tap.audit.event("pipeline_error", log=False, stream=self.name, reason=err.message)
-                self._tap.write_last_state()
-                raise
             # That the range is done is told by the next run's bookmark, but for what no bookmark speaks of: a look-back
             # behind the one that this run was given, and a full read.
             if behind := bookmark if self._is_incremental else utc_now():
                 journal.completed(behind)
+
+    @contextlib.contextmanager
+    def _told(self, start: datetime, end: datetime, bookmark: datetime | None) -> Iterator[None]:
+        """Have the audit log say how the run of this stream begins, and how it ends."""
+        names: dict[str, Any] = {"stream": self.name, "run_id": self._tap.run_id}
+        self._progress.bookmark = format_date(bookmark) if bookmark else None
+        self._tap.audit.event(
+            "run_started",
+            **names,
+            bookmark=self._progress.bookmark,
+            dateFrom=format_date(start),
+            dateTo=format_date(end),
+        )
+        ending, reason = "stopped", None
+        try:
+            yield
+            ending = "completed"
+        except CxoneError as err:
+            ending, reason = ("stopped" if isinstance(err, StoppedError) else "failed"), err.message
+            self._tap.audit.event("pipeline_error", log=False, **names, reason=reason)
+            self._tap.write_last_state()
+            raise
+        except Exception:
+            ending = "failed"
+            raise
+        finally:
+            self._progress.end()
+            counts = self._progress.counts()
+            record_counts(self.name, refused=counts.refused, repeated=counts.duplicates)
+            self._tap.audit.event(
+                "run_finished",
+                log=False,
+                **names,
+                exit=ending,
+                reason=reason,
+                **stream_figures(counts),
+                wall_seconds=round(self._progress.seconds(), 3),
+                **request_figures(self._tap.progress),
+                bookmark=self._progress.bookmark,
+            )
+
+    @property
+    def _progress(self) -> StreamProgress:
+        return self._tap.progress.stream(self.name)
 
     def _open_journal(self) -> Journal:
         settings = self._tap.settings
@@ -283,11 +323,12 @@ class ExportStream(Stream):
             on_job=lambda job: self._remember(job, context),
             check=self._tap.check,
             stop=stop,
-            records=lambda: self._emitted,
         )
         exporter = Exporter(
             surface,
             stream=self.name,
+            run_id=self._tap.run_id,
+            progress=self._progress,
             audit=self._tap.audit,
             memory=memory,
             announce=engine.announce,
@@ -298,19 +339,25 @@ class ExportStream(Stream):
             most_jobs=most_jobs,
             stop=stop,
         )
-        if journal.last_request:
-            surface.count_request(journal.last_request)
+        asked = [job.at for job in self._jobs_in_state(context)]
+        if at := max(filter(None, [journal.last_request, *asked]), default=None):
+            surface.count_request(at)
         windows = plan(*rounded(start, settings.end_date, surface.grain), self.window_length, memory.windows())
+        self._progress.plan(len(windows))
+        edges = {window.end for window in windows}  # a window that was cut is done with its last part
         keys: list[WindowKeys] = []  # of the window before and of this one
         try:
             for export in engine.exports(windows, exporter):
                 keys.append(export.scan.keys)
+                self._progress.enter(export.job.window, Stage.EMITTING)
                 self.prepare(export.scan, export.job.window)
                 for piece in self._pieces(export, keys[-2] if len(keys) > 1 else None):
-                    self._emitted += piece.count
                     yield piece
+                    self._progress.count(records=piece.count)
                     engine.attend()
                 self._commit(export.job, context)
+                self._progress.leave(export.job.window)
+                self._progress.count(windows_done=export.job.window.end in edges)
                 while len(keys) > 1:
                     keys.pop(0).close()
         finally:
@@ -325,6 +372,7 @@ class ExportStream(Stream):
         repeats = found.keys.repeats(before)
         sample: list[Record] = []
         refused = 0
+        begun = time.monotonic()
         with contextlib.closing(repeats) if repeats else contextlib.nullcontext():
             for piece in read_once(export.path, found, repeats):
                 for refusal in piece.refused:
@@ -339,6 +387,7 @@ class ExportStream(Stream):
             "duplicates": repeated,
             "schema_errors": found.refused,
         }
+        self._progress.count(duplicates=repeated, refused=found.refused)
         total = found.valid + found.refused
         self._tap.audit.event("validation_summary", **names, total_records=total, **counts)
         self._tap.audit.event(
@@ -347,6 +396,8 @@ class ExportStream(Stream):
             record_count=counts["validated"],
             bytes=export.size,
             seconds=round(export.seconds, 3),
+            emit_seconds=round(time.monotonic() - begun, 3),
+            bookmark=format_date(self._edge(export.job)),
             sample=sample,
         )
 

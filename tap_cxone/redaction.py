@@ -18,10 +18,12 @@ _QUOTE_CHARACTERS = 300
 _LOOKED_AT_CHARACTERS = 5000
 
 _QUERY = re.compile(
-    r"""(https?(?::|%3A)(?:\\?/|%2F){2}[^\s?#"'<>]*?(?:[?#]|%3F|%23))[^\s"'<>]+""",
+    r"""(https?(?::|%3A)(?:\\?/|%2F){2}[^\s?#"'<>/%\\]*)"""
+    r"""[^\s?#"'<>]*?(?:[?#]|%3F|%23)[^\s"'<>]+""",
     re.IGNORECASE,
 )
-"""An address with a query: as it is, in JSON (``\\/``), or as part of another address (``%2F``)."""
+"""An address with a query, of which only the host is kept: as it is, in JSON (``\\/``), or as part of another address
+(``%2F``)."""
 _SIGNATURE = re.compile(r"""\b((?:x-amz-[a-z-]+|x-goog-[a-z-]+|signature|sig)(?:=|%3D))[^\s&"'<>]+""", re.IGNORECASE)
 """A piece of a signed query without its address."""
 
@@ -34,7 +36,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
         longest_first = sorted(forms, key=len, reverse=True)
         text = re.sub("|".join(map(re.escape, longest_first)), "***", text, flags=re.IGNORECASE)
     text = " ".join(text.split())[:_LOOKED_AT_CHARACTERS]
-    text = _SIGNATURE.sub(r"\1***", _QUERY.sub(r"\1***", text))
+    text = _SIGNATURE.sub(r"\1***", _QUERY.sub(r"\1/***", text))
     return text if len(text) <= _QUOTE_CHARACTERS else text[:_QUOTE_CHARACTERS] + "…"
 
 

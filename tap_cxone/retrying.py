@@ -81,13 +81,15 @@ class PassingError(Exception):
         self.refusal = refusal
 
 
-def until_it_passes(
+def until_it_passes(  # noqa: PLR0913 - what a retry is made of
     attempt: Callable[[], _T],
     *,
     what: str,
     sleep: Callable[[float], None],
     budget: float = RETRY_BUDGET_SECONDS,
     least_attempts: int = 1,
+    least_pause: float = 0.0,
+    told: Callable[[str, float, bool], None] | None = None,
 ) -> _T:
     """Call ``attempt`` until it raises no ``PassingError``.
 
@@ -97,12 +99,19 @@ def until_it_passes(
         sleep: pauses for so many seconds.
         budget: seconds after which no further attempt is made.
         least_attempts: attempts that are made all the same, where a single one may outlast the budget.
+        least_pause: seconds between two attempts, at least.
+        told: called before each pause: why, for how many seconds, and whether a rate limit asks for it.
 
     Raises:
         UnavailableError: the budget is spent (unless the failure brings a refusal of its own).
     """
 
     def announce(state: tenacity.RetryCallState) -> None:
+        error = _error(state)
+        if told:
+            told(
+                _failure(state), state.upcoming_sleep, bool(error and (error.patience or error.retry_after is not None))
+            )
         again = datetime.now(UTC) + timedelta(seconds=state.upcoming_sleep)
         logger.warning(
             "%s: %s; attempt %d, trying again in %.1f s (at %s)",
@@ -123,7 +132,7 @@ def until_it_passes(
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(PassingError),
-        wait=_pause,
+        wait=lambda state: max(_pause(state), least_pause),
         stop=tenacity.stop_all(tenacity.stop_before_delay(budget), tenacity.stop_after_attempt(least_attempts)),
         sleep=sleep,
         before_sleep=announce,

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from tap_cxone.exports.pacing import Spacing
     from tap_cxone.grants import Grant
     from tap_cxone.output import MessageWriter
+    from tap_cxone.progress import Progress
+    from tap_cxone.reporting import Reporter
     from tap_cxone.sandbox import Sandbox
 
 # ruff: noqa: PLC0415 - see above
@@ -134,6 +136,7 @@ class TapCXone(Tap):
             grant=self._grant(),
             address=access.issuer,
             sleep=self.stop.sleep,
+            watch=self,
         )
 
     def _grant(self) -> Grant:
@@ -188,6 +191,49 @@ class TapCXone(Tap):
             if stream.selected and isinstance(stream, ExportStream):
                 stream.check_settings()
 
+    # --- Telling people -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What the run is doing."""
+        from tap_cxone.progress import Progress
+
+        return Progress()
+
+    @cached_property
+    def _reporter(self) -> Reporter:
+        from tap_cxone.reporting import Reporter
+
+        return Reporter(self.progress)
+
+    @contextlib.contextmanager
+    def watched(self, stream: Stream) -> Iterator[None]:
+        """Have people see what happens while a stream is read, and a summary behind the last one."""
+        self._reporter.begin()
+        try:
+            yield
+        except BaseException:
+            self._reporter.close()
+            raise
+        if stream is [other for other in self.streams.values() if other.selected][-1]:
+            self._reporter.close()
+
+    def requested(self) -> None:
+        """From any thread: a request is sent."""
+        self.progress.requested()
+
+    def retrying(self, call: str, reason: str, seconds: float, rate_limited: bool) -> None:  # noqa: FBT001 - a callback
+        """From any thread: a request is going to be sent again, after so many seconds."""
+        self.progress.retrying(call, reason, seconds, rate_limited)
+        self.audit.event(
+            "request_retried",
+            log=False,  # whoever pauses says so
+            run_id=self.run_id,
+            call=call,
+            reason=reason,
+            wait_seconds=round(seconds, 3),
+        )
+
     # --- Ending early -------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -231,6 +277,7 @@ class TapCXone(Tap):
             signal.setitimer(signal.ITIMER_REAL, LONGEST_END_SECONDS)
 
     def _end_now(self, code: int) -> NoReturn:
+        self._reporter.abandon()
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
         os._exit(code)

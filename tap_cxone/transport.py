@@ -10,10 +10,11 @@ import contextlib
 import logging
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from importlib import metadata
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -82,6 +83,16 @@ class Call:
     redirects: bool = False
 
 
+class Watch(Protocol):
+    """Whoever wants to know what requests there are; called in the threads that make them."""
+
+    def requested(self) -> None:
+        """A request is sent."""
+
+    def retrying(self, call: str, reason: str, seconds: float, rate_limited: bool) -> None:  # noqa: FBT001 - a callback
+        """A request is going to be sent again, after so many seconds."""
+
+
 class Transport:
     """Sends requests on behalf of one client.
 
@@ -89,6 +100,7 @@ class Transport:
         sleep: pauses for so many seconds.
         retry_budget: seconds that one call may go on failing in ways that pass.
         secrets: returns what must not be quoted anywhere.
+        watch: told of every request and of every pause before another one.
     """
 
     def __init__(
@@ -97,13 +109,17 @@ class Transport:
         sleep: Callable[[float], None],
         retry_budget: float = RETRY_BUDGET_SECONDS,
         secrets: Callable[[], list[str]],
+        watch: Watch | None = None,
     ) -> None:
+        self._watch = watch
         self._sleep = sleep
         self._retry_budget = retry_budget
         self._secrets = secrets
         self._local = threading.local()
 
-    def until_it_passes(self, name: str, attempt: Callable[[], _T], *, least_attempts: int = 1) -> _T:
+    def until_it_passes(
+        self, name: str, attempt: Callable[[], _T], *, least_attempts: int = 1, least_pause: float = 0.0
+    ) -> _T:
         """Make a call again and again while it fails in ways that pass, within the budget of this client."""
         return until_it_passes(
             attempt,
@@ -111,6 +127,8 @@ class Transport:
             sleep=self._sleep,
             budget=self._retry_budget,
             least_attempts=least_attempts,
+            least_pause=least_pause,
+            told=partial(self._watch.retrying, name) if self._watch else None,
         )
 
     def ask(
@@ -153,6 +171,8 @@ class Transport:
             PassingError: there was no answer.
             AnswerLostError: there was no answer, and the request may not be repeated.
         """
+        if self._watch:
+            self._watch.requested()
         try:
             return self._session("api").request(
                 method,

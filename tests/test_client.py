@@ -401,12 +401,12 @@ def test_a_netrc_entry_does_not_replace_the_bearer_token(
     [
         (
             "see https://store.example/b/k?X-Amz-Signature=abc123&x=1, please",
-            "see https://store.example/b/k?*** please",
+            "see https://store.example/*** please",
         ),
-        (r'{"url": "https:\/\/store.example\/k?sig=abc123"}', r'{"url": "https:\/\/store.example\/k?***"}'),
-        ("HTTPS://store.example#abc123", "HTTPS://store.example#***"),
-        ("go=https%3A%2F%2Fstore.example%2Fk%3Fsig%3Dabc123", "go=https%3A%2F%2Fstore.example%2Fk%3F***"),
-        ("<Url>https://store.example/k?a=abc123&amp;b</Url>", "<Url>https://store.example/k?***</Url>"),
+        (r'{"url": "https:\/\/store.example\/k?sig=abc123"}', r'{"url": "https:\/\/store.example/***"}'),
+        ("HTTPS://store.example#abc123", "HTTPS://store.example/***"),
+        ("go=https%3A%2F%2Fstore.example%2Fk%3Fsig%3Dabc123", "go=https%3A%2F%2Fstore.example/***"),
+        ("<Url>https://store.example/k?a=abc123&amp;b</Url>", "<Url>https://store.example/***</Url>"),
         ("/k?X-Amz-Credential=abc123&a=1", "/k?X-Amz-Credential=***&a=1"),
         ("http://store.example/k and what? abc", "http://store.example/k and what? abc"),
     ],

@@ -77,6 +77,17 @@ def test_a_known_stream_is_changed_in_what_is_given() -> None:
         ([PAYROLL | {"window_days": "many"}], "from 1 to 14"),
         ([PAYROLL | {"schema": {"properties": {}}}], "JSON Schema"),
         ([PAYROLL | {"schema": {"properties": {"a": {"type": "object"}}}}], "'a' must have a 'type' of"),
+        ([PAYROLL | {"schema": {"properties": {"a": {"type": [["string"]]}}}}], "'a' must have a 'type' of"),
+        (
+            [PAYROLL | {"schema": {"properties": {"a": {"type": "string"}}, "required": [1]}}],
+            "'required' must be a list",
+        ),
+        (
+            [PAYROLL | {"schema": {"properties": {"ID": {"type": "string"}, "id": {"type": "string"}}}}],
+            "called the same",
+        ),
+        ([PAYROLL | {"primary_keys": ["ID", "id"]}], "none twice"),
+        ([PAYROLL, PAYROLL | {"stream": "Payroll"}], "names the stream 'Payroll' twice"),
         ([{"stream": "qm_workflows", "entity": "other"}], "entry 1 lacks 'version'"),
     ],
 )

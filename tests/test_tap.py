@@ -190,12 +190,23 @@ def test_the_audit_log_tells_the_whole_run(start_sandbox: StartSandbox, tap: Tap
         "export_job_failed",
         "export_job_created",
         "export_job_completed",
+        "export_downloaded",
         "validation_summary",
         "window_extracted",
+        "run_finished",
     ]
+    assert len({event["run_id"] for event in events}) == 1
     assert events[1].keys() >= {"stream", "job_id", "dateFrom", "dateTo", "format", "compression", "latency_ms"}
     assert events[2]["reason"]
-    extracted = events[-1]
+    *_, downloaded, _, extracted, finished = events
+    assert (downloaded["bytes"], downloaded["attempts"]) == (extracted["bytes"], 1)
+    assert extracted["bookmark"] == finished["bookmark"] == "2024-01-11T00:00:00.000Z"
+    assert (finished["exit"], finished["reason"]) == ("completed", None)
+    assert (finished["windows"], finished["windows_done"], finished["jobs"], finished["jobs_failed"]) == (1, 1, 2, 1)
+    assert finished["records"] == len(run.records)
+    assert finished["requests"] == len(sandbox.requests)
+    times = [finished[f"{name}_seconds"] for name in ("queue", "running", "download", "emit")]
+    assert 0 < sum(times) <= finished["wall_seconds"]
     assert extracted["record_count"] == len(run.records)
     assert extracted["job_id"] == sandbox.jobs[1].id
     assert extracted["bytes"] > 0
@@ -233,7 +244,9 @@ def test_a_failing_platform_ends_the_run_in_front_of_the_window(
     assert any(job.id in error for job in sandbox.jobs)
     assert "Traceback" not in run.log
     assert set(run.bookmarks) == {"2024-01-02T00:00:00+00:00"}
-    assert read_lines(audit)[-1]["event"] == "pipeline_error"
+    *_, failure, finished = read_lines(audit)
+    assert (failure["event"], finished["event"]) == ("pipeline_error", "run_finished")
+    assert (finished["exit"], finished["reason"]) == ("failed", failure["reason"])
 
 
 @pytest.mark.parametrize("damage", ["truncated", "corrupt", "unclosed", "cut", "html"])

@@ -10,16 +10,12 @@ them whenever it waits for a file or calls ``attend``.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import queue
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from tap_cxone.stopping import StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,12 +27,8 @@ if TYPE_CHECKING:
     from tap_cxone.stopping import Stop
 
 WINDOWS_AHEAD = 2
-REPORT_SECONDS = 25.0
-"""How often the log says what is going on; a run that only waits says so, too."""
 _LOOK_SECONDS = 0.2
 _JOIN_SECONDS = 0.5
-
-logger = logging.getLogger("tap-cxone")
 
 
 @dataclass
@@ -69,7 +61,6 @@ class ExportEngine:
         on_job: told of each job, in the caller's thread, before the job is first looked at.
         check: called in the caller's thread now and then; raises to end the run.
         stop: ends the threads' waits; raised when the engine is done.
-        records: how many records the caller has emitted so far, for the log.
     """
 
     def __init__(
@@ -79,13 +70,11 @@ class ExportEngine:
         on_job: Callable[[Remembered], None],
         check: Callable[[], None],
         stop: Stop,
-        records: Callable[[], int],
     ) -> None:
         self._ahead = WINDOWS_AHEAD * most_jobs
         self._on_job = on_job
         self._check = check
         self._stop = stop
-        self._records = records
         self._notes: queue.SimpleQueue[_Note] = queue.SimpleQueue()
         self._tasks: list[_Task] = []
         self._begun = 0
@@ -110,7 +99,6 @@ class ExportEngine:
             threading.Thread(target=self._work, args=(exporter,), name=f"export-{number}", daemon=True)
             for number in range(min(self._ahead, len(windows)))
         ]
-        threads.append(threading.Thread(target=self._report, name="report", daemon=True))
         for thread in threads:
             thread.start()
         try:
@@ -171,20 +159,6 @@ class ExportEngine:
                 file.scan.close()
 
     # --- In the threads -----------------------------------------------------------------------------------------------
-
-    def _report(self) -> None:
-        """Say now and then what is going on, in a thread: a target that blocks the caller does not silence it."""
-        with contextlib.suppress(StoppedError):
-            while True:
-                self._stop.sleep(REPORT_SECONDS)
-                running = sum(task.running and not task.done for task in self._tasks)
-                logger.info(
-                    "Windows: %d done, %d running, %d waiting; %d records so far",
-                    self._consumed,
-                    running,
-                    len(self._tasks) - self._consumed - running,
-                    self._records(),
-                )
 
     def _work(self, exporter: Exporter) -> None:
         while task := self._next_task():

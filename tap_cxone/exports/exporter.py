@@ -9,6 +9,7 @@ import itertools
 import logging
 import threading
 import time
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from tap_cxone.exports.job import BusyError, ExportFile, ExportJob, ExportSurfac
 from tap_cxone.exports.pacing import Pacing, growing_pauses
 from tap_cxone.exports.places import Places
 from tap_cxone.exports.windows import halves
+from tap_cxone.metrics import job_duration
+from tap_cxone.progress import Stage
 from tap_cxone.stopping import StoppedError
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from tap_cxone.exports.job import ActiveExport
     from tap_cxone.exports.memory import JobMemory, Remembered
     from tap_cxone.exports.windows import Window
+    from tap_cxone.progress import StreamProgress
     from tap_cxone.stopping import Stop
 
 JOB_ATTEMPTS = 2
@@ -73,6 +77,8 @@ class Exporter:
     Args:
         surface: where jobs are created.
         stream: name of the stream, for messages.
+        run_id: what the run is called in the audit log.
+        progress: told where each window stands.
         audit: told of every job.
         memory: jobs of earlier runs, and where this run's are written down.
         announce: hands a new job over to whoever writes the state; returns when it is written.
@@ -89,6 +95,8 @@ class Exporter:
         surface: ExportSurface,
         *,
         stream: str,
+        run_id: str,
+        progress: StreamProgress,
         audit: AuditLog,
         memory: JobMemory,
         announce: Callable[[Remembered], None],
@@ -101,6 +109,8 @@ class Exporter:
     ) -> None:
         self._surface = surface
         self._stream = stream
+        self._run_id = run_id
+        self._progress = progress
         self._audit = audit
         self._memory = memory
         self._announce = announce
@@ -127,6 +137,7 @@ class Exporter:
         try:
             yield from self._files(window, Spent())
         except CxoneError:
+            self._progress.leave(window)
             with self._lock:
                 self._failed = min(window, self._failed or window)
             raise
@@ -143,6 +154,7 @@ class Exporter:
                     export = self._one_job(window, spent, last=attempt == JOB_ATTEMPTS)
                 except JobFailedError as err:
                     failure = err
+                    self._progress.count(jobs_failed=1)
                     self._audit.event("export_job_failed", **self._names(err.job), reason=err.reason)
                 else:
                     yield export
@@ -150,12 +162,14 @@ class Exporter:
             if length <= shortest or spent.jobs >= MOST_JOBS_A_WINDOW:
                 raise self._given_up(window, spent, failure)
             spent.failing = length
+        self._progress.leave(window)
         logger.info("Window %s is exported in halves", window)
         for half in halves(window, self._surface.grain):
             yield from self._files(half, spent)
 
     def _one_job(self, window: Window, spent: Spent, *, last: bool) -> ExportFile:
         """Take the file of a remembered job, or of a new one; believe the last one if it is empty all the same."""
+        self._progress.enter(window, Stage.PLACE)
         with self._places.taken_by(window):
             started = time.monotonic()
             job, state = self._remembered(window)
@@ -205,7 +219,7 @@ class Exporter:
                     refusals = 0
                     wait = f"waits for a place: {len(ids)} exports are active"
                 except BusyError as err:
-                    refusals += err.refusal is not None
+                    refusals = refusals + 1 if err.refusal else 0
                     if err.refusal and refusals == MOST_REFUSALS:
                         raise err.refusal from None
                     # The next request waits for its turn anyway.
@@ -221,9 +235,10 @@ class Exporter:
                     break
                 logger.info("Window %s %s; looking again in %.1f s", window, wait, pause)
                 self._stop.sleep(pause)
+            whose = "by a job of ours that does not finish" if ids & self._ours else "by others"
             msg = (
                 f"Window {window} of {self._stream} found no free place in {self._timeout_seconds:.0f} s "
-                f"(export_timeout): the organisation's places for active exports are taken."
+                f"(export_timeout): the organisation's places for active exports are taken, {whose}."
             )
             raise ExportFailedError(msg)
 
@@ -259,6 +274,7 @@ class Exporter:
         """Write a new job down everywhere before anything else is done with it."""
         with self._lock:
             self._ours.add(job.job_id)
+        self._progress.count(jobs=1)
         remembered = self._memory.created(job)
         self._audit.event(
             "export_job_created",
@@ -279,17 +295,37 @@ class Exporter:
             JobFailedError: it failed, is gone, or did not finish in time.
         """
         created = time.monotonic()
+        queued: float | None = None
+        looked = False
+        self._progress.enter(job.window, Stage.QUEUED)
         while (elapsed := time.monotonic() - created) < self._timeout_seconds:
             self._stop.sleep(min(self._pacing.pause(elapsed), self._timeout_seconds - elapsed))
             status = self._surface.status(job.job_id)
             if status.state is JobState.COMPLETED:
-                seconds = time.monotonic() - created
-                self._pacing.finished(seconds)
-                self._audit.event("export_job_completed", **self._names(job), seconds=round(seconds, 3))
+                self._completed(job, time.monotonic() - created, queued)
                 return
+            if status.state is JobState.RUNNING and queued is None:
+                queued = time.monotonic() - created if looked else 0.0
+                self._progress.enter(job.window, Stage.RUNNING)
             if not status.state.active:
                 raise JobFailedError(job, status.reason)
+            looked = True
         raise JobFailedError(job, f"not finished after {self._timeout_seconds:.0f} s (export_timeout)")
+
+    def _completed(self, job: ExportJob, seconds: float, queued: float | None) -> None:
+        """Tell everybody that a job is completed.
+
+        Args:
+            job: the job.
+            seconds: since it was created.
+            queued: how much of that it was queued; none where it was never seen running.
+        """
+        self._pacing.finished(seconds)
+        job_duration(self._stream, seconds)
+        queue_seconds = None if queued is None else round(queued, 3)
+        self._audit.event(
+            "export_job_completed", **self._names(job), seconds=round(seconds, 3), queue_seconds=queue_seconds
+        )
 
     def _fetch(self, job: ExportJob, started: float, *, empty_too: bool) -> ExportFile:
         """Download and verify the file of a completed job.
@@ -300,23 +336,28 @@ class Exporter:
         Raises:
             JobFailedError: the file is gone, or stays damaged.
         """
+        self._progress.enter(job.window, Stage.DOWNLOADING)
+        begun = time.monotonic()
         for attempt in range(1, FETCH_ATTEMPTS + 1):
             with self._lock:
                 path = self._folder / f"export-{next(self._numbers)}"
             try:
                 with path.open("wb") as file:
                     size = self._surface.download(job.job_id, file)
-                self._check_empty(size, job, believed=empty_too and attempt == FETCH_ATTEMPTS)
+                self._check_empty(path, job, believed=empty_too and attempt == FETCH_ATTEMPTS)
                 # One at a time, the earliest first: reading three files at once makes none of them ready sooner.
                 with self._turn_to_verify.taken_by(job.window):
-                    return ExportFile(job, path, size, time.monotonic() - started, self._verify(path))
+                    export = ExportFile(job, path, size, time.monotonic() - started, self._verify(path))
             except JobGoneError as err:
                 path.unlink()
-                raise JobFailedError(job, "the platform does not have its file any more") from err
+                raise JobFailedError(job, str(err) or "the platform does not have its file any more") from err
             except CorruptExportError as err:
                 path.unlink()
                 logger.warning("Job %s, download %d of %d: %s", job.job_id, attempt, FETCH_ATTEMPTS, err.message)
                 damage = err
+            else:
+                self._downloaded(export, time.monotonic() - begun, attempt)
+                return export
             if attempt < FETCH_ATTEMPTS:
                 self._stop.sleep(self._pacing.pause(0))
         if isinstance(damage, UnfitExportError):  # another job would bring the same
@@ -324,12 +365,24 @@ class Exporter:
             raise ExportFailedError(msg)
         raise JobFailedError(job, damage.message)
 
+    def _downloaded(self, export: ExportFile, seconds: float, attempts: int) -> None:
+        self._progress.count(bytes=export.size)
+        self._progress.enter(export.job.window, Stage.READY)
+        self._audit.event(
+            "export_downloaded",
+            **self._names(export.job),
+            bytes=export.size,
+            seconds=round(seconds, 3),
+            attempts=attempts,
+        )
+
     @staticmethod
-    def _check_empty(size: int, job: ExportJob, *, believed: bool) -> None:
-        if not size and not believed:
+    def _check_empty(path: Path, job: ExportJob, *, believed: bool) -> None:
+        empty = path.stat().st_size <= len(BOM_UTF8) and path.read_bytes() in {b"", BOM_UTF8}
+        if empty and not believed:
             msg = "the file is empty: not even an empty list, or a header, is in it"
             raise CorruptExportError(msg)
-        if not size:
+        if empty:
             logger.warning("Window %s: its export stays empty, so it counts as one without records", job.window)
 
     # --- Words --------------------------------------------------------------------------------------------------------
@@ -343,4 +396,4 @@ class Exporter:
         )
 
     def _names(self, job: ExportJob) -> dict[str, Any]:
-        return {"stream": self._stream, **job.fields()}
+        return {"stream": self._stream, "run_id": self._run_id, **job.fields()}

@@ -76,6 +76,9 @@ class DataExtraction(ExportSurface):
         self._entity = entity
         self._version = version
         self._spacing = spacing
+        self._own: set[str] = set()
+        self._known: frozenset[str] | None = None  # jobs in the list when it was last looked at
+        self._news = False  # whether others have made jobs since a create was refused
 
     def query(self, window: Window) -> dict[str, str]:
         """Return the body that asks for a window.
@@ -100,12 +103,18 @@ class DataExtraction(ExportSurface):
 
     @override
     def active(self) -> list[ActiveExport]:
-        return self._client.call("list", "GET", PATH, read=_active_jobs, throttled=_THROTTLED, advice=_ADVICE)
+        jobs = self._client.call("list", "GET", PATH, read=_jobs, throttled=_THROTTLED, advice=_ADVICE)
+        listed = frozenset(jobs) - self._own
+        if self._known is not None and listed - self._known:
+            self._news = True
+            self._spacing.shared()
+        self._known = listed
+        return [ActiveExport(job_id) for job_id, state in jobs.items() if state.active]
 
     @override
     def create(self, window: Window) -> str:
         try:
-            return self._client.call(
+            job_id = self._client.call(
                 "create",
                 "POST",
                 PATH,
@@ -114,9 +123,12 @@ class DataExtraction(ExportSurface):
                 repeatable=False,
                 throttled=_THROTTLED,
                 advice=_ADVICE,
+                least_pause=self._spacing.seconds,
             )
         except ThrottledError as err:
-            raise BusyError(err) from err
+            # Where others come and go it is them, and not a permission.
+            refusal, self._news = None if self._news else err, False
+            raise BusyError(refusal) from err
         except RefusedError as err:
             if err.status == HTTPStatus.CONFLICT:
                 raise BusyError from err
@@ -124,6 +136,8 @@ class DataExtraction(ExportSurface):
         finally:
             # Refused ones, too: whether they count is not documented.
             self._spacing.begin()
+        self._own.add(job_id)
+        return job_id
 
     @override
     def is_ours(self, export: ActiveExport, window: Window) -> bool:
@@ -143,7 +157,7 @@ class DataExtraction(ExportSurface):
             # A URL is good for half a minute: each attempt asks for one of its own.
             return self._client.download_signed(lambda: self._url(job_id), file)
         except StorageRefusedError as err:
-            raise JobGoneError from err
+            raise JobGoneError(err.message) from err
 
     def _url(self, job_id: str) -> str:
         look = self._look(job_id)
@@ -183,11 +197,10 @@ def _job_id(response: requests.Response) -> str:
     return job_id
 
 
-def _active_jobs(response: requests.Response) -> list[ActiveExport]:
+def _jobs(response: requests.Response) -> dict[str, JobState]:
     if response.status_code == HTTPStatus.NO_CONTENT:
-        return []
-    return [
-        ActiveExport(str(job["id"]))
+        return {}
+    return {
+        str(job["id"]): _STATES.get(str(job["status"]).upper(), JobState.RUNNING)
         for job in response.json().get("jobs") or ()
-        if _STATES.get(str(job["status"]).upper(), JobState.RUNNING).active
-    ]
+    }

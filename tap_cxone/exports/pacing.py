@@ -15,6 +15,7 @@ FIRST_LOOK_SECONDS = 0.2
 _GROWTH = 0.25  # a pause is a quarter of the time that has been spent looking
 _EARLY = 0.9  # of the usual time: jobs do not all take the same
 _REMEMBERED_JOBS = 9
+_CONSIDERATE_REQUESTS = 5
 
 
 class Pacing:
@@ -44,6 +45,9 @@ class Pacing:
 class Spacing:
     """Keeps requests that a platform wants apart so many seconds; one for all streams that share its limit.
 
+    Where others share it, too, whoever comes back the very moment it may leaves nothing to them: then the pauses are
+    longer by a part that chance decides.
+
     Args:
         seconds: from one answer to the next request.
     """
@@ -51,10 +55,17 @@ class Spacing:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._free_at = 0.0
+        self._considerate = 0
 
     def begin(self, ago: float = 0.0) -> None:
         """Count from a request that was answered so many seconds ago; a later one counts more."""
-        self._free_at = max(self._free_at, time.monotonic() - ago + self.seconds)
+        extra = random.uniform(0, self.seconds) if self._considerate else 0.0  # noqa: S311 - no secret hangs on it
+        self._considerate = max(0, self._considerate - 1)
+        self._free_at = max(self._free_at, time.monotonic() - ago + self.seconds + extra)
+
+    def shared(self) -> None:
+        """Take note that somebody else makes such requests."""
+        self._considerate = _CONSIDERATE_REQUESTS
 
     def left(self) -> float:
         """Return how many seconds to wait for the next request."""

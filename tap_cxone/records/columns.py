@@ -54,10 +54,11 @@ class ColumnModel(RecordModel):
             alias = next((other for other in others if other in names), None)
             if key not in names and alias:
                 names[names.index(alias)] = key
-        missing = [key for key in self.keys if key not in names]
+        missing = [name for name in self.required if name not in names]
         if missing:
             shown = ", ".join(names[:_SHOWN_COLUMNS]) + (" …" if len(names) > _SHOWN_COLUMNS else "")
-            lacks = f"the file has no column for the key {', '.join(missing)}"
+            which = "the key" if set(missing) & set(self.keys) else "what the schema requires,"
+            lacks = f"the file has no column for {which} {', '.join(missing)}"
             msg = f"{lacks}; it has {shown or 'no header'}{self._remedy}"
             raise UnfitExportError(msg)
         return names

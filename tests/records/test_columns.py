@@ -113,7 +113,7 @@ def test_cells_have_the_types_of_the_schema(tmp_path: Path) -> None:
         "Segment ID,Start Date,Day,Score,Turns,Held,Note\n"
         "1,2024-01-31T15:04:05.123Z,2024-01-31,1.5,3,TRUE,007\n"
         "2,2024-01-31 15:04:05,2024-01-31,-2,0,no,x\n"
-        "3,1/31/2024 3:04:05 PM,1/31/2024,1e3,5,1,x\n"
+        "3,2024-01-31T15:04:05,20240131,1e3,5,1,x\n"
         "4,2024-01-31T15:04:05+02:00,,,,,\n"
     )
     records, refusals, _ = rows(tmp_path, text, open_model(TYPED))
@@ -135,6 +135,7 @@ def test_cells_have_the_types_of_the_schema(tmp_path: Path) -> None:
     "row",
     [
         "1,tomorrow,,,,,",
+        "1,10/01/2024 10:00,,,,,",
         "1,,tomorrow,,,,",
         "1,,,many,,,",
         "1,,,'1,,,",

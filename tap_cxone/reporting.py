@@ -1,0 +1,180 @@
+"""Telling people what a run does while it does it, and what it did: log lines, or a live display in a terminal.
+
+Log lines carry their figures twice: in words, and as fields for the SDK's structured logging.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from tap_cxone import structured
+from tap_cxone.progress import Stage
+
+if TYPE_CHECKING:
+    from tap_cxone.display import LiveDisplay
+    from tap_cxone.progress import Counts, Progress, StreamProgress
+
+REPORT_SECONDS = 25.0
+"""How often the log says what is going on; a run that only waits says so, too."""
+
+logger = logging.getLogger("tap-cxone")
+
+
+class Reporter:
+    """Reports on a run until it is closed: in a thread, so that a target that blocks the tap does not silence it.
+
+    Args:
+        progress: what the run is doing.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._display: LiveDisplay | None = None
+        self._begun = False
+
+    def begin(self) -> None:
+        """Begin to report, if that has not happened yet."""
+        if self._begun:
+            return
+        self._begun = True
+        if sys.stderr.isatty():
+            from tap_cxone.display import LiveDisplay  # noqa: PLC0415 - a library that only terminals need
+
+            self._display = LiveDisplay(self._progress)
+            self._display.start()
+        else:
+            self._thread = threading.Thread(target=self._report, name="report", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """End with a summary of the run."""
+        if not self._begun or self._closed.is_set():
+            return
+        self._closed.set()
+        if self._display:
+            self._display.stop()
+        structured.log(logger, logging.INFO, "Summary:", summary(self._progress), figures(self._progress))
+
+    def abandon(self) -> None:
+        """Leave a terminal as it was found, from a signal handler that is about to end the process."""
+        if self._display:
+            self._display.restore()
+
+    def _report(self) -> None:
+        while not self._closed.wait(REPORT_SECONDS):
+            for stream in self._progress.streams():
+                if stream.ended is None:
+                    words = status(stream, self._progress)
+                    structured.log(logger, logging.INFO, f"{stream.name}:", words, figures(self._progress))
+
+
+def status(stream: StreamProgress, progress: Progress) -> str:
+    """Return what a stream is doing, in one line."""
+    counts = stream.counts()
+    active = stream.active()
+    waiting = counts.windows - counts.windows_done - len(active)
+    parts = [
+        f"windows: {counts.windows_done} done, {len(active)} running, {max(0, waiting)} waiting",
+        f"{counts.records} records so far, {rate(counts.records, stream.seconds())}",
+        f"{size(counts.bytes)} downloaded",
+    ]
+    if (left := stream.seconds_left()) is not None:
+        parts.append(f"about {duration(left)} left")
+    parts += [f"{item.window} {item.stage.value} for {duration(progress.now() - item.since)}" for item in active[:1]]
+    parts += pauses(progress)
+    return "; ".join(parts)
+
+
+def pauses(progress: Progress) -> list[str]:
+    """Return what is being waited for before a request is sent again."""
+    now = datetime.now(UTC)
+    found = []
+    for wait in progress.waiting():
+        until = now + timedelta(seconds=wait.until - progress.now())
+        found.append(f"call '{wait.call}' waits until {until:%H:%M:%SZ} ({wait.reason})")
+    return found
+
+
+def summary(progress: Progress) -> str:
+    """Return what a run has done, in one line."""
+    counts, requests = progress.counts(), progress.requests()
+    spent = "; ".join(f"{name} {duration(seconds)}" for name, seconds in spent_seconds(counts).items())
+    limits = f"{requests.rate_limit_waits} waits for rate limits ({duration(requests.rate_limit_seconds)})"
+    marks = ", ".join(f"{stream.name} {stream.bookmark or 'without one'}" for stream in progress.streams())
+    return (
+        f"{counts.windows_done} of {counts.windows} windows, {counts.records} records, "
+        f"{counts.duplicates} duplicates, {counts.refused} refused, {size(counts.bytes)} in "
+        f"{duration(progress.seconds())} ({rate(counts.records, progress.seconds())}); {spent}; "
+        f"{counts.jobs} jobs, {counts.jobs_failed} failed; {requests.requests} requests, {requests.retries} retries, "
+        f"{limits}; bookmarks: {marks}"
+    )
+
+
+def figures(progress: Progress) -> dict[str, Any]:
+    """Return the same as fields; times in seconds."""
+    counts = progress.counts()
+    return {
+        **stream_figures(counts),
+        "wall_seconds": round(progress.seconds(), 3),
+        **request_figures(progress),
+        "bookmarks": {stream.name: stream.bookmark for stream in progress.streams()},
+    }
+
+
+def stream_figures(counts: Counts) -> dict[str, Any]:
+    """Return the figures of a stream, or of all of them."""
+    own = {name: value for name, value in asdict(counts).items() if name != "seconds"}
+    return own | {f"{name}_seconds": round(seconds, 3) for name, seconds in spent_seconds(counts).items()}
+
+
+def request_figures(progress: Progress) -> dict[str, Any]:
+    """Return the figures of a run's requests."""
+    found = asdict(progress.requests())
+    return found | {"rate_limit_seconds": round(found["rate_limit_seconds"], 3)}
+
+
+def spent_seconds(counts: Counts) -> dict[str, float]:
+    """Return how long windows were in a queue (the platform's, and ours for its places), running, and so on."""
+    spent = counts.seconds
+    return {
+        "queue": float(spent[Stage.PLACE] + spent[Stage.QUEUED]),
+        "running": float(spent[Stage.RUNNING]),
+        "download": float(spent[Stage.DOWNLOADING]),
+        "emit": float(spent[Stage.EMITTING]),
+    }
+
+
+# --- Words ------------------------------------------------------------------------------------------------------------
+
+
+def duration(seconds: float) -> str:
+    """Return a duration for people: 850 ms, 4.2 s, 3:05 min, 2:03:04 h."""
+    whole = round(seconds)
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if whole < 60:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people, in binary units."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:  # noqa: PLR2004
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.2f} GiB"
+
+
+def rate(count: int, seconds: float) -> str:
+    """Return a rate for people."""
+    return f"{count / seconds if seconds else 0:,.0f}/s"

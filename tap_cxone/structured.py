@@ -1,0 +1,34 @@
+"""Log lines with fields: in words for people, as fields where the SDK's structured logging is on.
+
+Meltano shows fields beside the message; both at once would say everything twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.logging import StructuredFormatter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def log(logger: logging.Logger, level: int, message: str, words: str, fields: Mapping[str, Any]) -> None:
+    """Write one line.
+
+    Args:
+        logger: where to.
+        level: level of the line.
+        message: what it is about.
+        words: the rest of it, for people.
+        fields: the rest of it, for programs.
+    """
+    if _is_structured():
+        logger.log(level, "%s", message, extra=dict(fields))
+    else:
+        logger.log(level, "%s %s", message, words)
+
+
+def _is_structured() -> bool:
+    return any(isinstance(handler.formatter, StructuredFormatter) for handler in logging.getLogger().handlers)

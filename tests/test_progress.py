@@ -1,0 +1,168 @@
+"""What a run is doing: stages, figures, estimates, pauses; with a clock that stands until it is told to go on."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tap_cxone import reporting
+from tap_cxone.exports.windows import Window
+from tap_cxone.progress import Progress, Stage
+from tap_cxone.reporting import Reporter, duration, figures, rate, size, spent_seconds, status, summary
+from tests.conftest import january
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+FIRST, SECOND, THIRD = (Window(january(day), january(day + 1)) for day in (1, 2, 3))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def progress(clock: Clock) -> Progress:
+    return Progress(clock)
+
+
+def test_a_window_spends_its_time_where_it_is(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    for stage, seconds in zip(Stage, (1, 2, 4, 8, 16, 32), strict=True):
+        stream.enter(FIRST, stage)
+        clock.seconds += seconds
+    assert spent_seconds(stream.counts()) == {"queue": 3, "running": 4, "download": 8, "emit": 32}
+    stream.leave(FIRST)
+    clock.seconds += 100
+    assert spent_seconds(stream.counts())["emit"] == 32
+    assert not stream.active()
+
+
+def test_windows_side_by_side_add_up(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.enter(SECOND, Stage.RUNNING)
+    stream.enter(FIRST, Stage.RUNNING)
+    clock.seconds += 5
+    assert stream.counts().seconds[Stage.RUNNING] == 10
+    assert [item.window for item in stream.active()] == [FIRST, SECOND]
+    stream.end()
+    clock.seconds += 5
+    assert stream.counts().seconds[Stage.RUNNING] == 10
+    assert stream.seconds() == 5
+
+
+def test_the_time_left_is_estimated_from_the_windows_that_are_done(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.plan(4)
+    clock.seconds += 30
+    assert stream.seconds_left() is None
+    stream.count(windows_done=1)
+    assert stream.seconds_left() == 90
+    stream.end()
+    assert stream.seconds_left() is None
+
+
+def test_the_figures_of_streams_add_up(progress: Progress) -> None:
+    for name in ("a", "b"):
+        progress.stream(name).plan(2)
+        progress.stream(name).count(records=3, bytes=5, duplicates=1, refused=2, windows_done=1, jobs=1)
+    counts = progress.counts()
+    assert (counts.windows, counts.windows_done, counts.records, counts.bytes) == (4, 2, 6, 10)
+    assert (counts.duplicates, counts.refused, counts.jobs) == (2, 4, 2)
+
+
+def test_pauses_are_counted_and_shown_while_they_last(progress: Progress, clock: Clock) -> None:
+    progress.requested()
+    progress.retrying("status", "429 Too Many Requests", 20, rate_limited=True)
+    other = threading.Thread(target=progress.retrying, args=("list", "502 Bad Gateway", 1, False))
+    other.start()
+    other.join()
+    assert [wait.call for wait in progress.waiting()] == ["list", "status"]
+    text = status(progress.stream("a"), progress)
+    assert "call 'status' waits until" in text
+    assert "429 Too Many Requests" in text
+    clock.seconds += 2
+    assert [wait.call for wait in progress.waiting()] == ["status"]
+    progress.requested()
+    assert not progress.waiting()
+    found = figures(progress)
+    assert (found["requests"], found["retries"], found["rate_limit_waits"]) == (2, 2, 1)
+    assert found["rate_limit_seconds"] == 20
+
+
+def test_what_a_run_does_is_said_in_a_line(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.plan(4)
+    stream.enter(SECOND, Stage.QUEUED)
+    stream.count(windows_done=1, records=600, bytes=2048)
+    clock.seconds += 10
+    assert status(stream, progress) == (
+        "windows: 1 done, 1 running, 2 waiting; 600 records so far, 60/s; 2.0 KiB downloaded; about 30.0 s left; "
+        "2024-01-02T00:00:00.000Z/2024-01-03T00:00:00.000Z queued for 10.0 s"
+    )
+
+
+def test_what_a_run_did_is_said_in_a_line(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.plan(2)
+    stream.enter(FIRST, Stage.RUNNING)
+    clock.seconds += 100
+    stream.count(windows_done=2, records=600, duplicates=3, refused=1, bytes=3 << 20, jobs=3, jobs_failed=1)
+    stream.bookmark = "2024-01-03T00:00:00.000Z"
+    stream.end()
+    text = summary(progress)
+    for part in (
+        "2 of 2 windows, 600 records, 3 duplicates, 1 refused, 3.0 MiB in 1:40 min (6/s)",
+        "queue 0 ms; running 1:40 min; download 0 ms; emit 0 ms",
+        "3 jobs, 1 failed",
+        "0 requests, 0 retries, 0 waits for rate limits (0 ms)",
+        "bookmarks: a 2024-01-03T00:00:00.000Z",
+    ):
+        assert part in text
+
+
+def test_the_log_says_now_and_then_what_goes_on(
+    progress: Progress, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reporting, "REPORT_SECONDS", 0.01)
+    caplog.set_level("INFO", "tap-cxone")
+    stream = progress.stream("a")
+    reporter = Reporter(progress)
+    reporter.begin()
+    reporter.begin()
+    while not any("windows: 0 done" in line for line in caplog.messages):
+        pass
+    stream.end()
+    reporter.close()
+    reporter.close()
+    assert sum("Summary:" in line for line in caplog.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 ms"), (0.85, "850 ms"), (4.25, "4.2 s"), (59.96, "1:00 min"), (185, "3:05 min"), (7384, "2:03:04 h")],
+)
+def test_durations_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_sizes_and_rates_for_people() -> None:
+    assert [size(count) for count in (0, 1023, 1536, 5 << 20, 3 << 30)] == [
+        "0 B",
+        "1023 B",
+        "1.5 KiB",
+        "5.0 MiB",
+        "3.00 GiB",
+    ]
+    assert rate(12345, 10) == "1,234/s"
+    assert rate(1, 0) == "0/s"

@@ -1,0 +1,155 @@
+"""What people see of a run: in a terminal, in a plain log, in a structured one. Standard output stays pure Singer."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import termios
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_cxone.sandbox import Fault
+from tests.conftest import config_for, read_lines
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import StartSandbox, Tap
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+SHOWN, HIDDEN = "\x1b[?25h", "\x1b[?25l"
+
+
+class Terminal:
+    """Runs the tap with a terminal of 160 columns at standard error, and a file at standard output."""
+
+    def __init__(self, tap: Tap, config: dict[str, Any]) -> None:
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+        self.path = tap.folder / "out"
+        with self.path.open("wb") as out:
+            self.process = subprocess.Popen(
+                tap.command(config),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=slave,
+                cwd=tap.folder,
+                env=os.environ | {"TERM": "xterm", "COLUMNS": "160"},
+            )
+        os.close(slave)
+        self.bytes = b""
+        self._reader = threading.Thread(target=self._read, args=(master,))
+        self._reader.start()
+
+    def _read(self, master: int) -> None:
+        try:
+            while data := os.read(master, 1 << 16):
+                self.bytes += data
+        except OSError:  # the other end is closed
+            pass
+        finally:
+            os.close(master)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return exit code and what stood in the terminal at some time."""
+        code = self.process.wait(60)
+        self._reader.join()
+        return code, self.bytes.decode()
+
+    def wait_for(self, text: str) -> None:
+        deadline = time.monotonic() + 30
+        while text not in ESCAPES.sub("", self.bytes.decode(errors="ignore")):
+            assert time.monotonic() < deadline, "it never appeared"
+            time.sleep(0.02)
+
+
+def test_a_terminal_shows_what_goes_on(start_sandbox: StartSandbox, tap: Tap) -> None:
+    sandbox = start_sandbox(job_seconds=0.6, queue_seconds=0.3, faults=(Fault("status", "429", times=1, after=6),))
+    terminal = Terminal(tap, config_for(sandbox, window_days=1))
+    code, text = terminal.end()
+    assert code == 0
+    plain = ESCAPES.sub("", text)
+    assert re.search(r"windows: [1-9] done, \d running, \d waiting; \d+ records; [\d.]+ (B|KiB); \d+/s", plain)
+    assert re.search(r"about [\d.]+ (s|ms) left", plain)
+    assert re.search(r"2024-01-0\dT00:00:00.000Z/2024-01-0\dT00:00:00.000Z\s+queued", plain)
+    assert re.search(r"call 'status' waits until \d\d:\d\d:\d\dZ \(429 Too Many Requests\)", plain)
+    assert "Summary: 10 of 10 windows, 240 records" in plain
+    assert "export_job_created" not in plain, "what the display shows is not logged as well"
+    assert text.rindex(SHOWN) > text.rindex(HIDDEN), "the cursor is back"
+    lines = [json.loads(line) for line in terminal.path.read_text().splitlines()]
+    assert sum(line["type"] == "RECORD" for line in lines) == 240
+
+
+def test_a_failure_stands_below_the_display(start_sandbox: StartSandbox, tap: Tap) -> None:
+    code, text = Terminal(tap, config_for(start_sandbox(fail_all=True), window_days=1, end_date="2024-01-02")).end()
+    assert code == 1
+    assert text.rindex(SHOWN) > text.rindex(HIDDEN)
+    plain = ESCAPES.sub("", text)
+    assert plain.rindex("could not be exported") > plain.rindex("Summary: 0 of 1 windows")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_leaves_the_terminal_as_it_was(start_sandbox: StartSandbox, tap: Tap, number: int) -> None:
+    terminal = Terminal(tap, config_for(start_sandbox(job_seconds=60)))
+    terminal.wait_for("windows: 0 done, 4 running")
+    terminal.process.send_signal(number)
+    code, text = terminal.end()
+    assert code == 128 + number
+    assert text.rindex(SHOWN) > text.rindex(HIDDEN)
+
+
+def test_without_a_terminal_there_are_plain_lines(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
+    audit = tmp_path / "audit.jsonl"
+    sandbox = start_sandbox(bad_records=0.1, repeated_records=0.1, faults=(Fault("status", "503", times=2),))
+    run = tap(config_for(sandbox, audit_log_path=str(audit)))
+    assert "\x1b" not in run.log
+    [summary] = [line for line in run.log.splitlines() if "Summary:" in line]
+    finished = read_lines(audit)[-1]
+    for part in (
+        f"4 of 4 windows, {len(run.records)} records, ",
+        f"{finished['duplicates']} duplicates, {finished['refused']} refused",
+        "4 jobs, 0 failed",
+        f"{len(sandbox.requests)} requests, 2 retries, 0 waits for rate limits",
+        "bookmarks: bot_conversations 2024-01-11T00:00:00.000Z",
+    ):
+        assert part in summary
+    points = [json.loads(line.partition("METRIC: ")[2]) for line in run.log.splitlines() if "METRIC: " in line]
+    durations = [point for point in points if point["metric"] == "job_duration"]
+    assert len(durations) == 4
+    assert all(0 < point["value"] < 60 and point["tags"]["stream"] == "bot_conversations" for point in durations)
+    counts = {point["metric"]: point["value"] for point in points if point["type"] == "counter"}
+    assert counts["refused_record_count"] == finished["refused"] > 0
+    assert counts["repeated_record_count"] == finished["duplicates"] > 0
+    retried = [event for event in read_lines(audit) if event["event"] == "request_retried"]
+    assert [(event["call"], event["reason"]) for event in retried] == [("status", "503 Service Unavailable")] * 2
+
+
+def test_structured_lines_have_their_figures_as_fields(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
+    settings = tmp_path / "logging.yaml"
+    settings.write_text(
+        """
+        version: 1
+        disable_existing_loggers: false
+        formatters: {structured: {(): singer_sdk.logging.StructuredFormatter}}
+        handlers:
+          lines: {class: logging.StreamHandler, formatter: structured, stream: ext://sys.stderr}
+        root: {level: INFO, handlers: [lines]}
+        """
+    )
+    run = tap(config_for(start_sandbox()), environment={"SINGER_SDK_LOG_CONFIG": str(settings)})
+    lines = [json.loads(line) for line in run.log.splitlines() if line.startswith("{")]
+    by_message = {line["message"]: line["extra"] for line in lines}
+    assert by_message["export_job_created"].keys() >= {"stream", "job_id", "dateFrom", "dateTo", "run_id"}
+    assert by_message["window_extracted"]["record_count"] > 0
+    assert "sample" not in by_message["window_extracted"]
+    assert by_message["Summary:"]["windows_done"] == 4
+    assert by_message["Summary:"]["records"] == len(run.records)
