@@ -1,0 +1,131 @@
+"""What the drawings share: a canvas in the colours of the page, bars with hatches, a legend. Needs matplotlib.
+
+Pure, apart from matplotlib's own settings, which are set for the time of a drawing only.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+
+from tap_cxone.report import svg
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+WIDTH = 9.6
+"""Of every drawing, in inches of 72 units."""
+LEFT, RIGHT = 0.21, 0.985
+"""Where the axes lie, as shares of the width."""
+_SETTINGS: Any = {
+    "svg.fonttype": "none",  # text stays text: it can be read out, searched and copied
+    "svg.hashsalt": "cxone-report",  # the same figures give the same page
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",  # comes with matplotlib; the page has its own
+    "font.size": 9,
+    "hatch.linewidth": 0.8,
+    "axes.linewidth": 0.8,
+    "axes.edgecolor": svg.MUTED,
+    "axes.labelcolor": svg.INK,
+    "axes.facecolor": "none",
+    "axes.titlecolor": svg.INK,
+    "axes.axisbelow": True,
+    "figure.facecolor": "none",
+    "text.color": svg.INK,
+    "xtick.color": svg.MUTED,
+    "ytick.color": svg.MUTED,
+    "xtick.labelcolor": svg.INK,
+    "ytick.labelcolor": svg.INK,
+    "legend.frameon": False,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How an area looks: its colour, and a hatch that tells it without colours."""
+
+    label: str
+    fill: str
+    hatch: str | None = None
+    line: str = svg.PAPER
+
+    def patch(self) -> Patch:
+        """Return what stands for it in a legend."""
+        return Patch(facecolor=self.fill, edgecolor=self.line, hatch=self.hatch, label=self.label, linewidth=0.8)
+
+
+@dataclass
+class Canvas:
+    """A drawing in the making.
+
+    Attributes:
+        titles: what is said of an element when a pointer rests on it, by its gid.
+    """
+
+    figure: Figure
+    titles: dict[str, str] = field(default_factory=dict)
+
+    def say(self, artist: Artist, title: str) -> None:
+        """Have something said of an element."""
+        gid = f"e{len(self.titles)}"
+        artist.set_gid(gid)
+        self.titles[gid] = title
+
+    def bar(self, axes: Axes, place: tuple[float, float], extent: tuple[float, float], look: Look, title: str) -> None:
+        """Draw a bar from its lower left corner and its width and height, in the units of the axes."""
+        bar = Rectangle(place, *extent, facecolor=look.fill, edgecolor=look.line, hatch=look.hatch, linewidth=0.6)
+        axes.add_patch(bar)
+        self.say(bar, title)
+
+    def element(self, name: str, label: str) -> str:
+        """Return the drawing as an ``<svg>`` element."""
+        return svg.drawn(self.figure, name, label, self.titles)
+
+
+@contextmanager
+def canvas(height: float) -> Iterator[Canvas]:
+    """Give an empty drawing of a height in inches."""
+    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of characters that matplotlib's font lacks, and of dates far away
+        yield Canvas(Figure(figsize=(WIDTH, height)))
+
+
+def inches(figure: Figure, top: float, bottom: float) -> None:
+    """Set the margins above and below the axes in inches, and the others as in every drawing."""
+    height = figure.get_figheight()
+    figure.subplots_adjust(left=LEFT, right=RIGHT, top=1 - top / height, bottom=bottom / height)
+
+
+def legend(axes: Axes, entries: Sequence[Artist], offset: float = 0.0) -> None:
+    """Put a legend above the axes, ``offset`` inches higher than right above it."""
+    if not entries:
+        return
+    height = axes.bbox.height / axes.get_figure(root=True).dpi  # type: ignore[union-attr] # axes stand in a figure
+    axes.legend(
+        handles=list(entries),
+        loc="lower left",
+        bbox_to_anchor=(0, 1 + offset / height),
+        ncols=min(len(entries), 7),
+        borderaxespad=0.3,
+        borderpad=0.2,
+        handlelength=1.8,
+        handleheight=1.1,
+        columnspacing=1.2,
+    )
+
+
+def plain(axes: Axes, *, grid: str = "x") -> None:
+    """Take away what says nothing."""
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis=grid, color=svg.GRID, linewidth=0.6)  # type: ignore[arg-type] # one of x, y, both

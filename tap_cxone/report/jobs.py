@@ -1,0 +1,146 @@
+"""Export jobs on the time line: what each of them did when, as far as the log tells.
+
+Pure. A job that a later run takes up again has a row in each of the two.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from tap_cxone.report.reading import clean, moment
+
+if TYPE_CHECKING:
+    from tap_cxone.report.reading import Event
+
+QUEUED, RUNNING, DOWNLOAD, EMIT = "queued", "running", "download", "emit"
+QUEUED_OR_RUNNING, DOWNLOAD_AND_EMIT = "queued or running", "download and emit"
+KINDS = (QUEUED, RUNNING, QUEUED_OR_RUNNING, DOWNLOAD, EMIT, DOWNLOAD_AND_EMIT)
+"""The two that stand for two belong to older logs, which do not tell one from the other."""
+MOST_ROWS = 60
+
+
+class Segment(NamedTuple):
+    """What a job did for a time; milliseconds since 1970."""
+
+    kind: str
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class Job:
+    """A job as the log tells of it; times in milliseconds since 1970, None where it does not."""
+
+    run: str
+    stream: str
+    start: int | None
+    end: int | None
+    created: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+    downloaded: int | None = None
+    extracted: int | None = None
+    seconds: float | None = None
+    queue_seconds: float | None = None
+    download_seconds: float | None = None
+    emit_seconds: float | None = None
+    attempts: int = 1
+    records: int | None = None
+    reason: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """Return how it ended, as far as the log tells."""
+        if self.extracted is not None:
+            return "extracted"
+        if self.failed is not None:
+            return "failed"
+        if self.downloaded is not None:
+            return "downloaded"
+        return "completed" if self.completed is not None else "no end in the log"
+
+    @property
+    def begin(self) -> int | None:
+        """Return when it was created, or when the log first tells of it."""
+        if self.created is not None:
+            return self.created
+        if self.completed is not None:
+            return self.completed - _ms(self.seconds)
+        told = [at for at in (self.downloaded, self.extracted, self.failed) if at is not None]
+        return min(told, default=None)
+
+    @property
+    def finish(self) -> int | None:
+        """Return when the log last tells of it."""
+        told = (self.created, self.completed, self.failed, self.downloaded, self.extracted)
+        return max((at for at in told if at is not None), default=None)
+
+
+def segments(job: Job) -> list[Segment]:
+    """Return what a job did, in order of time."""
+    found: list[Segment] = []
+    begin, completed = job.begin, job.completed
+    ready = completed if completed is not None else job.failed if job.downloaded is None else None
+    if begin is not None and ready is not None:
+        found += _until_ready(job, begin, ready)
+    if job.downloaded is not None:
+        found.append(Segment(DOWNLOAD, job.downloaded - _ms(job.download_seconds), job.downloaded))
+    if job.extracted is not None:
+        if job.emit_seconds is not None:
+            found.append(Segment(EMIT, job.extracted - _ms(job.emit_seconds), job.extracted))
+        elif job.downloaded is None and completed is not None:
+            found.append(Segment(DOWNLOAD_AND_EMIT, completed, job.extracted))
+    return [segment for segment in found if segment.end >= segment.start]
+
+
+def _until_ready(job: Job, begin: int, ready: int) -> list[Segment]:
+    if job.queue_seconds is None:
+        return [Segment(QUEUED_OR_RUNNING, begin, ready)]
+    started = min(begin + _ms(job.queue_seconds), ready)
+    return [Segment(QUEUED, begin, started), Segment(RUNNING, started, ready)]
+
+
+def _ms(seconds: float | None) -> int:
+    return round((seconds or 0) * 1000)
+
+
+@dataclass
+class Jobs:
+    """The newest jobs of the log, and how many there were.
+
+    Attributes:
+        count: of all rows, also of those that are not kept.
+        failed: jobs that failed.
+    """
+
+    count: int = 0
+    failed: int = 0
+    rows: OrderedDict[tuple[str, str, str], Job] = field(default_factory=OrderedDict)
+
+    def take(self, event: Event, at: int | None, run: str) -> None:
+        """Take an event that is about a job."""
+        job = self._job(event, run)
+        if event.event == "export_job_created":
+            job.created = at
+        elif event.event == "export_job_completed":
+            job.completed, job.seconds, job.queue_seconds = at, event.seconds, event.queue_seconds
+        elif event.event == "export_job_failed":
+            job.failed, job.reason = at, clean(event.reason)
+            self.failed += 1
+        elif event.event == "export_downloaded":
+            job.downloaded, job.download_seconds, job.attempts = at, event.seconds, event.attempts or 1
+        elif event.event == "window_extracted":
+            job.extracted, job.emit_seconds, job.records = at, event.emit_seconds, event.record_count
+
+    def _job(self, event: Event, run: str) -> Job:
+        stream, name = clean(event.stream), str(event.job_id or event.dateFrom)
+        key = (run, stream, name)
+        job = self.rows.get(key)
+        if job is None:
+            job = self.rows[key] = Job(run, stream, moment(event.dateFrom), moment(event.dateTo))
+            self.count += 1
+            if len(self.rows) > MOST_ROWS:
+                self.rows.popitem(last=False)
+        return job

@@ -1,0 +1,205 @@
+"""The other drawings of the report: figures in, ``<svg>`` elements out. Needs matplotlib, the extra ``report``.
+
+Pure. What a drawing tells is also in a table beside it; colour never tells alone: hatches, marks and words do as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from tap_cxone.report import svg, wording
+from tap_cxone.report.days import COVERED
+from tap_cxone.report.drawing import LEFT, Look, canvas, inches, legend, plain
+from tap_cxone.report.reading import as_text
+from tap_cxone.report.timeline import timeline
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+
+    from tap_cxone.report.days import StreamDays
+    from tap_cxone.report.drawing import Canvas
+    from tap_cxone.report.figures import Figures
+
+_RECORDS, _GAP = Look("records", svg.BAR), Look("never covered", svg.PAPER, "xxxx", svg.GAP)
+_REFUSED = Look("refused", svg.BAD, "////")
+_DELIVERIES = {
+    "delivered": Look("delivered", svg.GOOD),
+    "failed": Look("failed, due again", svg.BAD, "xxxx"),
+    "due": Look("due", svg.WARN, "////"),
+    "waiting": Look("waiting for their load", svg.QUEUED, "||||", svg.MUTED),
+}
+_NONE: dict[str, Any] = {
+    "marker": "o",
+    "color": svg.PAPER,
+    "markeredgecolor": svg.INK,
+    "markersize": 4.5,
+    "linestyle": "none",
+}
+_MEDIAN: dict[str, Any] = {"marker": "o", "color": svg.RUNNING, "markersize": 8.0, "linestyle": "none"}
+_P95: dict[str, Any] = {"marker": "D", "color": svg.EMIT, "markersize": 7.0, "linestyle": "none"}
+_DAY_MS = 86_400_000.0
+_MOST_STREAMS, _MOST_BARS = 8, 15
+_LONGEST_LABEL, _LONGEST_REASON = 26, 58
+_NARROWEST = 0.003
+_SHORTEST_SECONDS = 0.001
+
+
+def drawings(figures: Figures) -> dict[str, str | None]:
+    """Return all drawings by name; None for one that there is nothing for."""
+    return {
+        "timeline": timeline(figures),
+        "days": days(figures),
+        "refusals": refusals(figures),
+        "durations": durations(figures),
+        "webhooks": webhooks(figures),
+    }
+
+
+def days(figures: Figures) -> str | None:
+    """Draw the records per day of each stream; what was never covered is hatched, days without records are marked."""
+    streams = figures.days[:_MOST_STREAMS]
+    if not streams:
+        return None
+    with canvas(len(streams) * 1.75 + 0.75) as drawing:
+        all_axes = drawing.figure.subplots(len(streams), squeeze=False)[:, 0]
+        inches(drawing.figure, 0.55, 0.45)
+        drawing.figure.subplots_adjust(hspace=0.55, left=0.08)
+        used: set[str] = set()
+        for axes, stream in zip(all_axes, streams, strict=True):
+            used |= _stream_days(drawing, axes, stream, figures.unit)
+        entries: list[Artist] = [_RECORDS.patch()]
+        if "gap" in used:
+            entries.append(_GAP.patch())
+        if "none" in used:
+            entries.append(Line2D([], [], label="covered, no records", **_NONE))
+        legend(all_axes[0], entries, 0.2)
+        label = f"Records per {figures.unit} of {len(streams)} streams; the table below has the same figures"
+        return drawing.element("days", label)
+
+
+def _stream_days(drawing: Canvas, axes: Axes, stream: StreamDays, unit: str) -> set[str]:
+    used = set()
+    left, right = stream.start / _DAY_MS, stream.end / _DAY_MS
+    axes.set_xlim(left, right)
+    highest = max((item.records for item in stream.bins), default=0) or 1
+    axes.set_ylim(0, highest * 1.08)
+    for item in stream.bins:
+        start, end = max(item.start / _DAY_MS, left), min(item.end / _DAY_MS, right)
+        title = f"{_day(item.start)}: {wording.number(item.records)} records, {item.status}"
+        if item.records:
+            drawing.bar(axes, (start, 0), (end - start, item.records), _RECORDS, title)
+        elif item.status == COVERED:
+            [mark] = axes.plot([(start + end) / 2], [0], clip_on=False, zorder=5, **_NONE)
+            drawing.say(mark, title)
+            used.add("none")
+    for begin, finish in stream.gaps[:500]:
+        width = max((finish - begin) / _DAY_MS, (right - left) * _NARROWEST)
+        title = f"Never covered: {wording.span(as_text(begin), as_text(finish))}"
+        drawing.bar(axes, (begin / _DAY_MS, 0), (width, highest * 1.08), _GAP, title)
+        used.add("gap")
+    axes.set_title(f"{stream.stream}, records per {unit}", loc="left", fontsize=9)
+    locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.number(value)))
+    plain(axes, grid="y")
+    return used
+
+
+def refusals(figures: Figures) -> str | None:
+    """Draw how many records were refused for which reason."""
+    held = figures.refusals[:_MOST_BARS]
+    if not held:
+        return None
+    with canvas(len(held) * 0.34 + 0.6) as drawing:
+        several = len({kind.stream for kind in figures.refusals}) > 1
+        labels = [
+            kind.reason + (f": {kind.fields}" if kind.fields else "") + (f" ({kind.stream})" if several else "")
+            for kind in held
+        ]
+        axes = _rows(drawing, [wording.short(label, _LONGEST_REASON) for label in labels], 0.1, left=0.43)
+        axes.set_xlim(0, held[0].records * 1.12)
+        for row, kind in enumerate(held):
+            title = f"{kind.stream}: {kind.reason} {kind.fields}: {wording.number(kind.records)} records"
+            drawing.bar(axes, (0, row + 0.18), (kind.records, 0.64), _REFUSED, title)
+            axes.annotate(
+                wording.number(kind.records), (kind.records, row + 0.5), (4, 0), textcoords="offset points", va="center"
+            )
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.set_xlabel("records refused")
+        return drawing.element("refusals", f"Refused records by reason, {len(held)} kinds; the table has the same")
+
+
+def durations(figures: Figures) -> str | None:
+    """Draw median and 95th percentile of each phase."""
+    held = {phase: values for phase, values in figures.durations.items() if values.count}
+    if not held:
+        return None
+    with canvas(len(held) * 0.36 + 0.95) as drawing:
+        axes = _rows(drawing, list(held), 0.4)
+        axes.set_xscale("log")
+        for row, (phase, values) in enumerate(held.items()):
+            median, high = values.percentile(50) or 0.0, values.percentile(95) or 0.0
+            ends = [max(value, _SHORTEST_SECONDS) for value in (median, high)]
+            axes.plot(ends, [row + 0.5] * 2, color=svg.MUTED, linewidth=2)
+            for value, end, name, how in (
+                (median, ends[0], "median", _MEDIAN),
+                (high, ends[1], "95th percentile", _P95),
+            ):
+                [mark] = axes.plot([end], [row + 0.5], clip_on=False, zorder=4, **how)
+                drawing.say(mark, f"{phase}: {name} {wording.duration(value)}")
+            text = f"{wording.duration(median)} / {wording.duration(high)}"
+            axes.annotate(text, (ends[1], row + 0.5), (9, 0), textcoords="offset points", va="center")
+        low, top = axes.get_xlim()
+        axes.set_xlim(low, top * (top / low) ** 0.22)  # room for the words
+        axes.xaxis.set_major_locator(LogLocator(numticks=8))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.duration(value).replace(".0", "")))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlabel("duration, logarithmic")
+        names = (("median", _MEDIAN), ("95th percentile", _P95))
+        legend(axes, [Line2D([], [], label=name, **how) for name, how in names])
+        return drawing.element("durations", "Median and 95th percentile of durations; the table has the same")
+
+
+def webhooks(figures: Figures) -> str | None:
+    """Draw for each receiver how many windows are delivered, due and failed."""
+    held = figures.deliveries[:_MOST_BARS]
+    if not held:
+        return None
+    with canvas(len(held) * 0.38 + 0.95) as drawing:
+        axes = _rows(drawing, [wording.short(entry.receiver, _LONGEST_LABEL) for entry in held], 0.4)
+        counts = [{name: getattr(entry, name) for name in _DELIVERIES} for entry in held]
+        axes.set_xlim(0, (max(sum(entry.values()) for entry in counts) or 1) * 1.05)
+        for row, (entry, parts) in enumerate(zip(held, counts, strict=True)):
+            left = 0
+            for name, count in parts.items():
+                if count:
+                    title = f"{entry.receiver}: {count} windows {_DELIVERIES[name].label}"
+                    drawing.bar(axes, (left, row + 0.18), (count, 0.64), _DELIVERIES[name], title)
+                left += count
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.set_xlabel("windows")
+        used = [look.patch() for name, look in _DELIVERIES.items() if any(entry[name] for entry in counts)]
+        legend(axes, used)
+        return drawing.element("webhooks", f"Webhook deliveries to {len(held)} receivers; the table has the same")
+
+
+def _rows(drawing: Canvas, labels: list[str], top: float, *, left: float = LEFT) -> Axes:
+    """Give axes with one labelled row each, the first on top."""
+    axes = drawing.figure.add_subplot()
+    inches(drawing.figure, top, 0.5)
+    drawing.figure.subplots_adjust(left=left)
+    axes.set_ylim(len(labels), 0)
+    axes.set_yticks([row + 0.5 for row in range(len(labels))], labels)
+    plain(axes)
+    return axes
+
+
+def _day(milliseconds: int) -> str:
+    return wording.date(as_text(milliseconds))

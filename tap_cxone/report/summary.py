@@ -1,0 +1,134 @@
+"""The figures as what JSON can say: what ``--json`` prints, and what the page shows.
+
+Pure. Times are as in the audit log, durations in seconds, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from tap_cxone.report.jobs import segments
+from tap_cxone.report.reading import as_text
+
+if TYPE_CHECKING:
+    from tap_cxone.report.coverage import Gap
+    from tap_cxone.report.days import StreamDays
+    from tap_cxone.report.durations import Durations
+    from tap_cxone.report.figures import Figures
+    from tap_cxone.report.jobs import Job
+    from tap_cxone.report.runs import Run
+
+_MOST_GAPS = 500
+
+
+def summary(figures: Figures) -> dict[str, Any]:
+    """Return the figures, JSON-compatible. Lists that have a limit say with ``…_left_out`` how many are not in them."""
+    return {
+        "log": _of_log(figures),
+        "totals": asdict(figures.totals),
+        "runs": [_of_run(run) for run in figures.runs.rows.values()],
+        "runs_left_out": figures.runs.count - len(figures.runs.rows),
+        "export_jobs": {"total": figures.jobs.count, "failed": figures.jobs.failed},
+        "jobs": [_of_job(job) for job in figures.jobs.rows.values()],
+        "jobs_left_out": figures.jobs.count - len(figures.jobs.rows),
+        "durations": {phase: _of_durations(held) for phase, held in figures.durations.items() if held.count},
+        "unit": figures.unit,
+        "streams": [_of_stream(days) for days in figures.days],
+        "refusals": [kind._asdict() for kind in figures.refusals],
+        "retries": [kind._asdict() | {"seconds": round(kind.seconds, 3)} for kind in figures.retries],
+        "webhooks": [asdict(deliveries) for deliveries in figures.deliveries],
+    }
+
+
+def gaps_as_json(gaps: list[Gap]) -> dict[str, Any]:
+    """Return what a check found, JSON-compatible."""
+    found = [
+        {"stream": gap.stream, "dateFrom": as_text(gap.start), "dateTo": as_text(gap.end), "why": gap.why}
+        for gap in gaps
+    ]
+    return {"covered": not gaps, "gaps": found}
+
+
+def _of_log(figures: Figures) -> dict[str, Any]:
+    facts, selection = figures.log, figures.selection
+    return {
+        "lines": facts.lines,
+        "events": facts.selected,
+        "unreadable": facts.unreadable,
+        "first": as_text(facts.first),
+        "last": as_text(facts.last),
+        "run_id": selection.run_id,
+        "stream": selection.stream,
+        "from": as_text(selection.start),
+        "to": as_text(selection.end),
+    }
+
+
+def _of_run(run: Run) -> dict[str, Any]:
+    return {
+        "run_id": run.run,
+        "stream": run.stream,
+        "began": as_text(run.began),
+        "dateFrom": as_text(run.start),
+        "dateTo": as_text(run.end),
+        "exit": run.exit,
+        "reason": run.reason or None,
+        "bookmark": as_text(run.bookmark),
+        "windows": run.windows,
+        "records": run.records,
+        "duplicates": run.duplicates,
+        "refused": run.refused,
+        "bytes": run.bytes,
+        "wall_seconds": run.duration,
+        "queue_seconds": run.queue_seconds,
+        "running_seconds": run.running_seconds,
+        "download_seconds": run.download_seconds,
+        "emit_seconds": run.emit_seconds,
+        "requests": run.requests,
+        "retries": run.retries,
+        "rate_limit_waits": run.rate_limit_waits,
+        "rate_limit_seconds": run.rate_limit_seconds,
+    }
+
+
+def _of_job(job: Job) -> dict[str, Any]:
+    return {
+        "run_id": job.run,
+        "stream": job.stream,
+        "dateFrom": as_text(job.start),
+        "dateTo": as_text(job.end),
+        "began": as_text(job.begin),
+        "outcome": job.outcome,
+        "reason": job.reason or None,
+        "records": job.records,
+        "download_attempts": job.attempts if job.downloaded is not None else None,
+        "seconds": {segment.kind: round((segment.end - segment.start) / 1000, 3) for segment in segments(job)},
+    }
+
+
+def _of_durations(held: Durations) -> dict[str, Any]:
+    return {
+        "count": held.count,
+        "median": _rounded(held.percentile(50)),
+        "p95": _rounded(held.percentile(95)),
+        "longest": _rounded(held.longest),
+        "total": _rounded(held.total),
+        "percentiles_of_every": held.every,
+    }
+
+
+def _of_stream(days: StreamDays) -> dict[str, Any]:
+    return {
+        "stream": days.stream,
+        "dateFrom": as_text(days.start),
+        "dateTo": as_text(days.end),
+        "records": days.records,
+        "days": [{"from": as_text(b.start), "records": round(b.records), "status": b.status} for b in days.bins],
+        "gaps": [{"dateFrom": as_text(start), "dateTo": as_text(end)} for start, end in days.gaps[:_MOST_GAPS]],
+        "gaps_left_out": max(len(days.gaps) - _MOST_GAPS, 0),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)

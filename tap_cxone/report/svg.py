@@ -1,0 +1,97 @@
+"""What matplotlib draws, made fit to stand in a page: colours of the page's theme, no style attributes, no own names.
+
+Pure. A strict Content-Security-Policy refuses style attributes, and dark and light come from the page's style sheet:
+each colour here stands for one of its variables.
+"""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, MUTED, GRID, PAPER = "#010101", "#010102", "#010103", "#010104"
+QUEUED, RUNNING, BOTH, DOWNLOAD, EMIT = "#020201", "#020202", "#020203", "#020204", "#020205"
+BAD, GOOD, GAP, BAR, WARN = "#030301", "#030302", "#030303", "#030304", "#030305"
+_VARIABLES = {
+    INK: "ink",
+    MUTED: "muted",
+    GRID: "grid",
+    PAPER: "paper",
+    QUEUED: "queued",
+    RUNNING: "running",
+    BOTH: "both",
+    DOWNLOAD: "download",
+    EMIT: "emit",
+    BAD: "bad",
+    GOOD: "good",
+    GAP: "gap",
+    BAR: "bar",
+    WARN: "warn",
+}
+_SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+_HREF = f"{{{_XLINK}}}href"
+_UNWANTED = {"font-family"}
+"""The page's own font does."""
+_URL = re.compile(r"url\(#")
+
+
+def drawn(figure: Figure, name: str, label: str, titles: dict[str, str]) -> str:
+    """Return a figure as an ``<svg>`` element.
+
+    Args:
+        figure: what has been drawn, in the colours of this module.
+        name: goes before each id of it, since a page may hold several.
+        label: what it shows, for those who do not see it.
+        titles: what is said of an element when a pointer rests on it, by its gid.
+    """
+    file = StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    figure.savefig(file, format="svg", metadata=nothing)
+    root = ET.fromstring(file.getvalue())  # noqa: S314 - made in this process
+    for element in root.iter():
+        _style(element)
+        _rename(element, name, titles)
+    for parent in root.iter():
+        for child in [child for child in parent if child.tag == f"{{{_SVG}}}style"]:
+            parent.remove(child)
+    for size in ("width", "height", "version"):
+        root.attrib.pop(size, None)
+    root.attrib |= {"role": "img", "aria-label": label, "id": name, "class": "plot"}
+    ET.register_namespace("", _SVG)
+    ET.register_namespace("xlink", _XLINK)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _style(element: ET.Element) -> None:
+    """Turn a style attribute into attributes of its own, and colours into variables."""
+    for entry in element.attrib.pop("style", "").split(";"):
+        key, _, value = entry.partition(":")
+        if key.strip() and key.strip() not in _UNWANTED:
+            element.set(key.strip(), value.strip())
+    for key in ("fill", "stroke"):
+        if variable := _VARIABLES.get(element.get(key, "")):
+            element.set(key, f"var(--{variable})")
+    if "d" in element.attrib:
+        element.set("d", " ".join(element.attrib["d"].split()))
+    if (element.get("transform") or "").startswith("rotate(-0 "):
+        del element.attrib["transform"]
+
+
+def _rename(element: ET.Element, name: str, titles: dict[str, str]) -> None:
+    own = element.attrib.pop("id", None)
+    if own is not None:
+        element.set("id", f"{name}-{own}")
+        if title := titles.get(own):
+            said = ET.Element(f"{{{_SVG}}}title")
+            said.text = title
+            element.insert(0, said)
+    if _HREF in element.attrib:
+        element.set("href", element.attrib.pop(_HREF).replace("#", f"#{name}-"))
+    for key, value in element.attrib.items():
+        if "url(#" in value:
+            element.set(key, _URL.sub(f"url(#{name}-", value))

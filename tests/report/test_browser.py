@@ -1,0 +1,231 @@
+"""The page in a real browser: what is seen, in light, dark and print, and that nothing leaves it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_cxone.report.page import render
+from tap_cxone.report.summary import summary
+from tap_cxone.report.webhooks import read_deliveries
+from tests.report.conftest import SCRIPT, Log, at, browser_or_skip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from selenium.webdriver import Chrome
+
+    from tap_cxone.report.figures import Figures
+
+PLOTS = ("timeline", "days", "refusals", "durations", "webhooks")
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+@pytest.fixture(scope="module")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    """Start a browser that writes down what it asks for and complains of."""
+    browser, driver = browser_or_skip()
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService  # noqa: PLC0415 - only where there is one
+
+    options = ChromeOptions()
+    options.binary_location = browser
+    for switch in (
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
+        "--window-size=1200,900",
+    ):
+        options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    chrome = Chrome(options=options, service=ChromeService(driver))
+    yield chrome
+    chrome.quit()
+
+
+@pytest.fixture
+def figures(faulty: Log) -> Figures:
+    figures = faulty.figures()
+    with faulty.path.open("rb") as log:
+        figures.deliveries = read_deliveries(log, figures.offsets)
+    return figures
+
+
+@pytest.fixture
+def page(chrome: Chrome, figures: Figures, tmp_path: Path) -> Chrome:
+    """Return the browser with the page of the log of faults."""
+    file = tmp_path / "page.html"
+    file.write_text(render(figures, at(0)), encoding="utf-8")
+    entries(chrome, "performance")
+    entries(chrome, "browser")
+    chrome.get(file.as_uri())
+    return chrome
+
+
+def entries(page: Chrome, kind: str) -> list[dict[str, Any]]:
+    """Return what the browser has written down since it was last asked."""
+    found: list[dict[str, Any]] = page.get_log(kind)  # type: ignore[no-untyped-call]
+    return found
+
+
+def scheme(page: Chrome, name: str, media: str = "screen") -> None:
+    features = [{"name": "prefers-color-scheme", "value": name}]
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+
+def colour(page: Chrome, selector: str, style: str) -> tuple[float, ...]:
+    text: str = page.execute_script(
+        "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]", selector, style
+    )
+    return tuple(float(part) for part in re.findall(r"[\d.]+", text)[:3])
+
+
+def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Return the contrast of two colours as WCAG 2 has it, 1 to 21."""
+
+    def luminance(rgb: tuple[float, ...]) -> float:
+        parts = [part / 255 for part in rgb]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def cells(page: Chrome, table: str) -> list[list[str]]:
+    script = "return [...document.querySelectorAll(arguments[0])].map(r => [...r.cells].map(c => c.textContent.trim()))"
+    found: list[list[str]] = page.execute_script(script, f"{table} tbody tr")
+    return found
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_all_plots_are_there(page: Chrome, name: str) -> None:
+    scheme(page, name)
+    for plot in PLOTS:
+        box = page.execute_script("return document.getElementById(arguments[0]).getBoundingClientRect().toJSON()", plot)
+        assert box["width"] > 500, plot
+        assert box["height"] > 60, plot
+        assert page.execute_script("return document.getElementById(arguments[0]).getAttribute('aria-label')", plot)
+    paper, ink = colour(page, "body", "backgroundColor"), colour(page, "body", "color")
+    assert (sum(paper) > sum(ink)) == (name == "light")
+    drawn = {colour(page, selector, "fill") for selector in ("#timeline text", "#days text")}
+    assert drawn == {ink}, "the plots do not follow the theme"
+
+
+@pytest.mark.parametrize("name", ["light", "dark"])
+def test_everything_is_legible(page: Chrome, name: str) -> None:
+    scheme(page, name)
+    paper = colour(page, "body", "backgroundColor")
+    for selector in ("body", "a", ".note, footer", ".bad", ".good", "summary", ".totals dt"):
+        assert contrast(colour(page, selector, "color"), paper) >= 4.5, selector
+    script = "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0])"
+    for variable in ("running", "both", "download", "emit", "bad", "good", "gap", "bar", "warn"):
+        text = page.execute_script(script, f"--{variable}").strip()
+        rgb = tuple(float(int(text[place : place + 2], 16)) for place in (1, 3, 5))
+        assert contrast(rgb, paper) >= 3, variable
+
+
+def test_nothing_leaves_the_page_and_nothing_is_wrong_with_it(page: Chrome) -> None:
+    messages = [json.loads(entry["message"])["message"] for entry in entries(page, "performance")]
+    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    assert [url for url in asked if not url.startswith("data:")] == [page.current_url]
+    assert entries(page, "browser") == []
+
+
+def test_what_the_log_says_does_not_run(page: Chrome) -> None:
+    assert page.title == "CXone exports: report"
+    assert page.execute_script("return document.querySelectorAll('script, img, iframe, [onerror]').length") == 0
+    assert SCRIPT in page.execute_script("return document.getElementById('t-jobs').textContent")
+    told = page.execute_script("return [...document.querySelectorAll('#timeline title')].map(t => t.textContent)")
+    assert any(SCRIPT in title for title in told)
+    page.execute_script(
+        "const s = document.createElement('script'); s.textContent = \"document.title='ran'\"; document.body.append(s)"
+    )
+    assert page.title == "CXone exports: report", "the policy lets scripts run"
+    entries(page, "browser")
+
+
+def test_the_figures_are_those_of_the_log(page: Chrome, figures: Figures) -> None:
+    told = summary(figures)
+
+    def number(name: str) -> str:
+        text: str = page.execute_script("return document.getElementById(arguments[0]).textContent", f"total-{name}")
+        return text
+
+    for name in ("windows", "records", "refused", "duplicates", "errors"):
+        assert number(name) == str(told["totals"][name])
+    assert (number("jobs"), number("failed")) == ("4", "1")
+    days = [[day["from"][:10], str(day["records"]), day["status"]] for day in told["streams"][0]["days"]]
+    assert cells(page, ".t-days") == days
+    durations = [[phase, str(held["count"])] for phase, held in told["durations"].items()]
+    assert [row[:2] for row in cells(page, "#t-durations")] == durations
+    assert cells(page, "#t-refusals") == [["bot_conversations", "missing fields", "id", "2"]]
+    assert [row[:5] for row in cells(page, "#t-webhooks")] == [["bi", "2", "1", "0", "0"], ["lake", "0", "2", "1", "0"]]
+    assert [row[4].split(":")[0] for row in cells(page, "#t-runs")] == ["failed", "completed"]
+    bars = page.execute_script("return document.querySelectorAll('#timeline [id^=timeline-e] > title').length")
+    assert bars == 3 * 4 + 1 + 1 + 1 + 3, "three jobs of four phases, a failed one with its mark, a retry, downloads"
+
+
+def test_gaps_do_not_look_like_days_without_records(page: Chrome) -> None:
+    told = page.execute_script("return [...document.querySelectorAll('#days title')].map(t => t.textContent)")
+    assert sum("0 records, covered" in title for title in told) >= 2
+    assert sum(title.startswith("Never covered") for title in told) == 2
+    patterns = page.execute_script("return document.querySelectorAll('#days pattern').length")
+    assert patterns >= 1, "gaps are not hatched"
+    assert (
+        page.execute_script(
+            "const ids = [...document.querySelectorAll('[id]')].map(e => e.id); return ids.length - new Set(ids).size"
+        )
+        == 0
+    ), "an id is there twice"
+
+
+def test_the_keyboard_reaches_and_opens_the_tables(page: Chrome) -> None:
+    from selenium.webdriver import ActionChains, Keys  # noqa: PLC0415 - as above
+
+    reached: set[str] = set()
+    for _ in range(60):
+        ActionChains(page).send_keys(Keys.TAB).perform()
+        where = page.execute_script(
+            "const e = document.activeElement; if (e.tagName == 'SUMMARY') return e.textContent; return e.className"
+        )
+        if "Table of the export jobs" in where and where not in reached:
+            ActionChains(page).send_keys(Keys.ENTER).perform()
+            assert page.execute_script("return document.activeElement.parentElement.open")
+        reached.add(where)
+    assert {"skip", "scroll"} <= reached
+    assert page.execute_script("return document.querySelectorAll('details').length") == sum(
+        "Table" in where for where in reached
+    )
+
+
+def test_the_page_has_an_order(page: Chrome) -> None:
+    script = "return [...document.querySelectorAll('h1, h2, h3')].map(h => Number(h.tagName[1]))"
+    levels = page.execute_script(script)
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    for landmark in ("header", "nav[aria-label]", "main", "footer", "html[lang=en]"):
+        assert page.execute_script("return document.querySelectorAll(arguments[0]).length", landmark) == 1
+
+
+def test_it_is_printed_on_white(page: Chrome) -> None:
+    scheme(page, "dark", "print")
+    assert colour(page, "body", "backgroundColor") == (255, 255, 255)
+    assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    scheme(page, "light")
+    printed: dict[str, Any] = page.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+    pdf = base64.b64decode(printed["data"])
+    assert pdf.startswith(b"%PDF")
+    assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 8

@@ -1,0 +1,152 @@
+"""The command: options, environment, exit codes, what goes where."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import time_machine
+
+from tests.report.conftest import SCRIPT, Log, at, report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_page_is_written_where_it_is_wanted(faulty: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert report(faulty).exit_code == 0
+    page = (tmp_path / "cxone-report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert SCRIPT not in page
+    assert report(faulty, "--output", "new/folder/page.html").exit_code == 0
+    assert (tmp_path / "new/folder/page.html").exists()
+    assert report(faulty, environment={"CXONE_REPORT_OUTPUT": "-"}).stdout.startswith("<!DOCTYPE html>")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl", "cxone-report.html", "new"]
+
+
+def test_the_figures_are_had_as_json(faulty: Log, tmp_path: Path) -> None:
+    told = json.loads(report(faulty, "--json").stdout)
+    assert told["totals"]["records"] == 390
+    assert told["durations"]["queue"] == {
+        "count": 3,
+        "median": 2.0,
+        "p95": 2.0,
+        "longest": 2.0,
+        "total": 6.0,
+        "percentiles_of_every": 1,
+    }
+    assert report(faulty, "--json", "--output", str(tmp_path / "f.json")).stdout == ""
+    assert json.loads((tmp_path / "f.json").read_text()) == told
+
+
+def test_deliveries_are_those_of_the_sender(faulty: Log) -> None:
+    told = {entry["receiver"]: entry for entry in json.loads(report(faulty, "--json").stdout)["webhooks"]}
+    assert (told["bi"]["delivered"], told["bi"]["due"], told["bi"]["failed"]) == (2, 1, 0)
+    assert (told["lake"]["delivered"], told["lake"]["due"], told["lake"]["failed"]) == (0, 2, 1)
+    assert told["lake"]["reason"] == "it answered 503"
+    of_run = json.loads(report(faulty, "--json", "--from", at(0, 2)).stdout)["webhooks"]
+    assert [entry["due"] for entry in of_run] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "jobs"), [("run-1", 3), ("last", 1), ("run-2", 1), ("run-10", 1), ("run-3", None), ("run-", None)]
+)
+def test_a_run_is_chosen_by_its_beginning(faulty: Log, wanted: str, jobs: int | None) -> None:
+    if wanted == "run-10":
+        faulty.begin("run-1000", 1, 2, day=3)
+        faulty.export("run-1000", "job", 1, 2, day=3)
+    result = report(faulty, "--json", "--run", wanted)
+    if jobs is None:
+        assert result.exit_code == 2
+        assert "'--run'" in result.stderr
+    else:
+        assert json.loads(result.stdout)["export_jobs"]["total"] == jobs
+
+
+def test_the_check_passes_a_range_that_is_covered(faulty: Log) -> None:
+    result = report(faulty, "--check", "2024-01-01", "2024-01-06")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "Covered: 2024-01-01T00:00:00.000Z/2024-01-06T00:00:00.000Z of bot_conversations"
+    ]
+
+
+def test_the_check_lists_gaps_one_a_line(faulty: Log) -> None:
+    result = report(faulty, environment={"CXONE_REPORT_CHECK": "2024-01-01 2024-01-12"})
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "bot_conversations 2024-01-06T00:00:00.000Z/2024-01-08T00:00:00.000Z never extracted",
+        "bot_conversations 2024-01-11T00:00:00.000Z/2024-01-12T00:00:00.000Z never extracted",
+    ]
+    told = json.loads(report(faulty, "--json", "--check", "2024-01-05", "2024-01-07").stdout)
+    assert not told["covered"]
+    assert [gap["dateFrom"] for gap in told["gaps"]] == ["2024-01-06T00:00:00.000Z"]
+
+
+def test_a_schedule_names_days_as_they_lie_behind_it(log: Log) -> None:
+    with time_machine.travel("2024-01-31T22:00:00+00:00", tick=False):
+        log.begin("run-1", 1, 30)
+        log.export("run-1", "job-1", 1, 30)
+        assert report(log, "--check", "today-30", "today-1").exit_code == 0
+        late = report(log, "--check", "today-30", "today", "--output", "not-used")
+        assert late.stdout == "bot_conversations 2024-01-30T00:00:00.000Z/2024-01-31T00:00:00.000Z never extracted\n"
+        assert report(log, "--check", "today-99999999999", "today").exit_code == 2
+
+
+def test_the_check_minds_refused_records(faulty: Log) -> None:
+    result = report(faulty, "--check", "2024-01-01", "2024-01-04", "--max-refused", "0.001")
+    assert result.exit_code == 1
+    assert result.stdout.endswith(" 2 of 303 records refused (0.66%)\n")
+
+
+def test_each_stream_has_to_be_covered(faulty: Log) -> None:
+    faulty.begin("run-3", 1, 3, day=3, stream="other")
+    options = ("--check", "2024-01-01", "2024-01-02")
+    assert report(faulty, *options).stdout.startswith("other ")
+    assert report(faulty, *options, "--stream", "bot_conversations").exit_code == 0
+    assert report(faulty, *options, "--stream", "unheard_of").exit_code == 1
+
+
+def test_an_empty_log_covers_nothing_and_has_a_page(log: Log) -> None:
+    assert report(log, "--check", "2024-01-01", "2024-01-02").exit_code == 1
+    assert "tells of nothing" in report(log, "--output", "-").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--check", "2024-01-01", "soon"), "--check"),
+        (("--check", "2024-01-02", "2024-01-02"), "--check"),
+        (("--from", "yesterday"), "--from"),
+        (("--max-refused", "2"), "--max-refused"),
+        (("--audit-log-path", "/no/such/file"), "'audit_log_path'"),
+        (("--audit-log-path", "/"), "'audit_log_path'"),
+        (("--audit-log-path", ""), "'audit_log_path'"),
+        (("--output", "/proc/no/such"), "'--output'"),
+        (("--output", "/"), "'--output'"),
+    ],
+)
+def test_wrong_options_end_with_one_sentence_and_2(faulty: Log, options: tuple[str, ...], named: str) -> None:
+    result = report(faulty, *options)
+    assert result.exit_code == 2
+    assert named in result.stderr.splitlines()[-1]
+    assert not result.stdout
+
+
+def test_json_and_check_do_without_what_draws(faulty: Log) -> None:
+    code = "import sys; sys.modules['matplotlib'] = None; from tap_cxone.report.cli import main; main()"
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, "--audit-log-path", str(faulty.path), *options]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert run("--json").returncode == 0
+    assert run("--check", "2024-01-01", "2024-01-02").returncode == 0
+    page = run()
+    assert page.returncode == 2
+    assert "pip install 'tap-cxone[report]'" in page.stderr
+    assert "Traceback" not in page.stderr

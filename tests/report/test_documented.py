@@ -1,0 +1,50 @@
+"""README and meltano.yml name the options of the command, with the same defaults."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tap_cxone.report.cli import DEFAULT_OUTPUT, main
+from tests.conftest import PROJECT
+
+OPTIONS = {option.opts[0].removeprefix("--").replace("-", "_"): option for option in main.params}
+
+
+def plugins() -> dict[str, dict[str, Any]]:
+    content = yaml.safe_load((PROJECT / "meltano.yml").read_text())
+    return {plugin["name"]: plugin for plugin in content["plugins"]["utilities"]}
+
+
+def test_each_option_is_a_variable_too() -> None:
+    assert {name: option.envvar for name, option in OPTIONS.items()} == {
+        name: f"CXONE_REPORT_{name.upper()}" for name in OPTIONS
+    }
+
+
+def test_readme_has_the_options() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+\|$", (PROJECT / "README.md").read_text(), re.MULTILINE)
+    names = [name for name, _ in rows]
+    if "MAX_REFUSED" not in names:
+        pytest.skip("README.md does not tell of cxone-report yet")
+    assert {name.upper() for name in OPTIONS} <= set(names)
+    defaults = dict(rows)
+    assert defaults["MAX_REFUSED"] == f"`{OPTIONS['max_refused'].default}`"
+    assert defaults["OUTPUT"] == f"`{DEFAULT_OUTPUT}`"
+
+
+def test_meltano_yml_has_the_command() -> None:
+    if "cxone-report" not in plugins():
+        pytest.skip("meltano.yml does not have cxone-report yet")
+    plugin = plugins()["cxone-report"]
+    settings = {setting["name"]: setting for setting in plugin["settings"]}
+    assert settings.keys() - {"check_start", "check_end"} <= OPTIONS.keys()
+    assert all(
+        next(iter(setting)) == "name" and setting["label"] and setting["description"] for setting in settings.values()
+    )
+    assert float(settings["max_refused"]["value"]) == OPTIONS["max_refused"].default
+    assert plugin["commands"].keys() == {"write", "check"}
+    assert plugin["config"].keys() <= settings.keys()
