@@ -15,8 +15,8 @@ from tap_cxone.jsonlines import JsonLinesFile
 
 logger = logging.getLogger("tap-cxone.audit")
 
-_FROM_RECORDS = frozenset({"record_id", "sample"})
-"""Fields of events that hold values of records."""
+_FROM_RECORDS = frozenset({"record_id", "sample", "days"})
+"""Fields of events that come out of records; they stand in the file only."""
 _FAILURES = frozenset({"export_job_failed", "schema_validation_failure", "pipeline_error"})
 
 

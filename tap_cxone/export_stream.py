@@ -398,6 +398,7 @@ class ExportStream(Stream):
             seconds=round(export.seconds, 3),
             emit_seconds=round(time.monotonic() - begun, 3),
             bookmark=format_date(self._edge(export.job)),
+            days={day.isoformat(): count for day, count in sorted(found.days.items()) if count},
             sample=sample,
         )
 

@@ -54,7 +54,9 @@ class BotConversationsStream(ExportStream):
 
     @override
     def record_model(self) -> RecordModel:
-        return RecordModel(self.schema, ["id"])  # a catalog may have the target keyed by something else
+        return RecordModel(
+            self.schema, ["id"], dated_by="dateFrom"
+        )  # a catalog may have the target keyed by something else
 
     @property
     @override
@@ -107,6 +109,7 @@ class DataExtractionStream(ExportStream):
             self.schema,
             self.entity.primary_keys,
             is_open=self.entity.is_open,
+            dated_by=self.entity.replication_key,
             aliases=self.entity.aliases,
             remedy=f": check 'primary_keys', 'entity' and 'version' of the stream in '{SETTING}'",
         )

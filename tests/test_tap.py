@@ -210,6 +210,7 @@ def test_the_audit_log_tells_the_whole_run(start_sandbox: StartSandbox, tap: Tap
     assert extracted["record_count"] == len(run.records)
     assert extracted["job_id"] == sandbox.jobs[1].id
     assert extracted["bytes"] > 0
+    assert extracted["days"] == {f"2024-01-{day:02}": 24 for day in range(1, 11)}
     assert extracted["sample"] == []
     assert all(event["logged_at"].endswith("Z") for event in events)
 

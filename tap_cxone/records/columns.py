@@ -26,6 +26,7 @@ class ColumnModel(RecordModel):
     Args:
         schema: JSON Schema of an object with flat properties, named as ``column_names`` has it.
         keys: names of the properties that identify a record together.
+        dated_by: name of the property by whose day records are counted, or none.
         is_open: whether columns that the schema does not have are taken up, as text.
         aliases: other names under which a key is known in some files.
         remedy: the end of the sentence where a file does not fit: what to change.
@@ -33,16 +34,17 @@ class ColumnModel(RecordModel):
 
     only_csv = True
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what makes a model
         self,
         schema: dict[str, Any],
         keys: Sequence[str],
         *,
         is_open: bool,
+        dated_by: str | None = None,
         aliases: dict[str, tuple[str, ...]] | None = None,
         remedy: str = "",
     ) -> None:
-        super().__init__(schema, keys)
+        super().__init__(schema, keys, dated_by=dated_by)
         self._is_open = is_open
         self._aliases = aliases or {}
         self._remedy = remedy
@@ -69,7 +71,9 @@ class ColumnModel(RecordModel):
         if not new or not self._is_open:
             return self
         schema = {**self.schema, "properties": {**self.properties, **new}}
-        return ColumnModel(schema, self.keys, is_open=True, aliases=self._aliases, remedy=self._remedy)
+        return ColumnModel(
+            schema, self.keys, is_open=True, dated_by=self.dated_by, aliases=self._aliases, remedy=self._remedy
+        )
 
     @override
     def rows(self, fields: Sequence[str]) -> Callable[..., msgspec.Struct]:

@@ -43,6 +43,7 @@ class RecordModel:
     Args:
         schema: JSON Schema of an object with flat properties.
         keys: names of the properties that identify a record together; a text among them must not be empty.
+        dated_by: name of the property by whose day records are counted, or none.
 
     Attributes:
         only_csv: whether exports have no other layout; else the bytes decide.
@@ -50,8 +51,9 @@ class RecordModel:
 
     only_csv = False
 
-    def __init__(self, schema: dict[str, Any], keys: Sequence[str]) -> None:
+    def __init__(self, schema: dict[str, Any], keys: Sequence[str], *, dated_by: str | None = None) -> None:
         self.schema = schema
+        self.dated_by = dated_by
         self.keys = tuple(keys)
         self.properties: dict[str, dict[str, Any]] = schema["properties"]
         self.required: Sequence[str] = tuple(dict.fromkeys([*schema.get("required", ()), *self.keys]))

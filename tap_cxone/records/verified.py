@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.errors import CorruptExportError
+from tap_cxone.records.days import add_days, count_days, getter
 from tap_cxone.records.decode import read_pieces, read_with
 from tap_cxone.records.inflate import open_inflated
 from tap_cxone.records.keys import WindowKeys
@@ -17,6 +18,7 @@ from tap_cxone.records.pieces import Learned, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import date
     from pathlib import Path
 
     from tap_cxone.records.keys import Repeats
@@ -40,6 +42,7 @@ class Scan:
         learned: what makes the second reading fast.
         unknown: fields that the schema does not have.
         reasons: for what records were refused, how often; a few of them.
+        days: how many valid records there are of each day; after the second reading without the repeats.
     """
 
     model: RecordModel
@@ -50,10 +53,12 @@ class Scan:
     learned: Learned = field(default_factory=Learned)
     unknown: set[str] = field(default_factory=set)
     reasons: Counter[str] = field(default_factory=Counter)
+    days: Counter[date] = field(default_factory=Counter)
 
-    def add(self, piece: Piece, key_of: Callable[[Any], str]) -> None:
+    def add(self, piece: Piece, key_of: Callable[[Any], str], date_of: Callable[[Any], object]) -> None:
         """Learn from a piece."""
         self.keys.add(list(map(key_of, piece.records)))
+        add_days(self.days, count_days(map(date_of, piece.records)))
         self.valid += len(piece.records)
         self.refused += len(piece.refused)
         self.unknown |= piece.unknown
@@ -74,12 +79,12 @@ def scan(path: Path, model: RecordModel) -> Scan:
         CorruptExportError: it is cut off, damaged, or no export.
     """
     found = Scan(model, WindowKeys(path.parent))
-    key_of = model.key_of()
+    key_of, date_of = model.key_of(), getter(model.dated_by)
     reading = Reading(model, None)
     try:
         with open_inflated(path) as stream:
             for piece in read_with(reading, stream):
-                found.add(piece, key_of)
+                found.add(piece, key_of, date_of)
     except BaseException:
         found.keys.close()
         raise
@@ -94,12 +99,16 @@ def read_once(path: Path, scan: Scan, repeats: Repeats | None) -> Iterator[Piece
         CorruptExportError: the file is not what it was when it was scanned.
     """
     valid = refused = 0
+    date_of = getter(scan.model.dated_by)
     with open_inflated(path) as stream:
         for piece in read_pieces(stream, scan.model, learned=scan.learned):
             valid += piece.count
             refused += len(piece.refused)
             if repeats and any(marks := repeats.next(piece.count)):
-                records = zip(piece.decoded(scan.model), marks, strict=True)
+                records = list(zip(piece.decoded(scan.model), marks, strict=True))
+                scan.days.subtract(
+                    count_days(date_of(record) for record, repeats_another in records if repeats_another)
+                )
                 piece.records = [record for record, repeats_another in records if not repeats_another]
                 piece.count = len(piece.records)
             yield piece

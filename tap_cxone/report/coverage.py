@@ -26,6 +26,7 @@ class Window:
         records: that were emitted.
         total: in the export, with duplicates and refused ones; 0 where the log does not say.
         refused: of those.
+        days: beginning of a day, and how many of the records are of it, as far as the log says.
     """
 
     start: int
@@ -33,6 +34,7 @@ class Window:
     records: int = 0
     total: int = 0
     refused: int = 0
+    days: tuple[tuple[int, int], ...] = ()
 
     @property
     def refused_share(self) -> float:

@@ -32,7 +32,7 @@ class Bin:
     Attributes:
         start: in milliseconds since 1970.
         end: exclusive.
-        records: of the windows, spread evenly over each of them.
+        records: of the day; where the log does not say which records are of it, windows are spread evenly.
         status: covered, partly covered or never covered.
     """
 
@@ -101,7 +101,16 @@ def calendar(stream: str, pieces: Sequence[Piece], asked: Iterable[Interval], un
 
 
 def _spread(piece: Piece, edges: list[int], bins: list[Bin]) -> None:
-    rate = piece.window.records * piece.share / (piece.end - piece.start)
+    window = piece.window
+    undated = window.records
+    for day, records in window.days:
+        # Of a day that lies only in part in its window, or in what the window still stands for, likewise a part.
+        held = min(day + _DAY_MS, window.end) - max(day, window.start)
+        shown = min(day + _DAY_MS, piece.end) - max(day, piece.start)
+        undated -= records if held > 0 else 0
+        if shown > 0:
+            bins[bisect.bisect_right(edges, max(day, piece.start)) - 1].records += records * shown / held
+    rate = max(undated, 0) * piece.share / (piece.end - piece.start)
     for index in range(bisect.bisect_right(edges, piece.start) - 1, len(bins)):
         item = bins[index]
         if item.start >= piece.end:

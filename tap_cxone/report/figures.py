@@ -182,7 +182,7 @@ class _Collector:
         windows = self._windows.setdefault(clean(event.stream), {})
         windows.pop((start, end), None)  # so that it comes last
         if start < until:
-            windows[start, end] = Window(start, until, event.record_count or 0, total, refused)
+            windows[start, end] = Window(start, until, event.record_count or 0, total, refused, _days(event))
 
     def refused(self, _offset: int, event: Event, _at: int | None, _run: str) -> None:
         fields = ", ".join(clean(name) for name in (event.missing_fields or ())[:20])
@@ -237,6 +237,12 @@ _HANDLERS: dict[str, Callable[[_Collector, int, Event, int | None, str], None]] 
     "webhook_sync_success": _Collector.webhook,
     "webhook_sync_failure": _Collector.webhook,
 }
+
+
+def _days(event: Event) -> tuple[tuple[int, int], ...]:
+    """Return the days of a window with the number of their records."""
+    found = ((moment(day), count) for day, count in (event.days or {}).items())
+    return tuple((day, count) for day, count in found if day is not None and count > 0)
 
 
 def _names(event: Event, run: str) -> tuple[str, ...]:

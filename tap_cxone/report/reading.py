@@ -43,6 +43,7 @@ class Event(msgspec.Struct):
     call: str | None = None
     receiver: str | None = None
     missing_fields: list[str] | None = None
+    days: dict[str, int] | None = None
     latency_ms: _Figure | None = None
     seconds: _Figure | None = None
     queue_seconds: _Figure | None = None

@@ -106,3 +106,20 @@ def test_a_long_time_is_shown_in_larger_units() -> None:
     assert held is not None
     assert len(held.bins) == 100
     assert held.records == 7
+
+
+def test_records_count_for_their_days_where_the_log_tells_them() -> None:
+    window = Window(0, 3 * DAY, 10, days=((0, 7), (2 * DAY, 3)))
+    days = calendar("s", visible([window]), [], "day")
+    assert days
+    assert [item.records for item in days.bins] == [7, 0, 3]
+    assert [item.status for item in days.bins] == ["covered"] * 3
+    later = calendar("s", visible([window, Window(2 * DAY + DAY // 2, 3 * DAY, 1)]), [], "day")
+    assert later
+    assert [item.records for item in later.bins] == [7, 0, 2.5], "half of its last day is told by another window"
+
+
+def test_records_of_days_outside_of_their_window_are_spread() -> None:
+    days = calendar("s", visible([Window(0, 2 * DAY, 10, days=((0, 4), (2 * DAY, 6)))]), [], "day")
+    assert days
+    assert [item.records for item in days.bins] == [7, 3]

@@ -1,0 +1,52 @@
+"""How many records there are of each day, UTC: counted on the way, since nobody can tell afterwards. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, date, datetime
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any
+
+from tap_cxone.dates import parse_date
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MOST_DAYS = 1000
+"""Different days that are counted for one export; records of any further one are not counted by day."""
+_day_of = methodcaller("date")
+
+
+def count_days(values: Iterable[object]) -> Counter[date]:
+    """Count dates by their day; what is no date is left out.
+
+    Args:
+        values: aware dates, or texts in ISO 8601.
+    """
+    held = list(values)
+    if all(type(value) is datetime and value.tzinfo is UTC for value in held):
+        return Counter(map(_day_of, held))
+    return Counter(day for day in map(_day, held) if day)
+
+
+def add_days(days: Counter[date], more: Counter[date]) -> None:
+    """Add counts to others, in place."""
+    for day, count in more.items():
+        if day in days or len(days) < MOST_DAYS:
+            days[day] += count
+
+
+def getter(field: str | None) -> Callable[[Any], object]:
+    """Return what takes the date out of a record."""
+    return (lambda record: getattr(record, field, None)) if field else (lambda _: None)
+
+
+def _day(value: object) -> date | None:
+    if isinstance(value, datetime):
+        return (value.astimezone(UTC) if value.tzinfo else value).date()
+    if isinstance(value, str):
+        try:
+            return date.fromisoformat(value[:10]) if value.endswith("Z") else parse_date(value).date()
+        except ValueError:
+            return None
+    return None

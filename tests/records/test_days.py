@@ -1,0 +1,47 @@
+"""Records by day: counted while a file is read, without those that repeat earlier ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from tap_cxone.records import days
+from tap_cxone.records.columns import ColumnModel
+from tap_cxone.records.days import add_days, count_days
+from tap_cxone.records.verified import read_once, scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+FIRST, SECOND = date(2024, 1, 1), date(2024, 1, 2)
+
+
+def test_a_day_is_one_of_utc() -> None:
+    late = datetime(2024, 1, 2, 1, tzinfo=timezone(timedelta(hours=2)))
+    assert count_days([datetime(2024, 1, 1, 23, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)]) == {FIRST: 2}
+    assert count_days([late, datetime(2024, 1, 2, tzinfo=UTC)]) == {FIRST: 1, SECOND: 1}
+    assert count_days(["2024-01-01T23:59:59.999Z", "2024-01-02T01:00:00+02:00", "2024-01-02"]) == {FIRST: 2, SECOND: 1}
+    assert count_days([None, "", "Z", "tomorrow", 3]) == {}
+
+
+def test_there_are_no_more_days_than_bearable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(days, "MOST_DAYS", 1)
+    counted = count_days(["2024-01-01"])
+    add_days(counted, count_days(["2024-01-02", "2024-01-01"]))
+    assert counted == {FIRST: 2}
+
+
+def test_repeats_do_not_count(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, "at": {"type": ["string", "null"]}}}
+    path = tmp_path / "export"
+    path.write_text("ID,At\n1,2024-01-01T10:00:00Z\n2,2024-01-02T10:00:00Z\n1,2024-01-01T10:00:00Z\n3,\n")
+    found = scan(path, ColumnModel(schema, ["id"], is_open=False, dated_by="at"))
+    assert found.days == {FIRST: 2, SECOND: 1}
+    repeats = found.keys.repeats(None)
+    assert repeats
+    list(read_once(path, found, repeats))
+    repeats.close()
+    found.close()
+    assert found.days == {FIRST: 1, SECOND: 1}
