@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import pytest
 import yaml
 
 from tap_cxone.report.cli import DEFAULT_OUTPUT, main
