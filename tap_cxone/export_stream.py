@@ -72,6 +72,11 @@ class ExportStream(Stream):
         raise NotImplementedError
 
     @property
+    def dated_by(self) -> str | None:
+        """By whose day records are counted for the audit log; by none where nobody is going to read it."""
+        return self.replication_key if self._tap.settings.audit_log_path else None
+
+    @property
     def window_length(self) -> timedelta:
         """The length of one export."""
         raise NotImplementedError

@@ -54,9 +54,8 @@ class BotConversationsStream(ExportStream):
 
     @override
     def record_model(self) -> RecordModel:
-        return RecordModel(
-            self.schema, ["id"], dated_by="dateFrom"
-        )  # a catalog may have the target keyed by something else
+        # A catalog may have the target keyed by something else.
+        return RecordModel(self.schema, ["id"], dated_by=self.dated_by)
 
     @property
     @override
@@ -109,7 +108,7 @@ class DataExtractionStream(ExportStream):
             self.schema,
             self.entity.primary_keys,
             is_open=self.entity.is_open,
-            dated_by=self.entity.replication_key,
+            dated_by=self.dated_by,
             aliases=self.entity.aliases,
             remedy=f": check 'primary_keys', 'entity' and 'version' of the stream in '{SETTING}'",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, date, datetime
-from operator import methodcaller
+from operator import attrgetter, itemgetter, methodcaller
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.dates import parse_date
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 MOST_DAYS = 1000
 """Different days that are counted for one export; records of any further one are not counted by day."""
-_day_of = methodcaller("date")
+_day_of, _zone_of = methodcaller("date"), attrgetter("tzinfo")
+_beginning_of, _end_of = itemgetter(slice(0, 10)), itemgetter(-1)
 
 
 def count_days(values: Iterable[object]) -> Counter[date]:
@@ -23,9 +24,18 @@ def count_days(values: Iterable[object]) -> Counter[date]:
     Args:
         values: aware dates, or texts in ISO 8601.
     """
-    held = list(values)
-    if all(type(value) is datetime and value.tzinfo is UTC for value in held):
-        return Counter(map(_day_of, held))
+    held: list[Any] = list(values)
+    try:  # the two that are usual, without a step of Python's for each
+        if set(map(_zone_of, held)) == {UTC}:
+            return Counter(map(_day_of, held))
+    except AttributeError:
+        pass
+    try:
+        if set(map(_end_of, held)) == {"Z"}:
+            counted = Counter(map(_beginning_of, held))
+            return Counter({date.fromisoformat(text): count for text, count in counted.items()})
+    except (LookupError, TypeError, ValueError):
+        pass
     return Counter(day for day in map(_day, held) if day)
 
 
@@ -38,7 +48,7 @@ def add_days(days: Counter[date], more: Counter[date]) -> None:
 
 def getter(field: str | None) -> Callable[[Any], object]:
     """Return what takes the date out of a record."""
-    return (lambda record: getattr(record, field, None)) if field else (lambda _: None)
+    return attrgetter(field) if field else lambda _: None
 
 
 def _day(value: object) -> date | None:
