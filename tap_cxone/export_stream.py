@@ -17,12 +17,12 @@ from singer_sdk.streams import Stream
 from typing_extensions import override
 
 from tap_cxone.audit import printable
-from tap_cxone.dates import format_date, parse_date, utc_now
+from tap_cxone.dates import format_date, utc_now
 from tap_cxone.emission import FastPath
 from tap_cxone.errors import CxoneError
 from tap_cxone.exports.engine import ExportEngine
 from tap_cxone.exports.exporter import Exporter
-from tap_cxone.exports.memory import JobMemory, Journal, Remembered
+from tap_cxone.exports.memory import JobMemory, Journal
 from tap_cxone.exports.spool import open_spool
 from tap_cxone.exports.windows import covered, plan, rounded
 from tap_cxone.metrics import record_counts
@@ -31,6 +31,7 @@ from tap_cxone.progress import Stage
 from tap_cxone.records.verified import read_once, scan
 from tap_cxone.reporting import request_figures, stream_figures
 from tap_cxone.stopping import Stop, StoppedError
+from tap_cxone.stream_state import StreamState
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     from tap_cxone.records.verified import Scan
     from tap_cxone.tap import TapCXone
 
-JOBS_IN_STATE = "export_jobs"
-"""Key in the stream's bookmark under which jobs travel with the state: id, window, fingerprint, and when."""
 _REFUSALS_IN_LOG = 5
 """Refused records of a window that the log names one by one; the audit log has them all."""
 _LONGEST_ID = 200
@@ -144,7 +143,7 @@ class ExportStream(Stream):
             CxoneError: the bookmark in the state is no date.
         """
         settings = self._tap.settings
-        bookmark = self._bookmark(context)
+        bookmark = self._stream_state(context).bookmark()
         if bookmark is None:
             return settings.start_date
         if settings.start_date > bookmark:
@@ -155,57 +154,22 @@ class ExportStream(Stream):
             )
         return max(settings.start_date, bookmark - settings.lookback)
 
-    def _bookmark(self, context: Context | None) -> datetime | None:
-        state = self.get_context_state(context)
-        text = state.get("replication_key_value")
-        of_this_key = state.get("replication_key", self.replication_key) == self.replication_key
-        if not self._is_incremental or not text or not of_this_key:
-            return None
-        try:
-            return parse_date(text)
-        except (ValueError, AttributeError):
-            msg = f"The bookmark of '{self.name}' in the state is no ISO 8601 date: correct or remove it."
-            raise CxoneError(msg) from None
-
-    def _commit(self, job: ExportJob, context: Context | None) -> None:
-        """Move the bookmark to the end of a window and write it out; never backwards, nor past what is settled."""
-        edge = self._edge(job)
-        if self._is_incremental:
-            bookmark = self._bookmark(context)
-            state = self.get_context_state(context)
-            state["replication_key"] = self.replication_key
-            state["replication_key_value"] = format_date(max(edge, bookmark) if bookmark else edge)
-            self._progress.bookmark = state["replication_key_value"]
-        kept = [other for other in self._jobs_in_state(context) if other.window.start >= job.window.end]
-        self._keep_jobs(kept, context)
-        self._tap.state_writer.write_state(self.tap_state)
+    def _stream_state(self, context: Context | None) -> StreamState:
+        return StreamState(
+            self.get_context_state(context),
+            stream=self.name,
+            replication_key=self.replication_key if self._is_incremental else None,
+            write=lambda: self._tap.state_writer.write_state(self.tap_state),
+        )
 
     def _edge(self, job: ExportJob) -> datetime:
-        """Return up to where a job's file has everything that belongs to the run."""
+        """Return up to where a job's file has everything that belongs to the run and is settled."""
         settings = self._tap.settings
         return min(settings.end_date, covered(job.window, job.at, settings.settle))
 
     @property
     def _is_incremental(self) -> bool:
         return self.replication_method == REPLICATION_INCREMENTAL
-
-    # --- Jobs in the state --------------------------------------------------------------------------------------------
-
-    def _jobs_in_state(self, context: Context | None) -> list[Remembered]:
-        lines = self.get_context_state(context).get(JOBS_IN_STATE)
-        return list(filter(None, map(Remembered.from_dict, lines if isinstance(lines, list) else [])))
-
-    def _keep_jobs(self, jobs: list[Remembered], context: Context | None) -> None:
-        state = self.get_context_state(context)
-        state.pop(JOBS_IN_STATE, None)
-        if jobs:
-            state[JOBS_IN_STATE] = [job.to_dict() for job in jobs]
-
-    def _remember(self, job: Remembered, context: Context | None) -> None:
-        """Send a job out with the state before it is first looked at; it takes the place of one with its start."""
-        others = [other for other in self._jobs_in_state(context) if other.window.start != job.window.start]
-        self._keep_jobs([*others, job], context)
-        self._tap.state_writer.write_state(self.tap_state)
 
     # --- Records ------------------------------------------------------------------------------------------------------
 
@@ -245,7 +209,7 @@ class ExportStream(Stream):
         """Yield the records of the run, piece by piece; state and audit log keep up with what the caller has taken."""
         self._tap.check_streams()
         start, end = self.starting_point(context), self._tap.settings.end_date
-        bookmark = self._bookmark(context)
+        bookmark = self._stream_state(context).bookmark()
         _ = self._tap.quarantine  # opened now: a path that does not work shall not be found out in the middle
         with self._open_journal() as journal, self._spool() as folder, self._tap.watched(self):
             if bookmark:
@@ -318,14 +282,13 @@ class ExportStream(Stream):
     ) -> Iterator[Piece]:
         settings = self._tap.settings
         surface = self.export_surface()
-        memory = JobMemory(
-            journal, self._jobs_in_state(context), surface.fingerprint, settle=settings.settle, end=settings.end_date
-        )
+        state = self._stream_state(context)
+        memory = JobMemory(journal, state.jobs(), surface.fingerprint, settle=settings.settle, end=settings.end_date)
         most_jobs = min(settings.max_concurrent_exports, surface.most_active)
         stop = Stop(self._tap.stop)
         engine = ExportEngine(
             most_jobs=most_jobs,
-            on_job=lambda job: self._remember(job, context),
+            on_job=state.remember,
             check=self._tap.check,
             stop=stop,
         )
@@ -344,7 +307,7 @@ class ExportStream(Stream):
             most_jobs=most_jobs,
             stop=stop,
         )
-        asked = [job.at for job in self._jobs_in_state(context)]
+        asked = [job.at for job in state.jobs()]
         if at := max(filter(None, [journal.last_request, *asked]), default=None):
             surface.count_request(at)
         windows = plan(*rounded(start, settings.end_date, surface.grain), self.window_length, memory.windows())
@@ -360,7 +323,7 @@ class ExportStream(Stream):
                     yield piece
                     self._progress.count(records=piece.count)
                     engine.attend()
-                self._commit(export.job, context)
+                self._progress.bookmark = state.commit(self._edge(export.job), export.job.window.end)
                 self._progress.leave(export.job.window)
                 self._progress.count(windows_done=export.job.window.end in edges)
                 while len(keys) > 1:

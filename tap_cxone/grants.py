@@ -17,8 +17,9 @@ from typing_extensions import override
 
 from tap_cxone.auth import Granted
 from tap_cxone.errors import CxoneError, RefusedError, UnavailableError
+from tap_cxone.reasons import NOT_AS_CONTRACTED
 from tap_cxone.retrying import PassingError
-from tap_cxone.transport import NOT_AS_CONTRACTED, Call, Transport
+from tap_cxone.transport import Call, Transport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,10 +19,11 @@ from urllib.parse import urlsplit
 
 import requests
 from typing_extensions import override
-from urllib3.exceptions import HTTPError, LocationValueError, NewConnectionError
+from urllib3.exceptions import HTTPError, LocationValueError
 
 from tap_cxone.auth import NoAuth
 from tap_cxone.errors import AnswerLostError, CxoneError, RefusedError, StorageRefusedError, ThrottledError
+from tap_cxone.reasons import NOT_AS_CONTRACTED, connection_reason, never_sent, platform_reason, status_text
 from tap_cxone.redaction import redact
 from tap_cxone.retrying import (
     RETRY_AFTER_DEFAULT_SECONDS,
@@ -46,9 +47,6 @@ READ_SECONDS = 60.0
 """Longest silence in the middle of an answer."""
 DOWNLOAD_CHUNK_BYTES = 1 << 18
 MOST_REDIRECTS = 5
-
-NOT_AS_CONTRACTED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What reading an answer fails with that is something else than the contract says, a proxy's page, say."""
 
 _UNUSABLE_ADDRESS = (
     requests.exceptions.InvalidURL,
@@ -186,8 +184,8 @@ class Transport:
             msg = f"Platform call '{call.name}': the address is not usable; check {call.settings}."
             raise RefusedError(msg, 0) from None
         except requests.RequestException as err:
-            reason = _connection_reason(err, url)
-            raise _passing_or_lost(reason, repeatable=call.repeatable or _never_sent(err)) from None
+            reason = connection_reason(err, url)
+            raise _passing_or_lost(reason, repeatable=call.repeatable or never_sent(err)) from None
 
     def read(self, call: Call, response: requests.Response, read: Callable[[requests.Response], _T]) -> _T:
         """Take the value out of a 2xx answer; what is not as contracted is taken for something that passes."""
@@ -215,7 +213,7 @@ class Transport:
             # Neither was carried out, so even what is not repeatable may be repeated.
             raise _turned_away(response)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-            raise _passing_or_lost(_status_text(status), repeatable=call.repeatable)
+            raise _passing_or_lost(status_text(status), repeatable=call.repeatable)
         if not response.ok or response.is_redirect:
             msg = f"{self._refused(call, response)}: {_advice(call, status)}."
             raise RefusedError(msg, status)
@@ -241,18 +239,18 @@ class Transport:
         except _UNUSABLE_ADDRESS:
             raise PassingError(_NO_STORAGE_URL) from None
         except requests.RequestException as err:
-            raise PassingError(_connection_reason(err, url)) from None
+            raise PassingError(connection_reason(err, url)) from None
         with response:
             status = response.status_code
             if status == HTTPStatus.TOO_MANY_REQUESTS:
                 raise _turned_away(response)
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-                reason = f"the storage at {host} answered {_status_text(status)}"
+                reason = f"the storage at {host} answered {status_text(status)}"
                 raise PassingError(reason, retry_after_seconds(response.headers.get("Retry-After")))
             if not response.ok or response.is_redirect:
                 # Its body is not quoted: it holds the signature and what was signed.
                 msg = (
-                    f"The storage at {host} refused the download of an export with {_status_text(status)}: "
+                    f"The storage at {host} refused the download of an export with {status_text(status)}: "
                     "check that nothing on the way to it (a proxy, a firewall) changes requests."
                 )
                 raise StorageRefusedError(msg, status)
@@ -274,13 +272,13 @@ class Transport:
         if call.patience.spent:
             return refusal
         asked = retry_after_seconds(response.headers.get("Retry-After"))
-        reason = f"{_status_text(status)}, which may mean throttled"
+        reason = f"{status_text(status)}, which may mean throttled"
         return PassingError(reason, asked, patience=call.patience, refusal=refusal)
 
     def _refused(self, call: Call, response: requests.Response) -> str:
-        said = self.redact(_platform_reason(response))
+        said = self.redact(platform_reason(response))
         reason = f" ({said})" if said else ""
-        return f"The platform refused the call '{call.name}' with {_status_text(response.status_code)}{reason}"
+        return f"The platform refused the call '{call.name}' with {status_text(response.status_code)}{reason}"
 
     def _session(self, kind: str) -> requests.Session:
         # One a thread: requests does not promise that a session may be shared. One for the storage besides: what
@@ -377,39 +375,4 @@ def _turned_away(response: requests.Response) -> PassingError:
     asked = retry_after_seconds(response.headers.get("Retry-After"))
     if asked is None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         asked = RETRY_AFTER_DEFAULT_SECONDS
-    return PassingError(_status_text(response.status_code), asked)
-
-
-def _status_text(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)
-
-
-def _connection_reason(err: requests.RequestException, url: str) -> str:
-    """Name a connection error by its kind and host: its text would hold the whole URL."""
-    host = urlsplit(url).hostname
-    if isinstance(err, requests.exceptions.SSLError):
-        return f"the TLS connection to {host} failed"
-    if isinstance(err, requests.Timeout):
-        return f"no answer from {host} in time"
-    return f"the connection to {host} failed ({type(err).__name__})"
-
-
-def _never_sent(err: requests.RequestException) -> bool:
-    if isinstance(err, requests.exceptions.ConnectTimeout):
-        return True
-    cause = err.args[0] if err.args else None
-    return isinstance(getattr(cause, "reason", cause), NewConnectionError)
-
-
-def _platform_reason(response: requests.Response) -> str:
-    """Find what the platform says of a refusal: in a JSON body, or in the header that has it where there is no body."""
-    said = response.headers.get("icStatusDescription", "")
-    with contextlib.suppress(*NOT_AS_CONTRACTED, requests.RequestException):
-        answer = response.json()
-        for key in ("message", "errorMessage", "error_description", "errorDescription", "error"):
-            if isinstance(answer.get(key), str):
-                return str(answer[key])
-    return said
+    return PassingError(status_text(response.status_code), asked)
