@@ -1,6 +1,6 @@
-"""Log lines with fields: in words for people, as fields where the SDK's structured logging is on.
+"""Log lines that say everything twice: in words for people, and as fields where the SDK's structured logging is on.
 
-Meltano shows fields beside the message; both at once would say everything twice.
+Words always: Meltano turns structured logging on, and its console shows the message without the fields.
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ def log(logger: logging.Logger, level: int, message: str, words: str, fields: Ma
         words: the rest of it, for people.
         fields: the rest of it, for programs.
     """
-    if _is_structured():
-        logger.log(level, "%s", message, extra=dict(fields))
-    else:
-        logger.log(level, "%s %s", message, words)
+    logger.log(level, "%s %s", message, words, extra=dict(fields) if _is_structured() else None)
 
 
 def _is_structured() -> bool:

@@ -77,6 +77,8 @@ def test_the_main_job_loads_everything_once_and_then_only_what_is_new(project: P
     assert first.returncode == 0, first.stdout
     assert "Complete: the table holds every record" in first.stdout
     assert "in 4 windows" in first.stdout
+    assert "Summary: 4 of 4 windows, 24000 records" in first.stdout
+    assert "<h1" in (project.output / "sandbox-report.html").read_text()
     assert project.table() == expected(datetime(2024, 4, 10, tzinfo=UTC))
 
     second = project.meltano(*JOB)
