@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -134,6 +135,32 @@ class Tap:
 def tap(tmp_path: Path) -> Tap:
     """Return the tap as a command."""
     return Tap(tmp_path)
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy the sample project, without what earlier runs and tests have left in it."""
+    left_out = (".git", ".venv*", ".meltano", "*.duckdb", "*.jsonl", "*.html", ".*_cache", "tests")
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*left_out))
+    return folder
+
+
+def run_meltano(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Meltano in a project, with nothing of this process's settings; both outputs come in one."""
+    ours = ("TAP_CXONE", "MELTANO", "CXONE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    # Packages may have to come through a proxy; what a test serves here must not go there.
+    for name in ("NO_PROXY", "no_proxy"):
+        inherited[name] = ",".join(filter(None, (inherited.get(name), "127.0.0.1", "localhost")))
+    return subprocess.run(
+        ["meltano", *arguments],
+        cwd=folder,
+        env=inherited | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=500,
+        check=False,
+    )
 
 
 def by_id(records: Any) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -16,7 +15,7 @@ import pytest
 
 from tap_cxone.records.names import column_names
 from tap_cxone.sandbox import Sandbox, SandboxOptions
-from tests.conftest import JAN_1, PROJECT, by_id
+from tests.conftest import JAN_1, by_id, copy_project, run_meltano
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,17 +35,7 @@ class Project:
         self.output = folder / ".output"
 
     def meltano(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("TAP_CXONE", "MELTANO"))}
-        return subprocess.run(
-            ["meltano", *arguments],
-            cwd=self.folder,
-            env=inherited | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=500,
-            check=False,
-        )
+        return run_meltano(self.folder, *arguments, **environment)
 
     def table(self, environment: str = "sandbox") -> dict[str, dict[str, Any]]:
         with duckdb.connect(str(self.output / f"{environment}.duckdb"), read_only=True) as connection:
@@ -57,10 +46,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    folder = tmp_path_factory.mktemp("project") / "copy"
-    left_out = shutil.ignore_patterns(".git", ".venv*", ".meltano", "sandbox*.duckdb", "*.jsonl", ".*_cache", "tests")
-    shutil.copytree(PROJECT, folder, ignore=left_out)
-    return Project(folder)
+    return Project(copy_project(tmp_path_factory.mktemp("project") / "copy"))
 
 
 def expected(until: datetime) -> dict[str, dict[str, Any]]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 
-from tests.conftest import PROJECT
+from tests.conftest import copy_project, run_meltano
 from tests.notify.conftest import SECRET, TOKEN, Log
 
 if TYPE_CHECKING:
@@ -33,10 +30,7 @@ print(json.dumps(json.loads(states[-1])["value"]))
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a copy of the sample project with a target that fails while there is a file called ``fail``."""
-    folder = tmp_path / "copy"
-    left_out = shutil.ignore_patterns(".git", ".venv*", ".meltano", ".output", "*.jsonl", ".*_cache", "tests")
-    shutil.copytree(PROJECT, folder, ignore=left_out)
-    (folder / ".output").mkdir()
+    folder = copy_project(tmp_path / "copy")
     target = folder / "target-moody"
     target.write_text(TARGET.format(python=sys.executable))
     target.chmod(0o700)
@@ -48,21 +42,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def meltano(project: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TAP_CXONE", "MELTANO", "CXONE")) and not name.lower().endswith("_proxy")
-    }
-    done = subprocess.run(
-        ["meltano", *arguments],
-        cwd=project,
-        env=inherited | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=500,
-        check=False,
-    )
+    done = run_meltano(project, *arguments, **environment)
     assert TOKEN not in done.stdout
     assert SECRET not in done.stdout
     return done.returncode, done.stdout
