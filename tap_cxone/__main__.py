@@ -1,6 +1,6 @@
 """``python -m tap_cxone``: the command ``tap-cxone``."""
 
-from tap_cxone.tap import TapCXone
+from tap_cxone.cli import main
 
 if __name__ == "__main__":
-    TapCXone.cli()
+    main()

@@ -1,0 +1,67 @@
+"""The command ``tap-cxone``: the SDK's, with a sentence in place of a traceback where its input cannot be read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
+
+from tap_cxone.errors import CxoneError
+from tap_cxone.tap import TapCXone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_FILES = ("--config", "--state", "--catalog")
+
+
+def main() -> None:
+    """Run the command with the arguments of the process."""
+    try:
+        check_files(sys.argv[1:])
+        TapCXone.cli()
+    except (MapExpressionError, StreamMapConfigError) as err:
+        _end(CxoneError(f"Setting 'stream_maps': {err}"))
+    except CxoneError as err:  # before click is there to show it
+        _end(err)
+
+
+def check_files(arguments: Sequence[str]) -> None:
+    """Look whether the files that the command line names can be read, before the SDK does.
+
+    Raises:
+        CxoneError: one cannot, or is something else than a JSON object. Nothing of it is quoted.
+    """
+    for option, name in _named_files(arguments):
+        try:
+            content = json.loads(Path(name).read_text(encoding="utf-8"))
+        except OSError as err:
+            msg = f"Option '{option}': the file '{name}' cannot be read ({err.strerror})."
+            raise CxoneError(msg) from None
+        except json.JSONDecodeError as err:
+            msg = f"Option '{option}': the file '{name}' is no JSON (line {err.lineno}, column {err.colno})."
+            raise CxoneError(msg) from None
+        except ValueError:  # no UTF-8
+            msg = f"Option '{option}': the file '{name}' is no JSON: it is not in UTF-8."
+            raise CxoneError(msg) from None
+        if not isinstance(content, dict):
+            msg = f"Option '{option}': the file '{name}' must hold a JSON object."
+            raise CxoneError(msg)
+
+
+def _named_files(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    behind = ["", *arguments]
+    for before, argument in zip(behind, arguments, strict=False):
+        option, equals, value = argument.partition("=")
+        if equals and option in _FILES and argument != "--config=ENV":
+            yield option, value
+        elif before in _FILES and not (before == "--config" and argument == "ENV"):
+            yield before, argument
+
+
+def _end(error: CxoneError) -> None:
+    error.show()
+    sys.exit(error.exit_code)

@@ -1,0 +1,49 @@
+"""What the command says of input that it cannot read: one sentence, no traceback, nothing on standard output."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Tap
+
+GOOD = {"sandbox": True, "start_date": "2024-01-01", "end_date": "2024-01-02"}
+
+
+@pytest.mark.parametrize("option", ["config", "state", "catalog"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{bad", "is no JSON (line 1, column 2)"),
+        (b"", "is no JSON (line 1, column 1)"),
+        (b"[1]", "must hold a JSON object"),
+        (b'"\xff"', "is not in UTF-8"),
+        (None, "cannot be read (No such file or directory)"),
+    ],
+)
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_file_that_cannot_be_read_is_named(
+    tap: Tap, option: str, content: bytes | None, said: str, *, joined: bool
+) -> None:
+    (tap.folder / "good.json").write_text(json.dumps(GOOD))
+    if content is not None:
+        (tap.folder / "given.json").write_bytes(content)
+    given = [f"--{option}=given.json"] if joined else [f"--{option}", "given.json"]
+    code, out, log = tap.text(*([] if option == "config" else ["--config", "good.json"]), *given)
+    assert code == 1
+    assert not out
+    assert "Traceback" not in log
+    assert f"Option '--{option}': the file 'given.json' " in log
+    assert said in log
+
+
+@pytest.mark.parametrize("expression", ["nofunc(id)", "id +"])
+def test_a_stream_map_that_does_not_compile_is_named(tap: Tap, expression: str) -> None:
+    run = tap(GOOD | {"stream_maps": {"bot_conversations": {"x": expression}}})
+    assert run.code == 1
+    assert "Traceback" not in run.log
+    assert "Setting 'stream_maps': " in run.errors[-1]
+    assert expression in run.errors[-1]
