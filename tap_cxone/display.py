@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tap_cxone.reporting import duration, pauses, rate, size
+from tap_cxone.words import duration, pauses, rate, size
 
 if TYPE_CHECKING:
     from tap_cxone.progress import Progress, StreamProgress

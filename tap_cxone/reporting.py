@@ -9,11 +9,11 @@ import logging
 import sys
 import threading
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone import structured
 from tap_cxone.progress import Stage
+from tap_cxone.words import duration, pauses, rate, size
 
 if TYPE_CHECKING:
     from tap_cxone.display import LiveDisplay
@@ -92,16 +92,6 @@ def status(stream: StreamProgress, progress: Progress) -> str:
     return "; ".join(parts)
 
 
-def pauses(progress: Progress) -> list[str]:
-    """Return what is being waited for before a request is sent again."""
-    now = datetime.now(UTC)
-    found = []
-    for wait in progress.waiting():
-        until = now + timedelta(seconds=wait.until - progress.now())
-        found.append(f"call '{wait.call}' waits until {until:%H:%M:%SZ} ({wait.reason})")
-    return found
-
-
 def summary(progress: Progress) -> str:
     """Return what a run has done, in one line."""
     counts, requests = progress.counts(), progress.requests()
@@ -149,32 +139,3 @@ def spent_seconds(counts: Counts) -> dict[str, float]:
         "download": float(spent[Stage.DOWNLOADING]),
         "emit": float(spent[Stage.EMITTING]),
     }
-
-
-# --- Words ------------------------------------------------------------------------------------------------------------
-
-
-def duration(seconds: float) -> str:
-    """Return a duration for people: 850 ms, 4.2 s, 3:05 min, 2:03:04 h."""
-    whole = round(seconds)
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if whole < 60:  # noqa: PLR2004
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes for people, in binary units."""
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:  # noqa: PLR2004
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.2f} GiB"
-
-
-def rate(count: int, seconds: float) -> str:
-    """Return a rate for people."""
-    return f"{count / seconds if seconds else 0:,.0f}/s"

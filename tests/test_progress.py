@@ -9,7 +9,8 @@ import pytest
 from tap_cxone import reporting
 from tap_cxone.exports.windows import Window
 from tap_cxone.progress import Progress, Stage
-from tap_cxone.reporting import Reporter, duration, figures, rate, size, spent_seconds, status, summary
+from tap_cxone.reporting import Reporter, figures, spent_seconds, status, summary
+from tap_cxone.words import duration, rate, size
 from tests.conftest import january
 
 
