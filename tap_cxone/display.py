@@ -48,6 +48,13 @@ class LiveDisplay:
         )
         self._streams: list[tuple[logging.StreamHandler[TextIO], TextIO]] = []
 
+    @classmethod
+    def where_possible(cls, progress: Progress) -> LiveDisplay | None:
+        """Return a display, or none where the terminal cannot show one (TERM=dumb, say)."""
+        console = Console(stderr=True)
+        can = console.is_terminal and console.is_interactive and not console.is_dumb_terminal
+        return cls(progress, console) if can else None
+
     def start(self) -> None:
         """Show it, and have log lines go above it."""
         self._live.start()
@@ -74,9 +81,8 @@ class LiveDisplay:
         return Group(*(self._stream(stream) for stream in streams), *map(_pause, pauses(self._progress)))
 
     def _stream(self, stream: StreamProgress) -> RenderableType:
-        counts = stream.counts()
+        counts, tally = stream.counts(), stream.tally()
         active = stream.active()
-        waiting = max(0, counts.windows - counts.windows_done - len(active))
         head = Table.grid(padding=(0, 2))
         head.add_row(
             Text(stream.name, style="bold"),
@@ -84,15 +90,15 @@ class LiveDisplay:
             _left(stream),
         )
         figures = Text(
-            f"  windows: {counts.windows_done} done, {len(active)} running, {waiting} waiting; "
+            f"  windows: {tally.done} done, {tally.running} running, {tally.waiting} waiting; "
             f"{counts.records:,} records; {size(counts.bytes)}; {rate(counts.records, stream.seconds())}"
         )
         rows = Table.grid(padding=(0, 2))
         for item in active[:MOST_ROWS]:
             since = duration(self._progress.now() - item.since)
-            rows.add_row("", str(item.window), item.stage.value, since)
+            rows.add_row("", str(item.window), item.stage.value, since, Text(item.note, style="yellow"))
         if len(active) > MOST_ROWS:
-            rows.add_row("", f"and {len(active) - MOST_ROWS} more", "", "")
+            rows.add_row("", f"and {len(active) - MOST_ROWS} more", "", "", "")
         return Group(head, figures, rows)
 
 

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from singer_sdk.exceptions import AbortedSyncExceptionBase, MaxRecordsLimitException
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from singer_sdk.streams import Stream
@@ -27,7 +28,7 @@ from tap_cxone.exports.spool import open_spool
 from tap_cxone.exports.windows import covered, plan, rounded
 from tap_cxone.metrics import record_counts
 from tap_cxone.output import MessageWriter
-from tap_cxone.progress import Stage
+from tap_cxone.progress import Requests, Stage
 from tap_cxone.records.verified import read_once, scan
 from tap_cxone.reporting import request_figures, stream_figures
 from tap_cxone.stopping import Stop, StoppedError
@@ -61,6 +62,7 @@ class ExportStream(Stream):
     """Whether the audit log may hold records of it."""
     _tap: TapCXone
     _extraction: Generator[Piece, None, None] | None = None
+    _requests_before = Requests()
 
     def export_surface(self) -> ExportSurface:
         """Return the exports that this stream is made of."""
@@ -190,10 +192,12 @@ class ExportStream(Stream):
         if not write_messages or not FastPath.is_open(self):
             try:
                 yield from super()._sync_records(context, write_messages=write_messages)
-            finally:
-                # A record limit leaves the generator where it is, with its files and threads.
+            except Exception as err:
+                # What went wrong here (a stream map, a record limit) is the end of the extraction, too.
                 if self._extraction:
-                    self._extraction.close()
+                    with contextlib.suppress(type(err)):
+                        self._extraction.throw(err)
+                raise
             return
         model = self.record_model()
         fast_path = FastPath(self, model)
@@ -236,6 +240,7 @@ class ExportStream(Stream):
             dateFrom=format_date(start),
             dateTo=format_date(end),
         )
+        self._requests_before = self._tap.progress.requests()
         ending, reason = "stopped", None
         try:
             yield
@@ -245,24 +250,40 @@ class ExportStream(Stream):
             self._tap.audit.event("pipeline_error", log=False, **names, reason=reason)
             self._tap.write_last_state()
             raise
-        except Exception:
-            ending = "failed"
+        except (AbortedSyncExceptionBase, MaxRecordsLimitException):
+            raise
+        except Exception as err:
+            # Its text may hold a value.
+            ending, reason = "failed", f"{type(err).__name__}: see the log"
+            self._tap.audit.event("pipeline_error", log=False, **names, reason=reason)
             raise
         finally:
-            self._progress.end()
-            counts = self._progress.counts()
-            record_counts(self.name, refused=counts.refused, repeated=counts.duplicates)
-            self._tap.audit.event(
-                "run_finished",
-                log=False,
-                **names,
-                exit=ending,
-                reason=reason,
-                **stream_figures(counts),
-                wall_seconds=round(self._progress.seconds(), 3),
-                **request_figures(self._tap.progress),
-                bookmark=self._progress.bookmark,
-            )
+            self.finish(ending, reason)
+
+    def finish(self, ending: str, reason: str | None) -> None:
+        """Have the audit log say how the run of this stream has ended, if it has not said so yet.
+
+        Args:
+            ending: completed, failed or stopped.
+            reason: why.
+        """
+        if self._progress.ended is not None:
+            return
+        self._progress.end()
+        counts = self._progress.counts()
+        record_counts(self.name, refused=counts.refused, repeated=counts.duplicates)
+        self._tap.audit.event(
+            "run_finished",
+            log=False,
+            stream=self.name,
+            run_id=self._tap.run_id,
+            exit=ending,
+            reason=reason,
+            **stream_figures(counts),
+            wall_seconds=round(self._progress.seconds(), 3),
+            **request_figures(self._tap.progress.requests().since(self._requests_before)),
+            bookmark=self._progress.bookmark,
+        )
 
     @property
     def _progress(self) -> StreamProgress:
@@ -311,7 +332,7 @@ class ExportStream(Stream):
         if at := max(filter(None, [journal.last_request, *asked]), default=None):
             surface.count_request(at)
         windows = plan(*rounded(start, settings.end_date, surface.grain), self.window_length, memory.windows())
-        self._progress.plan(len(windows))
+        self._progress.plan(windows)
         edges = {window.end for window in windows}  # a window that was cut is done with its last part
         keys: list[WindowKeys] = []  # of the window before and of this one
         try:
@@ -346,6 +367,7 @@ class ExportStream(Stream):
                 for refusal in piece.refused:
                     self._refuse(refusal, names, log=refused < _REFUSALS_IN_LOG)
                     refused += 1
+                self._progress.count(refused=len(piece.refused))
                 if left := wanted - len(sample):
                     sample += map(self._as_emitted, msgspec.to_builtins(piece.decoded(found.model)[:left]))
                 yield piece
@@ -355,7 +377,7 @@ class ExportStream(Stream):
             "duplicates": repeated,
             "schema_errors": found.refused,
         }
-        self._progress.count(duplicates=repeated, refused=found.refused)
+        self._progress.count(duplicates=repeated)
         total = found.valid + found.refused
         self._tap.audit.event("validation_summary", **names, total_records=total, **counts)
         self._tap.audit.event(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tap_cxone.exports.windows import Window
 
@@ -23,6 +23,7 @@ class Stage(enum.Enum):
     """Where a window stands between its beginning and its end, in this order; the value is for people."""
 
     PLACE = "waits for a place"
+    CREATED = "queued or running"
     QUEUED = "queued"
     RUNNING = "running"
     DOWNLOADING = "downloading"
@@ -47,11 +48,21 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Active:
-    """A window under way: its stage, and since when (seconds of the clock)."""
+    """A window under way: its stage, since when (seconds of the clock), and what there is to say of it."""
 
     window: Window
     stage: Stage
     since: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many of the planned windows are done, under way, and still waiting, for a place if for nothing else."""
+
+    done: int
+    running: int
+    waiting: int
 
 
 @dataclass
@@ -85,6 +96,15 @@ class Requests:
     rate_limit_waits: int = 0
     rate_limit_seconds: float = 0.0
 
+    def since(self, before: Requests) -> Requests:
+        """Return what has come since earlier figures."""
+        return Requests(
+            self.requests - before.requests,
+            self.retries - before.retries,
+            self.rate_limit_waits - before.rate_limit_waits,
+            self.rate_limit_seconds - before.rate_limit_seconds,
+        )
+
 
 class StreamProgress:
     """What one stream of a run is doing.
@@ -105,19 +125,28 @@ class StreamProgress:
         self.bookmark: str | None = None
         self._clock = clock
         self._counts = Counts()
+        self._planned: list[Window] = []
+        self._done_at = self.began
         self._active: dict[Window, Active] = {}
         self._lock = threading.Lock()
 
-    def plan(self, windows: int) -> None:
-        """Learn how many windows there are."""
+    def plan(self, windows: Sequence[Window]) -> None:
+        """Learn which windows there are."""
         with self._lock:
-            self._counts.windows = windows
+            self._planned = list(windows)
+            self._counts.windows = len(windows)
 
     def enter(self, window: Window, stage: Stage) -> None:
         """A window comes into a stage, and out of the one where it was."""
         with self._lock:
             self._leave(window)
             self._active[window] = Active(window, stage, self._clock())
+
+    def note(self, window: Window, text: str) -> None:
+        """Say more of a window where it is."""
+        with self._lock:
+            if active := self._active.get(window):
+                self._active[window] = replace(active, note=text)
 
     def leave(self, window: Window) -> None:
         """A window is done, or given up."""
@@ -127,6 +156,8 @@ class StreamProgress:
     def count(self, **figures: int) -> None:
         """Add to some of the figures."""
         with self._lock:
+            if figures.get("windows_done"):
+                self._done_at = self._clock()
             for name, value in figures.items():
                 setattr(self._counts, name, getattr(self._counts, name) + value)
 
@@ -160,7 +191,16 @@ class StreamProgress:
         counts = self.counts()
         if not counts.windows_done or self.ended:
             return None
-        return self.seconds() / counts.windows_done * (counts.windows - counts.windows_done)
+        each = (self._done_at - self.began) / counts.windows_done
+        return max(0.0, each * (counts.windows - counts.windows_done) - (self._clock() - self._done_at))
+
+    def tally(self) -> Tally:
+        """Return where the planned windows stand; the parts of one that was cut count as that one."""
+        with self._lock:
+            begun = [active.window for active in self._active.values() if active.stage is not Stage.PLACE]
+            running = sum(any(p.start <= w.start and w.end <= p.end for w in begun) for p in self._planned)
+            done = self._counts.windows_done
+            return Tally(done, running, max(0, len(self._planned) - done - running))
 
     def _leave(self, window: Window) -> None:
         if active := self._active.pop(window, None):

@@ -17,8 +17,9 @@ from tap_cxone.words import duration, pauses, rate, size
 
 if TYPE_CHECKING:
     from tap_cxone.display import LiveDisplay
-    from tap_cxone.progress import Counts, Progress, StreamProgress
+    from tap_cxone.progress import Counts, Progress, Requests, StreamProgress
 
+_SPENT = {"place": "waiting for a place", "queue_or_running": "queue or running"}
 REPORT_SECONDS = 25.0
 """How often the log says what is going on; a run that only waits says so, too."""
 
@@ -44,10 +45,12 @@ class Reporter:
         if self._begun:
             return
         self._begun = True
-        if sys.stderr.isatty():
+        # Where records go to the same terminal, both would be unreadable.
+        if sys.stderr.isatty() and not sys.stdout.isatty():
             from tap_cxone.display import LiveDisplay  # noqa: PLC0415 - a library that only terminals need
 
-            self._display = LiveDisplay(self._progress)
+            self._display = LiveDisplay.where_possible(self._progress)
+        if self._display:
             self._display.start()
         else:
             self._thread = threading.Thread(target=self._report, name="report", daemon=True)
@@ -72,30 +75,52 @@ class Reporter:
             for stream in self._progress.streams():
                 if stream.ended is None:
                     words = status(stream, self._progress)
-                    structured.log(logger, logging.INFO, f"{stream.name}:", words, figures(self._progress))
+                    structured.log(
+                        logger, logging.INFO, f"{stream.name}:", words, status_fields(stream, self._progress)
+                    )
 
 
 def status(stream: StreamProgress, progress: Progress) -> str:
     """Return what a stream is doing, in one line."""
     counts = stream.counts()
-    active = stream.active()
-    waiting = counts.windows - counts.windows_done - len(active)
+    tally = stream.tally()
     parts = [
-        f"windows: {counts.windows_done} done, {len(active)} running, {max(0, waiting)} waiting",
+        f"windows: {tally.done} done, {tally.running} running, {tally.waiting} waiting",
         f"{counts.records} records so far, {rate(counts.records, stream.seconds())}",
         f"{size(counts.bytes)} downloaded",
     ]
     if (left := stream.seconds_left()) is not None:
         parts.append(f"about {duration(left)} left")
-    parts += [f"{item.window} {item.stage.value} for {duration(progress.now() - item.since)}" for item in active[:1]]
+    for item in stream.active()[:1]:
+        note = f" ({item.note})" if item.note else ""
+        parts.append(f"{item.window} {item.stage.value} for {duration(progress.now() - item.since)}{note}")
     parts += pauses(progress)
     return "; ".join(parts)
+
+
+def status_fields(stream: StreamProgress, progress: Progress) -> dict[str, Any]:
+    """Return the same as fields; times in seconds."""
+    counts = stream.counts()
+    left = stream.seconds_left()
+    return {
+        "stream": stream.name,
+        **asdict(stream.tally()),
+        "records": counts.records,
+        "bytes": counts.bytes,
+        "seconds": round(stream.seconds(), 3),
+        "seconds_left": None if left is None else round(left, 3),
+        "active": [
+            {"window": str(item.window), "stage": item.stage.value, "note": item.note} for item in stream.active()
+        ],
+        "pauses": pauses(progress),
+    }
 
 
 def summary(progress: Progress) -> str:
     """Return what a run has done, in one line."""
     counts, requests = progress.counts(), progress.requests()
-    spent = "; ".join(f"{name} {duration(seconds)}" for name, seconds in spent_seconds(counts).items())
+    times = spent_seconds(counts)
+    spent = "; ".join(f"{_SPENT.get(name, name)} {duration(seconds)}" for name, seconds in times.items())
     limits = f"{requests.rate_limit_waits} waits for rate limits ({duration(requests.rate_limit_seconds)})"
     marks = ", ".join(f"{stream.name} {stream.bookmark or 'without one'}" for stream in progress.streams())
     return (
@@ -113,7 +138,7 @@ def figures(progress: Progress) -> dict[str, Any]:
     return {
         **stream_figures(counts),
         "wall_seconds": round(progress.seconds(), 3),
-        **request_figures(progress),
+        **request_figures(progress.requests()),
         "bookmarks": {stream.name: stream.bookmark for stream in progress.streams()},
     }
 
@@ -124,17 +149,22 @@ def stream_figures(counts: Counts) -> dict[str, Any]:
     return own | {f"{name}_seconds": round(seconds, 3) for name, seconds in spent_seconds(counts).items()}
 
 
-def request_figures(progress: Progress) -> dict[str, Any]:
-    """Return the figures of a run's requests."""
-    found = asdict(progress.requests())
+def request_figures(requests: Requests) -> dict[str, Any]:
+    """Return the figures of requests as fields."""
+    found = asdict(requests)
     return found | {"rate_limit_seconds": round(found["rate_limit_seconds"], 3)}
 
 
 def spent_seconds(counts: Counts) -> dict[str, float]:
-    """Return how long windows were in a queue (the platform's, and ours for its places), running, and so on."""
+    """Return how long windows waited for a place, were in the platform's queue, running, and so on.
+
+    Until a job is first looked at nobody knows whether it is queued or running.
+    """
     spent = counts.seconds
     return {
-        "queue": float(spent[Stage.PLACE] + spent[Stage.QUEUED]),
+        "place": float(spent[Stage.PLACE]),
+        "queue": float(spent[Stage.QUEUED]),
+        "queue_or_running": float(spent[Stage.CREATED]),
         "running": float(spent[Stage.RUNNING]),
         "download": float(spent[Stage.DOWNLOADING]),
         "emit": float(spent[Stage.EMITTING]),

@@ -10,12 +10,14 @@ import copy
 import os
 import shutil
 import signal
+import threading
 import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from dotenv import find_dotenv, load_dotenv
 from singer_sdk import Tap
+from singer_sdk.exceptions import AbortedSyncExceptionBase, MaxRecordsLimitException
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
@@ -44,7 +46,8 @@ if TYPE_CHECKING:
 
 # ruff: noqa: PLC0415 - see above
 
-LONGEST_END_SECONDS = 1.5
+LAST_WORDS_SECONDS = 0.3
+LONGEST_END_SECONDS = 1.4
 """How long a run that was asked to end may take to come to a clean point."""
 
 
@@ -210,13 +213,17 @@ class TapCXone(Tap):
     def watched(self, stream: Stream) -> Iterator[None]:
         """Have people see what happens while a stream is read, and a summary behind the last one."""
         self._reporter.begin()
+        goes_on = False
         try:
             yield
-        except BaseException:
-            self._reporter.close()
+            goes_on = True
+        except (GeneratorExit, AbortedSyncExceptionBase, MaxRecordsLimitException):
+            goes_on = True  # --test has seen enough of this stream
             raise
-        if stream is [other for other in self.streams.values() if other.selected][-1]:
-            self._reporter.close()
+        finally:
+            last = [other for other in self.streams.values() if other.selected][-1]
+            if not goes_on or stream is last:
+                self._reporter.close()
 
     def requested(self) -> None:
         """From any thread: a request is sent."""
@@ -277,7 +284,22 @@ class TapCXone(Tap):
             signal.setitimer(signal.ITIMER_REAL, LONGEST_END_SECONDS)
 
     def _end_now(self, code: int) -> NoReturn:
+        # In a thread: what was interrupted here may hold a lock that the last words need.
+        farewell = threading.Thread(target=self._last_words, daemon=True)
+        farewell.start()
+        farewell.join(LAST_WORDS_SECONDS)
         self._reporter.abandon()
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
         os._exit(code)
+
+    def _last_words(self) -> None:
+        """Say how the run ended, where nobody comes back to say so."""
+        from tap_cxone.export_stream import ExportStream
+
+        error = self.stop.requested()
+        begun = {stream.name for stream in self.progress.streams() if stream.ended is None}
+        for stream in self.streams.values():
+            if isinstance(stream, ExportStream) and stream.name in begun:
+                stream.finish("stopped", error.message if error else None)
+        self._reporter.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 
 import pytest
 
 from tap_cxone import reporting
-from tap_cxone.exports.windows import Window
-from tap_cxone.progress import Progress, Stage
-from tap_cxone.reporting import Reporter, figures, spent_seconds, status, summary
+from tap_cxone.exports.windows import Window, halves
+from tap_cxone.progress import Progress, Requests, Stage, Tally
+from tap_cxone.reporting import Reporter, figures, spent_seconds, status, status_fields, summary
 from tap_cxone.words import duration, rate, size
 from tests.conftest import january
 
@@ -24,7 +25,8 @@ class Clock:
         return self.seconds
 
 
-FIRST, SECOND, THIRD = (Window(january(day), january(day + 1)) for day in (1, 2, 3))
+PLANNED = [Window(january(day), january(day + 1)) for day in (1, 2, 3, 4)]
+FIRST, SECOND, THIRD, _ = PLANNED
 
 
 @pytest.fixture
@@ -39,13 +41,20 @@ def progress(clock: Clock) -> Progress:
 
 def test_a_window_spends_its_time_where_it_is(progress: Progress, clock: Clock) -> None:
     stream = progress.stream("a")
-    for stage, seconds in zip(Stage, (1, 2, 4, 8, 16, 32), strict=True):
+    for stage, seconds in zip(Stage, (1, 2, 4, 8, 16, 32, 64), strict=True):
         stream.enter(FIRST, stage)
         clock.seconds += seconds
-    assert spent_seconds(stream.counts()) == {"queue": 3, "running": 4, "download": 8, "emit": 32}
+    assert spent_seconds(stream.counts()) == {
+        "place": 1,
+        "queue_or_running": 2,
+        "queue": 4,
+        "running": 8,
+        "download": 16,
+        "emit": 64,
+    }
     stream.leave(FIRST)
     clock.seconds += 100
-    assert spent_seconds(stream.counts())["emit"] == 32
+    assert spent_seconds(stream.counts())["emit"] == 64
     assert not stream.active()
 
 
@@ -64,18 +73,22 @@ def test_windows_side_by_side_add_up(progress: Progress, clock: Clock) -> None:
 
 def test_the_time_left_is_estimated_from_the_windows_that_are_done(progress: Progress, clock: Clock) -> None:
     stream = progress.stream("a")
-    stream.plan(4)
+    stream.plan(PLANNED)
     clock.seconds += 30
     assert stream.seconds_left() is None
     stream.count(windows_done=1)
     assert stream.seconds_left() == 90
+    clock.seconds += 10
+    assert stream.seconds_left() == 80, "it does not rise while time passes"
+    clock.seconds += 100
+    assert stream.seconds_left() == 0
     stream.end()
     assert stream.seconds_left() is None
 
 
 def test_the_figures_of_streams_add_up(progress: Progress) -> None:
     for name in ("a", "b"):
-        progress.stream(name).plan(2)
+        progress.stream(name).plan(PLANNED[:2])
         progress.stream(name).count(records=3, bytes=5, duplicates=1, refused=2, windows_done=1, jobs=1)
     counts = progress.counts()
     assert (counts.windows, counts.windows_done, counts.records, counts.bytes) == (4, 2, 6, 10)
@@ -103,10 +116,11 @@ def test_pauses_are_counted_and_shown_while_they_last(progress: Progress, clock:
 
 def test_what_a_run_does_is_said_in_a_line(progress: Progress, clock: Clock) -> None:
     stream = progress.stream("a")
-    stream.plan(4)
+    stream.plan(PLANNED)
     stream.enter(SECOND, Stage.QUEUED)
-    stream.count(windows_done=1, records=600, bytes=2048)
+    stream.enter(THIRD, Stage.PLACE)
     clock.seconds += 10
+    stream.count(windows_done=1, records=600, bytes=2048)
     assert status(stream, progress) == (
         "windows: 1 done, 1 running, 2 waiting; 600 records so far, 60/s; 2.0 KiB downloaded; about 30.0 s left; "
         "2024-01-02T00:00:00.000Z/2024-01-03T00:00:00.000Z queued for 10.0 s"
@@ -115,7 +129,7 @@ def test_what_a_run_does_is_said_in_a_line(progress: Progress, clock: Clock) -> 
 
 def test_what_a_run_did_is_said_in_a_line(progress: Progress, clock: Clock) -> None:
     stream = progress.stream("a")
-    stream.plan(2)
+    stream.plan(PLANNED[:2])
     stream.enter(FIRST, Stage.RUNNING)
     clock.seconds += 100
     stream.count(windows_done=2, records=600, duplicates=3, refused=1, bytes=3 << 20, jobs=3, jobs_failed=1)
@@ -124,7 +138,7 @@ def test_what_a_run_did_is_said_in_a_line(progress: Progress, clock: Clock) -> N
     text = summary(progress)
     for part in (
         "2 of 2 windows, 600 records, 3 duplicates, 1 refused, 3.0 MiB in 1:40 min (6/s)",
-        "queue 0 ms; running 1:40 min; download 0 ms; emit 0 ms",
+        "queue 0 ms; queue or running 0 ms; running 1:40 min; download 0 ms; emit 0 ms",
         "3 jobs, 1 failed",
         "0 requests, 0 retries, 0 waits for rate limits (0 ms)",
         "bookmarks: a 2024-01-03T00:00:00.000Z",
@@ -167,3 +181,37 @@ def test_sizes_and_rates_for_people() -> None:
     ]
     assert rate(12345, 10) == "1,234/s"
     assert rate(1, 0) == "0/s"
+
+
+def test_parts_of_a_window_count_as_that_window(progress: Progress) -> None:
+    stream = progress.stream("a")
+    stream.plan(PLANNED)
+    for part in halves(FIRST, timedelta(hours=1)):
+        stream.enter(part, Stage.RUNNING)
+    stream.enter(SECOND, Stage.PLACE)
+    stream.note(SECOND, "3 exports are active")
+    assert stream.tally() == Tally(done=0, running=1, waiting=3)
+    assert [item.note for item in stream.active()][-1] == "3 exports are active"
+    stream.enter(SECOND, Stage.CREATED)
+    assert [item.note for item in stream.active()][-1] == ""
+    assert stream.tally() == Tally(done=0, running=2, waiting=2)
+
+
+def test_requests_of_a_stream_are_those_since_it_began(progress: Progress) -> None:
+    progress.requested()
+    before = progress.requests()
+    progress.requested()
+    progress.retrying("status", "429", 3, rate_limited=True)
+    assert progress.requests().since(before) == Requests(1, 1, 1, 3)
+
+
+def test_fields_say_what_the_words_say(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.plan(PLANNED)
+    stream.enter(FIRST, Stage.RUNNING)
+    stream.count(windows_done=1, records=5)
+    clock.seconds += 10
+    fields = status_fields(stream, progress)
+    assert (fields["stream"], fields["done"], fields["running"], fields["waiting"]) == ("a", 1, 1, 2)
+    assert (fields["records"], fields["seconds"]) == (5, 10)
+    assert fields["active"][0]["stage"] == "running"

@@ -32,18 +32,18 @@ SHOWN, HIDDEN = "\x1b[?25h", "\x1b[?25l"
 class Terminal:
     """Runs the tap with a terminal of 160 columns at standard error, and a file at standard output."""
 
-    def __init__(self, tap: Tap, config: dict[str, Any]) -> None:
+    def __init__(self, tap: Tap, config: dict[str, Any], *options: str, **environment: str) -> None:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
         self.path = tap.folder / "out"
         with self.path.open("wb") as out:
             self.process = subprocess.Popen(
-                tap.command(config),
+                tap.command(config, *options),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=slave,
                 cwd=tap.folder,
-                env=os.environ | {"TERM": "xterm", "COLUMNS": "160"},
+                env=os.environ | {"TERM": "xterm", "COLUMNS": "160"} | environment,
             )
         os.close(slave)
         self.bytes = b""
@@ -100,7 +100,7 @@ def test_a_failure_stands_below_the_display(start_sandbox: StartSandbox, tap: Ta
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_leaves_the_terminal_as_it_was(start_sandbox: StartSandbox, tap: Tap, number: int) -> None:
     terminal = Terminal(tap, config_for(start_sandbox(job_seconds=60)))
-    terminal.wait_for("windows: 0 done, 4 running")
+    terminal.wait_for("windows: 0 done, 3 running, 1 waiting")
     terminal.process.send_signal(number)
     code, text = terminal.end()
     assert code == 128 + number
@@ -154,3 +154,72 @@ def test_structured_lines_have_their_figures_as_fields(start_sandbox: StartSandb
     assert "sample" not in by_message["window_extracted"]
     assert by_message["Summary:"]["windows_done"] == 4
     assert by_message["Summary:"]["records"] == len(run.records)
+
+
+def test_a_dumb_terminal_gets_lines(start_sandbox: StartSandbox, tap: Tap) -> None:
+    terminal = Terminal(tap, config_for(start_sandbox()), TERM="dumb")
+    code, text = terminal.end()
+    assert code == 0
+    assert "export_job_created" in text
+    assert HIDDEN not in text
+
+
+def test_a_wait_for_the_next_create_is_shown(start_sandbox: StartSandbox, tap: Tap) -> None:
+    config = {
+        "sandbox": True,
+        "auth_method": "access_key",
+        "start_date": "2024-01-01",
+        "end_date": "2024-01-03",
+        "submit_interval": 4,
+        "poll_interval": 1,
+    }
+    terminal = Terminal(tap, config, "--test")
+    terminal.wait_for("the platform wants creates apart: until ")
+    terminal.process.terminate()
+    terminal.end()
+
+
+def test_a_stream_map_that_fails_is_a_failure(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
+    audit = tmp_path / "audit.jsonl"
+    maps = {"bot_conversations": {"x": "1/0"}}
+    run = tap(config_for(start_sandbox(), audit_log_path=str(audit), stream_maps=maps))
+    assert run.code == 1
+    *_, failure, finished = read_lines(audit)
+    assert (failure["event"], finished["event"]) == ("pipeline_error", "run_finished")
+    assert finished["exit"] == "failed"
+    assert finished["reason"] == failure["reason"]
+    assert "Summary: 0 of 4 windows" in run.log
+
+
+def test_a_target_that_does_not_read_does_not_hide_the_end(
+    start_sandbox: StartSandbox, tap: Tap, tmp_path: Path
+) -> None:
+    audit = tmp_path / "audit.jsonl"
+    config = config_for(start_sandbox(events_per_day=5000), audit_log_path=str(audit))
+    log = tap.folder / "log"
+    with (
+        log.open("w") as err,
+        subprocess.Popen(tap.command(config), stdout=subprocess.PIPE, stderr=err, cwd=tap.folder) as process,
+    ):
+        while not audit.exists() or not any(event["event"] == "export_downloaded" for event in read_lines(audit)):
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        assert process.wait(10) == 143
+        assert time.monotonic() - begun < 5
+    assert "Summary: 0 of 4 windows" in log.read_text()
+    finished = read_lines(audit)[-1]
+    assert (finished["event"], finished["exit"]) == ("run_finished", "stopped")
+    assert "SIGTERM" in finished["reason"]
+
+
+def test_each_stream_has_its_own_requests(tap: Tap, tmp_path: Path) -> None:
+    audit = tmp_path / "audit.jsonl"
+    config = {"sandbox": True, "auth_method": "access_key", "start_date": "2024-01-01", "end_date": "2024-01-02"}
+    run = tap(config | {"submit_interval": 0, "poll_interval": 1, "audit_log_path": str(audit)}, "--test")
+    assert run.code == 0
+    finished = [event for event in read_lines(audit) if event["event"] == "run_finished"]
+    assert len(finished) == 4
+    assert run.log.count("Summary:") == 1
+    assert max(event["requests"] for event in finished) <= 8, "those of other streams are not among them"

@@ -205,7 +205,7 @@ def test_the_audit_log_tells_the_whole_run(start_sandbox: StartSandbox, tap: Tap
     assert (finished["windows"], finished["windows_done"], finished["jobs"], finished["jobs_failed"]) == (1, 1, 2, 1)
     assert finished["records"] == len(run.records)
     assert finished["requests"] == len(sandbox.requests)
-    times = [finished[f"{name}_seconds"] for name in ("queue", "running", "download", "emit")]
+    times = [finished[f"{name}_seconds"] for name in ("queue", "queue_or_running", "running", "download", "emit")]
     assert 0 < sum(times) <= finished["wall_seconds"]
     assert extracted["record_count"] == len(run.records)
     assert extracted["job_id"] == sandbox.jobs[1].id

@@ -233,6 +233,7 @@ class Exporter:
                     wait = f"does not know whether its job was created ({err.message})"
                 if time.monotonic() + pause > deadline:
                     break
+                self._progress.note(window, wait)
                 logger.info("Window %s %s; looking again in %.1f s", window, wait, pause)
                 self._stop.sleep(pause)
             whose = "by a job of ours that does not finish" if ids & self._ours else "by others"
@@ -245,6 +246,8 @@ class Exporter:
     def _wait_for_next(self, window: Window) -> None:
         """Wait until the platform may be asked for another job."""
         if seconds := self._surface.seconds_until_next():
+            until = utc_now() + timedelta(seconds=seconds)
+            self._progress.note(window, f"the platform wants creates apart: until {until:%H:%M:%SZ}")
             logger.info("Window %s waits %.1f s: the platform wants creates apart (submit_interval)", window, seconds)
             self._stop.sleep(seconds)
 
@@ -296,21 +299,29 @@ class Exporter:
         """
         created = time.monotonic()
         queued: float | None = None
-        looked = False
-        self._progress.enter(job.window, Stage.QUEUED)
+        stage = Stage.CREATED
+        self._progress.enter(job.window, stage)
         while (elapsed := time.monotonic() - created) < self._timeout_seconds:
             self._stop.sleep(min(self._pacing.pause(elapsed), self._timeout_seconds - elapsed))
             status = self._surface.status(job.job_id)
             if status.state is JobState.COMPLETED:
                 self._completed(job, time.monotonic() - created, queued)
                 return
-            if status.state is JobState.RUNNING and queued is None:
-                queued = time.monotonic() - created if looked else 0.0
-                self._progress.enter(job.window, Stage.RUNNING)
+            if status.state is JobState.RUNNING and stage is not Stage.RUNNING:
+                # Where it was running at the first look already, nobody knows since when.
+                queued = time.monotonic() - created if stage is Stage.QUEUED else None
             if not status.state.active:
                 raise JobFailedError(job, status.reason)
-            looked = True
+            stage = self._seen(job, stage, status.state)
         raise JobFailedError(job, f"not finished after {self._timeout_seconds:.0f} s (export_timeout)")
+
+    def _seen(self, job: ExportJob, stage: Stage, state: JobState) -> Stage:
+        """Tell where an active job stands now, if that is new, and return it."""
+        now = Stage.RUNNING if state is JobState.RUNNING else Stage.QUEUED
+        if now is not stage:
+            self._progress.enter(job.window, now)
+            logger.info("Window %s: job %s is %s", job.window, job.job_id, now.value)
+        return now
 
     def _completed(self, job: ExportJob, seconds: float, queued: float | None) -> None:
         """Tell everybody that a job is completed.
