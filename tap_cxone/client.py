@@ -137,6 +137,9 @@ class PlatformClient:
 
         def attempt() -> int:
             with self._exchange(kind, "GET", path, stream=True) as response:
+                if response.status_code != HTTPStatus.OK:
+                    reason = f"answered {response.status_code} in place of a file"
+                    raise PassingError(reason)
                 return write_body(response, file)
 
         return self._transport.until_it_passes("download", attempt, least_attempts=DOWNLOAD_ATTEMPTS)

@@ -63,10 +63,12 @@ def entities(configured: object) -> list[Entity]:
         configured = []
     if not isinstance(configured, list):
         _refuse("must be a list of objects")
+    # Tables are, as a rule, not told apart by case.
     seen: set[str] = set()
+    known = {stream.lower(): stream for stream in (*found, "bot_conversations")}
     for place, item in enumerate(configured, start=1):
         entity = _entity(item, place, found)
-        if entity.stream.lower() in seen:  # tables are, as a rule, not told apart by case
+        if entity.stream.lower() in seen or known.get(entity.stream.lower(), entity.stream) != entity.stream:
             _refuse(f"names the stream '{entity.stream}' twice")
         seen.add(entity.stream.lower())
         found[entity.stream] = entity
@@ -140,7 +142,8 @@ def _completed(entity: Entity) -> dict[str, Any]:
     properties = dict(entity.schema.get("properties", {}))
     for key in entity.primary_keys:
         properties.setdefault(key, {"type": "string"})
-    properties.setdefault(entity.replication_key, TEXT)
+    for column in (entity.replication_key, *entity.schema.get("required", ())):
+        properties.setdefault(column, TEXT)
     required = dict.fromkeys([*entity.schema.get("required", ()), *entity.primary_keys])
     return {**entity.schema, "type": "object", "properties": properties, "required": list(required)}
 

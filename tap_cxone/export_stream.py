@@ -220,7 +220,9 @@ class ExportStream(Stream):
                 journal.began(bookmark)
             with self._told(start, end, bookmark):
                 if start >= end:
-                    self.logger.info("Nothing new: the bookmark is at %s already", format_date(start))
+                    self.logger.info(
+                        "Nothing new: the run would begin at %s and end at %s", format_date(start), format_date(end)
+                    )
                     return
                 yield from self._run(model, folder, start, journal, context)
             # That the range is done is told by the next run's bookmark, but for what no bookmark speaks of: a look-back

@@ -214,7 +214,7 @@ class Transport:
             raise _turned_away(response)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
             raise _passing_or_lost(status_text(status), repeatable=call.repeatable)
-        if not response.ok or response.is_redirect:
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             msg = f"{self._refused(call, response)}: {_advice(call, status)}."
             raise RefusedError(msg, status)
 
@@ -247,7 +247,7 @@ class Transport:
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
                 reason = f"the storage at {host} answered {status_text(status)}"
                 raise PassingError(reason, retry_after_seconds(response.headers.get("Retry-After")))
-            if not response.ok or response.is_redirect:
+            if status != HTTPStatus.OK:  # nor is a part of a file, or an answer without one, a file
                 # Its body is not quoted: it holds the signature and what was signed.
                 msg = (
                     f"The storage at {host} refused the download of an export with {status_text(status)}: "

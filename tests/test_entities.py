@@ -52,6 +52,8 @@ def test_a_schema_is_fixed_and_named_as_the_columns_are() -> None:
     assert payroll.window_days == 14
     assert payroll.schema["properties"].keys() == {"payroll_id", "hours", "date"}
     assert payroll.schema["required"] == ["hours", "payroll_id"]
+    bare = found(PAYROLL | {"schema": {"properties": {"a": {"type": "string"}}, "required": ["Tax"]}})["payroll"]
+    assert "tax" in bare.schema["properties"]
 
 
 def test_a_known_stream_is_changed_in_what_is_given() -> None:
@@ -88,6 +90,8 @@ def test_a_known_stream_is_changed_in_what_is_given() -> None:
         ),
         ([PAYROLL | {"primary_keys": ["ID", "id"]}], "none twice"),
         ([PAYROLL, PAYROLL | {"stream": "Payroll"}], "names the stream 'Payroll' twice"),
+        ([PAYROLL | {"stream": "BOT_conversations"}], "names the stream 'BOT_conversations' twice"),
+        ([PAYROLL | {"stream": "QM_Workflows"}], "names the stream 'QM_Workflows' twice"),
         ([{"stream": "qm_workflows", "entity": "other"}], "entry 1 lacks 'version'"),
     ],
 )

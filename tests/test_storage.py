@@ -281,3 +281,23 @@ def test_a_full_disk_is_not_taken_for_a_broken_download(serve: Serve) -> None:
         store.client().download_signed(Addresses(store), FullDisk())
     assert not isinstance(caught.value, UnavailableError)
     assert len(store.calls(FILE)) == 1
+
+
+@pytest.mark.parametrize("status", [202, 204, 205, 206, 300, 302, 304])
+def test_nothing_but_a_200_is_a_file(serve: Serve, status: int) -> None:
+    """An empty answer of another kind would count as an empty export, and a part of a file as all of it."""
+    odd: Answer = (status, {}, b"" if status in {204, 205, 304} else b"part")
+    assert fetched(serve({FILE: [odd, WHOLE]})) == b"whole"
+    with pytest.raises(StorageRefusedError):
+        fetched(serve({FILE: [odd]}))
+
+
+@pytest.mark.parametrize("status", [202, 204, 206, 300])
+def test_nothing_but_a_200_is_a_file_of_the_analytics_exports_either(serve: Serve, status: int) -> None:
+    platform = serve(x=[(status, {}, b"" if status == 204 else b"part"), WHOLE])
+    file = io.BytesIO()
+    if status >= 300:
+        with pytest.raises(RefusedError):
+            platform.client().download("/x", file)
+    else:
+        assert platform.client().download("/x", file) == len(b"whole")

@@ -231,8 +231,9 @@ class Exporter:
                     if lost_answers == MOST_LOST_ANSWERS:
                         raise
                     wait = f"does not know whether its job was created ({err.message})"
-                if time.monotonic() + pause > deadline:
+                if (left := deadline - time.monotonic()) <= 0:
                     break
+                pause = min(pause, left)
                 self._progress.note(window, wait)
                 logger.info("Window %s %s; looking again in %.1f s", window, wait, pause)
                 self._stop.sleep(pause)
@@ -400,7 +401,7 @@ class Exporter:
 
     def _given_up(self, window: Window, spent: Spent, failure: JobFailedError | None) -> ExportFailedError:
         job = f"job {failure.job.job_id}" if failure else "no job"
-        reason = failure.reason if failure else "too many jobs have failed"
+        reason = failure.reason.rstrip(".") if failure else "too many jobs have failed"
         return ExportFailedError(
             f"Window {window} of {self._stream} could not be exported: {job}, {spent.jobs} attempts with it and the "
             f"longer windows around it: {reason}. What lies before it is done; the next run begins here."

@@ -9,7 +9,7 @@ import msgspec
 from typing_extensions import override
 
 from tap_cxone.dates import as_date_time
-from tap_cxone.errors import UnfitExportError
+from tap_cxone.errors import CorruptExportError, UnfitExportError
 from tap_cxone.records.model import RecordModel, type_names
 from tap_cxone.records.names import TEXT, column_names
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 _SHOWN_COLUMNS = 20
+_LONGEST_NAME = 100
 
 
 class ColumnModel(RecordModel):
@@ -51,6 +52,9 @@ class ColumnModel(RecordModel):
 
     @override
     def fields(self, header: Sequence[str]) -> list[str]:
+        if header and header[0].lstrip().startswith("<"):
+            msg = "the file is no CSV, but a page (of a proxy, say)"
+            raise CorruptExportError(msg)
         names = list(column_names(tuple(header)))
         for key, others in self._aliases.items():
             alias = next((other for other in others if other in names), None)
@@ -58,7 +62,9 @@ class ColumnModel(RecordModel):
                 names[names.index(alias)] = key
         missing = [name for name in self.required if name not in names]
         if missing:
-            shown = ", ".join(names[:_SHOWN_COLUMNS]) + (" …" if len(names) > _SHOWN_COLUMNS else "")
+            shown = ", ".join(name[:_LONGEST_NAME] for name in names[:_SHOWN_COLUMNS]) + (
+                " …" if len(names) > _SHOWN_COLUMNS else ""
+            )
             which = "the key" if set(missing) & set(self.keys) else "what the schema requires,"
             lacks = f"the file has no column for {which} {', '.join(missing)}"
             msg = f"{lacks}; it has {shown or 'no header'}{self._remedy}"

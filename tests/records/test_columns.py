@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_cxone.errors import UnfitExportError
+from tap_cxone.errors import CorruptExportError, UnfitExportError
 from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.names import column_name, column_names
 from tap_cxone.records.verified import read_once, scan
@@ -198,7 +198,12 @@ def test_an_alias_stands_for_a_key(tmp_path: Path) -> None:
     assert records == [{"segment_id": "1", "note": "x"}]
 
 
-@pytest.mark.parametrize("text", ["Note,Agent\n1,2\n", "<html>\n", "Note\n"])
+def test_a_page_is_no_csv(tmp_path: Path) -> None:
+    with pytest.raises(CorruptExportError, match="no CSV, but a page"):
+        rows(tmp_path, "<!DOCTYPE html>\n<html></html>\n", open_model())
+
+
+@pytest.mark.parametrize("text", ["Note,Agent\n1,2\n", "Note\n"])
 def test_a_file_without_the_key_says_what_it_has(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UnfitExportError, match=r"no column for the key segment_id; it has (note|html)"):
+    with pytest.raises(UnfitExportError, match=r"no column for the key segment_id; it has note"):
         rows(tmp_path, text, open_model())
