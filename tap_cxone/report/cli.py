@@ -137,13 +137,31 @@ def main(  # noqa: PLR0913, PLR0917 - the settings
     # Replaced at every call, because a caller may have another standard error by then.
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s: %(message)s", force=True)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    context = click.get_current_context()
+    if as_json and context.get_parameter_source("output") is not click.core.ParameterSource.COMMANDLINE:
+        output = None  # a variable names the page
+    if not max_refused >= 0:  # not a number
+        msg = "must be a share from 0 to 1."
+        raise click.BadParameter(msg, context, param_hint="'--max-refused'")
     wish = _Wish(output or None, as_json, range_, max_refused)
-    if not (as_json or range_):
+    try:
+        _carry_out(wish, audit_log_path, run or None, Selection(None, stream or None, start, end))
+    except (click.ClickException, click.exceptions.Exit, SystemExit):
+        raise
+    except Exception as err:
+        # 1 would say that there are gaps.
+        logging.getLogger("cxone-report").debug("Where it happened", exc_info=True)
+        msg = f"The report failed: {type(err).__name__}, which is a mistake in it."
+        raise ReportError(msg) from None
+
+
+def _carry_out(wish: _Wish, path: str | None, run: str | None, selection: Selection) -> None:
+    if not (wish.as_json or wish.check):
         _need_extra()
-    figures = _read(audit_log_path, run or None, Selection(None, stream or None, start, end), wish)
-    if range_:
+    figures = _read(path, run, selection, wish)
+    if wish.check:
         _check(figures, wish)
-    elif as_json:
+    elif wish.as_json:
         _write(json.dumps(summary(figures), indent=2, ensure_ascii=False) + "\n", wish.output or STANDARD_OUTPUT)
     else:
         from tap_cxone.report.page import render  # noqa: PLC0415 - what draws takes a second to load
@@ -235,7 +253,10 @@ def _write(text: str, output: str) -> None:
         sys.stdout.buffer.flush()
         return
     try:
-        path = Path(output).expanduser().absolute()
+        path = Path(output).expanduser().resolve()  # a link is followed, not replaced
+        if path.exists() and not path.is_file():
+            path.write_bytes(text.encode("utf-8", "backslashreplace"))  # a device, a pipe
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:

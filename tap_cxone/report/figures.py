@@ -125,6 +125,8 @@ class _Collector:
         self._summaries: OrderedDict[tuple[str, ...], tuple[int, int]] = OrderedDict()
         self._refusals: Counter[tuple[str, str, str]] = Counter()
         self._retries: Counter[tuple[str, str]] = Counter()
+        self._until: dict[tuple[str, int, int], int] = {}  # how far the extractions of a window have reached
+        self._ended_by_error: set[tuple[str, str]] = set()
         self._retry_seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     # --- one method for each kind of event ---------------------------------------------------------------------------
@@ -142,7 +144,9 @@ class _Collector:
     def of_run(self, _offset: int, event: Event, at: int | None, run: str) -> None:
         self.figures.runs.take(event, at, run)
         if event.event == "pipeline_error":
-            self.figures.totals.errors += 1
+            self._ended_by_error.add((run, clean(event.stream)))
+        elif event.exit != "failed":
+            self._ended_by_error.discard((run, clean(event.stream)))  # a signal, say, that ended it early
 
     def of_job(self, _offset: int, event: Event, at: int | None, run: str) -> None:
         self.figures.jobs.take(event, at, run)
@@ -180,9 +184,14 @@ class _Collector:
         total, refused = self._summaries.pop(_names(event, run), (0, 0))
         until = end if bookmark is None else max(min(end, bookmark), start)
         windows = self._windows.setdefault(clean(event.stream), {})
-        windows.pop((start, end), None)  # so that it comes last
+        # One that reached further stays under the newer one: what lies behind its bookmark is covered by it.
+        name = (clean(event.stream), start, end)
+        known = self._until.get(name, until)
+        if known <= until:
+            windows.pop((start, known), None)  # so that it comes last
+        self._until[name] = max(known, until)
         if start < until:
-            windows[start, end] = Window(start, until, event.record_count or 0, total, refused, _days(event))
+            windows[start, until] = Window(start, until, event.record_count or 0, total, refused, _days(event))
 
     def refused(self, _offset: int, event: Event, _at: int | None, _run: str) -> None:
         fields = ", ".join(clean(name) for name in (event.missing_fields or ())[:20])
@@ -207,6 +216,7 @@ class _Collector:
     def finish(self) -> Figures:
         """Return the figures, now that all of the log has been seen."""
         figures = self.figures
+        figures.totals.errors = len(self._ended_by_error)
         figures.refusals = [Refusals(*key, count) for key, count in self._refusals.most_common()]
         figures.retries = [Retries(*key, count, self._retry_seconds[key]) for key, count in self._retries.most_common()]
         streams = sorted({*self._windows, *self._asked} - {""})

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 300
 """Characters of a reason, a name or an id that are kept."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MS, _LAST_MS = (
+    round((datetime(*day, tzinfo=UTC) - _EPOCH).total_seconds() * 1000) for day in ((1, 1, 2), (9999, 12, 30))
+)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _LARGEST = 2**53
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST)]
 _Figure = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
@@ -129,7 +133,7 @@ class Reader:
             facts.lines += 1
             try:
                 event = decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except _UNREADABLE:
                 facts.unreadable += not self._is_other(line)
                 continue
             if event.event not in known:
@@ -166,7 +170,7 @@ class Reader:
         """Return whether a line is an event nobody has use for, whose fields may be whatever they like."""
         try:
             return msgspec.json.decode(line, type=_Named).event not in self.known
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             return not line.strip()
 
 
@@ -194,7 +198,9 @@ def moment(text: str | None) -> int | None:
         except ValueError:
             return None
     passed = value - _EPOCH
-    return (passed.days * 86_400 + passed.seconds) * 1000 + passed.microseconds // 1000
+    milliseconds = (passed.days * 86_400 + passed.seconds) * 1000 + passed.microseconds // 1000
+    # With an offset a date can lie outside of the calendar of UTC.
+    return milliseconds if _FIRST_MS <= milliseconds <= _LAST_MS else None
 
 
 def as_datetime(milliseconds: int) -> datetime:

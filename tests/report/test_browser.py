@@ -230,3 +230,18 @@ def test_it_is_printed_on_white(page: Chrome) -> None:
     pdf = base64.b64decode(printed["data"])
     assert pdf.startswith(b"%PDF")
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 8
+
+
+@pytest.mark.parametrize("width", [400, 1280])
+def test_the_page_itself_does_not_scroll_sideways(chrome: Chrome, faulty: Log, tmp_path: Path, width: int) -> None:
+    faulty.begin("run-long", 1, 2, stream="n" * 500)
+    faulty.export("run-long", "job-long", 1, 2, stream="n" * 500)
+    file = tmp_path / "page.html"
+    file.write_text(render(faulty.figures(), at(0)), encoding="utf-8")
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    chrome.get(file.as_uri())
+    chrome.execute_script("document.querySelectorAll('details').forEach(item => item.open = true)")
+    wide = chrome.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert wide <= 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -150,3 +152,79 @@ def test_json_and_check_do_without_what_draws(faulty: Log) -> None:
     assert page.returncode == 2
     assert "pip install 'tap-cxone[report]'" in page.stderr
     assert "Traceback" not in page.stderr
+
+
+# --- Found by trying to break it --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"a":' * 5000 + b"\n",
+        b'{"event":"window_extracted","stream":"s","dateFrom":"0001-01-01T00:00:00+14:00","dateTo":"2024-01-01"}\n',
+        b'{"event":"run_started","stream":"s","dateFrom":"2024-01-01","dateTo":"9999-12-31T23:59:59-14:00"}\n',
+    ],
+)
+def test_a_line_that_is_no_event_hurts_nobody(faulty: Log, line: bytes) -> None:
+    faulty.raw(line)
+    assert report(faulty, "--json").exit_code == 0
+    assert report(faulty, "--output", "-").stdout.startswith("<!DOCTYPE html>")
+    assert report(faulty, "--check", "2024-01-01", "2024-01-06", "--stream", "bot_conversations").exit_code == 0
+
+
+def test_a_mistake_of_the_report_is_no_gap(faulty: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("tap_cxone.report.cli.read_figures", fail)
+    result = report(faulty, "--check", "2024-01-01", "2024-01-06")
+    assert result.exit_code == 2
+    assert "ZeroDivisionError" in result.stderr
+
+
+def test_a_link_is_followed_and_a_pipe_is_written_to(faulty: Log, tmp_path: Path) -> None:
+    page, link, pipe = tmp_path / "page.html", tmp_path / "latest.html", tmp_path / "pipe"
+    page.write_text("old")
+    link.symlink_to(page)
+    assert report(faulty, "--output", str(link)).exit_code == 0
+    assert link.is_symlink()
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    os.mkfifo(pipe)
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    assert report(faulty, "--json", "--output", str(pipe)).exit_code == 0
+    reader.join(10)
+    assert pipe.is_fifo()
+    assert json.loads(got[0])["totals"]["records"] == 390
+
+
+def test_a_variable_names_the_page_and_not_the_json(faulty: Log, tmp_path: Path) -> None:
+    page = tmp_path / "mine.html"
+    result = report(faulty, "--json", environment={"CXONE_REPORT_OUTPUT": str(page)})
+    assert json.loads(result.stdout)["totals"]["records"] == 390
+    assert not page.exists()
+
+
+@pytest.mark.parametrize("share", ["nan", "-1", "2"])
+def test_a_share_is_from_0_to_1(faulty: Log, share: str) -> None:
+    assert report(faulty, "--check", "2024-01-01", "2024-01-02", "--max-refused", share).exit_code == 2
+
+
+def test_an_extraction_that_reached_further_still_counts(log: Log) -> None:
+    for day, bookmark in ((1, "2024-01-01T20:00:00.000Z"), (2, "2024-01-01T08:00:00.000Z")):
+        log.begin(f"run-{day}", 1, 2, day=day)
+        names = {"stream": "bot_conversations", "run_id": f"run-{day}", "job_id": f"job-{day}", "bookmark": bookmark}
+        days = {"dateFrom": "2024-01-01T00:00:00.000Z", "dateTo": "2024-01-02T00:00:00.000Z"}
+        log.write("window_extracted", at(5, day), record_count=5, **names, **days)
+    assert report(log, "--check", "2024-01-01", "2024-01-01T20:00:00Z").exit_code == 0
+    assert report(log, "--check", "2024-01-01", "2024-01-01T20:00:00.001Z").exit_code == 1
+
+
+def test_who_was_stopped_did_not_fail(log: Log) -> None:
+    for run, ending in (("run-1", "stopped"), ("run-2", "failed"), ("run-3", None)):
+        log.begin(run, 1, 2)
+        log.write("pipeline_error", at(5), stream="bot_conversations", run_id=run, reason="Ended.")
+        if ending:
+            log.write("run_finished", at(6), stream="bot_conversations", run_id=run, exit=ending, reason="Ended.")
+    assert json.loads(report(log, "--json").stdout)["totals"]["errors"] == 2
