@@ -140,7 +140,7 @@ def matching_lines(log: BinaryIO) -> Iterator[tuple[int, bytes, Line]]:
         if not _BEGINS_OTHERWISE.match(line) and _MATTERS.search(line):
             try:
                 yield offset, line, decoder.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 logger.info("The audit log has half a line, or something else unreadable, at byte %d", offset)
         offset += len(line)
 

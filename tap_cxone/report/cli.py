@@ -249,14 +249,20 @@ def _write(text: str, output: str) -> None:
         ReportError: it cannot be written.
     """
     if output == STANDARD_OUTPUT:
-        sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(text.encode("utf-8", "backslashreplace"))
+            sys.stdout.buffer.flush()
+        except OSError as err:
+            sys.stdout = None  # nor is it flushed once more at the end
+            msg = f"Standard output cannot be written ({err.strerror})."
+            raise ReportError(msg) from None
         return
     try:
-        path = Path(output).expanduser().resolve()  # a link is followed, not replaced
+        path = Path(output).expanduser()
         if path.exists() and not path.is_file():
             path.write_bytes(text.encode("utf-8", "backslashreplace"))  # a device, a pipe
             return
+        path = path.resolve()  # a link is followed, not replaced
         path.parent.mkdir(parents=True, exist_ok=True)
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         try:

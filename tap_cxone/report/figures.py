@@ -120,13 +120,14 @@ def read_figures(log: BinaryIO, selection: Selection) -> Figures:
 class _Collector:
     def __init__(self, figures: Figures) -> None:
         self.figures = figures
-        self._windows: dict[str, dict[Interval, Window]] = {}
+        self._windows: dict[str, dict[tuple[int, int, int], Window]] = {}
         self._asked: dict[str, dict[Interval, None]] = {}
         self._summaries: OrderedDict[tuple[str, ...], tuple[int, int]] = OrderedDict()
         self._refusals: Counter[tuple[str, str, str]] = Counter()
         self._retries: Counter[tuple[str, str]] = Counter()
         self._until: dict[tuple[str, int, int], int] = {}  # how far the extractions of a window have reached
         self._ended_by_error: set[tuple[str, str]] = set()
+        self._told_end: set[tuple[str, str]] = set()
         self._retry_seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     # --- one method for each kind of event ---------------------------------------------------------------------------
@@ -143,10 +144,13 @@ class _Collector:
 
     def of_run(self, _offset: int, event: Event, at: int | None, run: str) -> None:
         self.figures.runs.take(event, at, run)
-        if event.event == "pipeline_error":
-            self._ended_by_error.add((run, clean(event.stream)))
-        elif event.exit != "failed":
-            self._ended_by_error.discard((run, clean(event.stream)))  # a signal, say, that ended it early
+        name = (run, clean(event.stream))
+        if event.event == "run_finished":
+            self._told_end.add(name)
+        if event.exit == "failed" or (event.event == "pipeline_error" and name not in self._told_end):
+            self._ended_by_error.add(name)
+        elif event.event == "run_finished":
+            self._ended_by_error.discard(name)  # a signal, say, that ended it early
 
     def of_job(self, _offset: int, event: Event, at: int | None, run: str) -> None:
         self.figures.jobs.take(event, at, run)
@@ -188,10 +192,11 @@ class _Collector:
         name = (clean(event.stream), start, end)
         known = self._until.get(name, until)
         if known <= until:
-            windows.pop((start, known), None)  # so that it comes last
+            windows.pop((start, end, known), None)
+        windows.pop((start, end, until), None)  # so that it comes last
         self._until[name] = max(known, until)
         if start < until:
-            windows[start, until] = Window(start, until, event.record_count or 0, total, refused, _days(event))
+            windows[start, end, until] = Window(start, until, event.record_count or 0, total, refused, _days(event))
 
     def refused(self, _offset: int, event: Event, _at: int | None, _run: str) -> None:
         fields = ", ".join(clean(name) for name in (event.missing_fields or ())[:20])

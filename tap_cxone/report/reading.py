@@ -205,7 +205,8 @@ def moment(text: str | None) -> int | None:
 
 def as_datetime(milliseconds: int) -> datetime:
     """Return milliseconds since 1970 as a date."""
-    seconds, rest = divmod(milliseconds, 1000)
+    # What is reckoned from a figure of the log can lie outside of the calendar.
+    seconds, rest = divmod(min(max(milliseconds, _FIRST_MS), _LAST_MS), 1000)
     return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest * 1000)
 
 

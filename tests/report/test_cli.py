@@ -161,6 +161,8 @@ def test_json_and_check_do_without_what_draws(faulty: Log) -> None:
     "line",
     [
         b'{"a":' * 5000 + b"\n",
+        b'{"event":"window_extracted","x":' + b"[" * 5000 + b"\n",
+        b'{"event":"export_job_completed","logged_at":"2024-01-01","stream":"s","job_id":"j","seconds":4e14}\n',
         b'{"event":"window_extracted","stream":"s","dateFrom":"0001-01-01T00:00:00+14:00","dateTo":"2024-01-01"}\n',
         b'{"event":"run_started","stream":"s","dateFrom":"2024-01-01","dateTo":"9999-12-31T23:59:59-14:00"}\n',
     ],
@@ -222,9 +224,15 @@ def test_an_extraction_that_reached_further_still_counts(log: Log) -> None:
 
 
 def test_who_was_stopped_did_not_fail(log: Log) -> None:
-    for run, ending in (("run-1", "stopped"), ("run-2", "failed"), ("run-3", None)):
+    for run, ending in (("run-1", "stopped"), ("run-2", "failed"), ("run-3", None), ("run-4", "stopped")):
         log.begin(run, 1, 2)
-        log.write("pipeline_error", at(5), stream="bot_conversations", run_id=run, reason="Ended.")
+        names = {"stream": "bot_conversations", "run_id": run, "reason": "Ended."}
+        if run != "run-4":
+            log.write("pipeline_error", at(5), **names)
         if ending:
-            log.write("run_finished", at(6), stream="bot_conversations", run_id=run, exit=ending, reason="Ended.")
+            log.write("run_finished", at(6), exit=ending, **names)
+        if run == "run-4":
+            log.write("pipeline_error", at(7), **names)
+    log.begin("run-5", 1, 2)
+    log.write("run_finished", at(6), stream="bot_conversations", run_id="run-5", exit="stopped")
     assert json.loads(report(log, "--json").stdout)["totals"]["errors"] == 2
