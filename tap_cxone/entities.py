@@ -120,15 +120,12 @@ def _entity(item: object, place: int, known: Mapping[str, Entity]) -> Entity:
     if unknown:
         _refuse(f"entry {place} has '{min(map(str, unknown))}', which is none of {', '.join(_READERS)}")
     given = {name: read(item[name], f"entry {place}: '{name}'") for name, read in _READERS.items() if name in item}
-    stream = given.get("stream")
-    preset = known.get(str(stream))
-    missing = [name for name in _NEEDED if name not in given] if preset is None else []
-    if missing:
-        _refuse(f"entry {place} lacks {', '.join(map(repr, missing))}")
-    if given.get("entity", preset.entity if preset else "") != (preset.entity if preset else given["entity"]):
+    preset = known.get(given.get("stream", ""))
+    if preset and given.get("entity", preset.entity) != preset.entity:
         preset = None  # another entity under a known name has nothing of the known one
-        if missing := [name for name in _NEEDED if name not in given]:
-            _refuse(f"entry {place} lacks {', '.join(map(repr, missing))}")
+    missing = [name for name in _NEEDED if name not in given]
+    if missing and not preset:
+        _refuse(f"entry {place} lacks {', '.join(map(repr, missing))}")
     if "schema" in given:
         given["is_open"] = False
     entity = replace(preset, **given) if preset else Entity(**given)

@@ -225,7 +225,9 @@ class Progress:
     def stream(self, name: str) -> StreamProgress:
         """Return the progress of a stream; it begins when it is first asked for."""
         with self._lock:
-            return self._streams.setdefault(name, StreamProgress(name, self._clock))
+            if name not in self._streams:
+                self._streams[name] = StreamProgress(name, self._clock)
+            return self._streams[name]
 
     def streams(self) -> list[StreamProgress]:
         """Return the streams that have begun, in order."""

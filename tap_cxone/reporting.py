@@ -36,7 +36,6 @@ class Reporter:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
         self._display: LiveDisplay | None = None
         self._begun = False
 
@@ -53,8 +52,7 @@ class Reporter:
         if self._display:
             self._display.start()
         else:
-            self._thread = threading.Thread(target=self._report, name="report", daemon=True)
-            self._thread.start()
+            threading.Thread(target=self._report, name="report", daemon=True).start()
 
     def close(self) -> None:
         """End with a summary of the run."""

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tap_cxone.dates import format_date, parse_date, utc_now
-from tap_cxone.entities import Entity, entities
 from tap_cxone.errors import SettingsError
 from tap_cxone.properties import (
     API_URL,
@@ -114,7 +113,6 @@ class Settings:
     lookback: timedelta
     settle: timedelta
     submit_interval: float
-    entities: tuple[Entity, ...]
     export_filter: str
     export_format: str
     export_compression: str
@@ -151,7 +149,6 @@ class Settings:
             lookback=timedelta(minutes=_whole_number(given, "lookback_minutes")),
             settle=settle,
             submit_interval=float(_whole_number(given, "submit_interval")),
-            entities=tuple(entities(given.get("data_extraction_entities"))),
             export_filter=_text(given, "export_filter"),
             export_format=_choice(given, "export_format", FORMATS),
             export_compression=_choice(given, "export_compression", COMPRESSIONS),

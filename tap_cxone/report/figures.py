@@ -121,13 +121,11 @@ class _Collector:
     def __init__(self, figures: Figures) -> None:
         self.figures = figures
         self._windows: dict[str, dict[tuple[int, int, int], Window]] = {}
-        self._asked: dict[str, dict[Interval, None]] = {}
+        self._asked: dict[str, Interval | None] = {}  # how far the ranges of all runs reach, empty ones aside
         self._summaries: OrderedDict[tuple[str, ...], tuple[int, int]] = OrderedDict()
         self._refusals: Counter[tuple[str, str, str]] = Counter()
         self._retries: Counter[tuple[str, str]] = Counter()
         self._until: dict[tuple[str, int, int], int] = {}  # how far the extractions of a window have reached
-        self._ended_by_error: set[tuple[str, str]] = set()
-        self._told_end: set[tuple[str, str]] = set()
         self._retry_seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     # --- one method for each kind of event ---------------------------------------------------------------------------
@@ -135,22 +133,14 @@ class _Collector:
     def run_started(self, _offset: int, event: Event, at: int | None, run: str) -> None:
         self.figures.runs.take(event, at, run)
         start, end = moment(event.dateFrom), moment(event.dateTo)
-        asked = self._asked.setdefault(clean(event.stream), {})
+        stream = clean(event.stream)
+        known = self._asked.setdefault(stream, None)
         if start is not None and end is not None and start < end:
-            # Only how far they reach matters.
-            known = [start, end, *(edge for interval in asked for edge in interval)]
-            asked.clear()
-            asked[min(known), max(known)] = None
+            first, last = known or (start, end)
+            self._asked[stream] = min(start, first), max(end, last)
 
     def of_run(self, _offset: int, event: Event, at: int | None, run: str) -> None:
         self.figures.runs.take(event, at, run)
-        name = (run, clean(event.stream))
-        if event.event == "run_finished":
-            self._told_end.add(name)
-        if event.exit == "failed" or (event.event == "pipeline_error" and name not in self._told_end):
-            self._ended_by_error.add(name)
-        elif event.event == "run_finished":
-            self._ended_by_error.discard(name)  # a signal, say, that ended it early
 
     def of_job(self, _offset: int, event: Event, at: int | None, run: str) -> None:
         self.figures.jobs.take(event, at, run)
@@ -221,12 +211,12 @@ class _Collector:
     def finish(self) -> Figures:
         """Return the figures, now that all of the log has been seen."""
         figures = self.figures
-        figures.totals.errors = len(self._ended_by_error)
+        figures.totals.errors = figures.runs.failed
         figures.refusals = [Refusals(*key, count) for key, count in self._refusals.most_common()]
         figures.retries = [Retries(*key, count, self._retry_seconds[key]) for key, count in self._retries.most_common()]
         streams = sorted({*self._windows, *self._asked} - {""})
         figures.pieces = {stream: visible(self._windows.get(stream, {}).values()) for stream in streams}
-        asked = {stream: list(self._asked.get(stream, ())) for stream in streams}
+        asked = {stream: [reach] if (reach := self._asked.get(stream)) else [] for stream in streams}
         figures.unit = unit_for(
             interval
             for stream in streams

@@ -76,7 +76,7 @@ class Run:
         match event.event:
             case "run_started":
                 self.began, self.start, self.end = at, moment(event.dateFrom), moment(event.dateTo)
-            case "pipeline_error":
+            case "pipeline_error" if self.exit == NO_END:  # else the end itself has been told already
                 self.exit, self.reason = FAILED, clean(event.reason)
             case "validation_summary":
                 self.duplicates += event.duplicates or 0
@@ -110,6 +110,7 @@ class Runs:
     """The newest runs of the log, and how many there were."""
 
     count: int = 0
+    failed: int = 0
     rows: OrderedDict[tuple[str, str], Run] = field(default_factory=OrderedDict)
 
     def take(self, event: Event, at: int | None, run: str) -> None:
@@ -121,4 +122,6 @@ class Runs:
             self.count += 1
             if len(self.rows) > MOST_RUNS:
                 self.rows.popitem(last=False)
+        before = entry.exit
         entry.take(event, at)
+        self.failed += (entry.exit == FAILED) - (before == FAILED)
