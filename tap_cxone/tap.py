@@ -22,10 +22,10 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
+from tap_cxone.cancellation import Stop, StoppedError
+from tap_cxone.config.schema import JSONSCHEMA
+from tap_cxone.config.settings import Settings, check_environment, check_sdk_environment, normalise
 from tap_cxone.errors import CxoneError
-from tap_cxone.properties import JSONSCHEMA
-from tap_cxone.settings import Settings, check_environment, check_sdk_environment, normalise
-from tap_cxone.stopping import Stop, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
 
-    from tap_cxone.audit import AuditLog, Quarantine
-    from tap_cxone.client import PlatformClient
-    from tap_cxone.exports.pacing import Spacing
-    from tap_cxone.grants import Grant
-    from tap_cxone.output import MessageWriter
-    from tap_cxone.progress import Progress
-    from tap_cxone.reporting import Reporter
+    from tap_cxone.api.client import PlatformClient
+    from tap_cxone.api.grants import Grant
+    from tap_cxone.jobs.polling import Spacing
+    from tap_cxone.observability.audit_log import AuditLog, Quarantine
+    from tap_cxone.observability.progress import Progress
+    from tap_cxone.observability.reporter import Reporter
     from tap_cxone.sandbox import Sandbox
+    from tap_cxone.streams.writer import MessageWriter
 
 # ruff: noqa: PLC0415 - see above
 
@@ -84,7 +84,7 @@ class TapCXone(Tap):
     @property
     def message_writer_class(self) -> type[MessageWriter]:  # type: ignore[override]
         """The writer of Singer messages."""
-        from tap_cxone.output import MessageWriter
+        from tap_cxone.streams.writer import MessageWriter
 
         return MessageWriter
 
@@ -99,8 +99,9 @@ class TapCXone(Tap):
 
     @override
     def discover_streams(self) -> Sequence[Stream]:
-        from tap_cxone.entities import SETTING, entities
-        from tap_cxone.streams import BotConversationsStream, DataExtractionStream
+        from tap_cxone.config.entities import SETTING, entities
+        from tap_cxone.streams.bot_conversations import BotConversationsStream
+        from tap_cxone.streams.data_extraction import DataExtractionStream
 
         return [
             BotConversationsStream(tap=self),
@@ -117,21 +118,21 @@ class TapCXone(Tap):
     @cached_property
     def audit(self) -> AuditLog:
         """The audit log."""
-        from tap_cxone.audit import AuditLog
+        from tap_cxone.observability.audit_log import AuditLog
 
         return AuditLog(self.settings.audit_log_path)
 
     @cached_property
     def quarantine(self) -> Quarantine:
         """Where refused records are kept."""
-        from tap_cxone.audit import Quarantine
+        from tap_cxone.observability.audit_log import Quarantine
 
         return Quarantine(self.settings.quarantine_path)
 
     @cached_property
     def client(self) -> PlatformClient:
         """HTTP to the platform, or to the simulated one."""
-        from tap_cxone.client import PlatformClient
+        from tap_cxone.api.client import PlatformClient
 
         access, sandbox = self.settings.access, self._sandbox
         return PlatformClient(
@@ -144,7 +145,7 @@ class TapCXone(Tap):
 
     def _grant(self) -> Grant:
         """Return the way to get a token that ``auth_method`` names."""
-        from tap_cxone.grants import AccessKey, ClientCredentials, Password
+        from tap_cxone.api.grants import AccessKey, ClientCredentials, Password
 
         access, sandbox = self.settings.access, self._sandbox
         if sandbox:
@@ -166,7 +167,7 @@ class TapCXone(Tap):
     @cached_property
     def spacing(self) -> Spacing:
         """Keeps the creates of Data Extraction jobs apart, across all streams."""
-        from tap_cxone.exports.pacing import Spacing
+        from tap_cxone.jobs.polling import Spacing
 
         return Spacing(self.settings.submit_interval)
 
@@ -188,7 +189,7 @@ class TapCXone(Tap):
         Raises:
             SettingsError: one has not.
         """
-        from tap_cxone.export_stream import ExportStream
+        from tap_cxone.streams.base import ExportStream
 
         for stream in self.streams.values():
             if stream.selected and isinstance(stream, ExportStream):
@@ -199,13 +200,13 @@ class TapCXone(Tap):
     @cached_property
     def progress(self) -> Progress:
         """What the run is doing."""
-        from tap_cxone.progress import Progress
+        from tap_cxone.observability.progress import Progress
 
         return Progress()
 
     @cached_property
     def _reporter(self) -> Reporter:
-        from tap_cxone.reporting import Reporter
+        from tap_cxone.observability.reporter import Reporter
 
         return Reporter(self.progress)
 
@@ -250,14 +251,14 @@ class TapCXone(Tap):
 
     def check(self) -> None:
         """Raise where the run shall not go on: a signal came, or nobody reads its output any more."""
-        from tap_cxone.output import check_output
+        from tap_cxone.streams.writer import check_output
 
         self.stop.check()
         check_output()
 
     def write_last_state(self) -> None:
         """Say once more how far the run has come, as the last word of one that ends early."""
-        from tap_cxone.output import OutputClosedError
+        from tap_cxone.streams.writer import OutputClosedError
 
         with contextlib.suppress(OutputClosedError):
             self.write_message(StateMessage(value=self.state))
@@ -295,7 +296,7 @@ class TapCXone(Tap):
 
     def _last_words(self) -> None:
         """Say how the run ended, where nobody comes back to say so."""
-        from tap_cxone.export_stream import ExportStream
+        from tap_cxone.streams.base import ExportStream
 
         error = self.stop.requested()
         begun = {stream.name for stream in self.progress.streams() if stream.ended is None}

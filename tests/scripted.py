@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tap_cxone.client import PlatformClient
-from tap_cxone.grants import ClientCredentials
+from tap_cxone.api.client import PlatformClient
+from tap_cxone.api.grants import ClientCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tap_cxone.properties import JSONSCHEMA
+from tap_cxone.config.schema import JSONSCHEMA
 from tests.conftest import PROJECT
 
 if TYPE_CHECKING:

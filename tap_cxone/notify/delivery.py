@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import requests
 from standardwebhooks import Webhook
 
+from tap_cxone.api.retry import PassingError, retry_after_seconds, until_it_passes
 from tap_cxone.errors import UnavailableError
-from tap_cxone.retrying import PassingError, retry_after_seconds, until_it_passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,7 @@
 
 The log is replaced in one step, by a file that holds the old lines that are needed and everything from the first
 young line on, byte for byte. A tap that writes meanwhile is held up for that long and goes on in the new file
-(see ``tap_cxone.jsonlines``).
+(see ``tap_cxone.observability.jsonlines``).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import msgspec
 
 from tap_cxone.dates import format_date
 from tap_cxone.errors import CxoneError
-from tap_cxone.jsonlines import locked as writing_locked
 from tap_cxone.notify.auditlog import locked, opened
 from tap_cxone.notify.ledger import CONFIRMED, STARTED, extraction_id, matching_lines, read_ledger
+from tap_cxone.observability.jsonlines import locked as writing_locked
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

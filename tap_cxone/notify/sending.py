@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.dates import format_date, utc_now
-from tap_cxone.jsonlines import JsonLinesFile
 from tap_cxone.notify.auditlog import locked, opened
 from tap_cxone.notify.delivery import DeliveryError
 from tap_cxone.notify.ledger import CONFIRMED, FAILURE, SUCCESS, read_ledger
 from tap_cxone.notify.payload import loaded_message
+from tap_cxone.observability.jsonlines import JsonLinesFile
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_cxone.records.pieces import PIECE_BYTES, WHITESPACE
+from tap_cxone.records.batch import PIECE_BYTES, WHITESPACE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -19,16 +19,16 @@ from singer_sdk import Stream, Tap
 from singer_sdk import typing as th
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 
-from tap_cxone.emission import FastPath
-from tap_cxone.output import MessageWriter
-from tap_cxone.records.verified import read_once, scan
+from tap_cxone.records.verify import read_once, scan
+from tap_cxone.streams.fast_path import FastPath
+from tap_cxone.streams.writer import MessageWriter
 from tap_cxone.tap import TapCXone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SCHEMA: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "tap_cxone/schemas/bot_conversations.json").read_text()
+    (Path(__file__).parents[2] / "tap_cxone/config/schemas/bot_conversations.json").read_text()
 )
 FIELDS = tuple(SCHEMA["properties"])
 

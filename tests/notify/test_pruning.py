@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_cxone.dates import format_date, utc_now
-from tap_cxone.jsonlines import JsonLinesFile
 from tap_cxone.notify.ledger import read_ledger
 from tap_cxone.notify.pruning import prune
+from tap_cxone.observability.jsonlines import JsonLinesFile
 from tests.conftest import january, read_lines
 from tests.notify.conftest import Log
 

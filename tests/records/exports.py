@@ -17,13 +17,13 @@ from unittest import mock
 import msgspec
 from hypothesis import strategies as st
 
-from tap_cxone import schemas
-from tap_cxone.records import csv_pieces, json_pieces, text
+from tap_cxone.config import schemas
+from tap_cxone.records import csv_reader, json_reader, text
 from tap_cxone.records.model import RecordModel
-from tap_cxone.records.verified import read_once, scan
+from tap_cxone.records.verify import read_once, scan
 
 if TYPE_CHECKING:
-    from tap_cxone.records.pieces import Piece
+    from tap_cxone.records.batch import Piece
 
 SCHEMA = json.loads(resources.files(schemas).joinpath("bot_conversations.json").read_text())
 FIELDS = tuple(SCHEMA["properties"])
@@ -63,13 +63,13 @@ class Outcome:
         return [found["id"] for found in self.records]
 
 
-def read(data: bytes, *, piece_bytes: int = WHOLE_FILE, rows: int = csv_pieces.ROWS) -> Outcome:
+def read(data: bytes, *, piece_bytes: int = WHOLE_FILE, rows: int = csv_reader.ROWS) -> Outcome:
     """Read an export twice, as the tap does, in pieces of so many bytes or rows."""
     with (
         tempfile.NamedTemporaryFile() as file,
-        mock.patch.object(json_pieces, "PIECE_BYTES", piece_bytes),
+        mock.patch.object(json_reader, "PIECE_BYTES", piece_bytes),
         mock.patch.object(text, "PIECE_BYTES", piece_bytes),
-        mock.patch.object(csv_pieces, "ROWS", rows),
+        mock.patch.object(csv_reader, "ROWS", rows),
     ):
         file.write(data)
         file.flush()

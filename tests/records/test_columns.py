@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tap_cxone.errors import CorruptExportError, UnfitExportError
 from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.names import column_name, column_names
-from tap_cxone.records.verified import read_once, scan
+from tap_cxone.records.verify import read_once, scan
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tap_cxone.records import days
 from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.days import add_days, count_days
-from tap_cxone.records.verified import read_once, scan
+from tap_cxone.records.verify import read_once, scan
 
 if TYPE_CHECKING:
     from pathlib import Path

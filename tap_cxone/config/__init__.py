@@ -1,0 +1,1 @@
+"""Configuration: the settings schema, validated settings, Data Extraction entities, stream selection."""

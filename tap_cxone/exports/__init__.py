@@ -1,1 +1,0 @@
-"""Exports: from a range of dates to verified files. Nothing in here knows of Singer."""

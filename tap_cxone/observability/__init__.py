@@ -1,0 +1,1 @@
+"""What a run reports: audit log, progress, log lines, metrics, live display."""

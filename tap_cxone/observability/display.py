@@ -1,0 +1,137 @@
+"""The live display: what a run is doing, in a terminal. Everything it shows comes from ``Progress``.
+
+Log lines go on above it. The routine ones, which say what the display shows, are left out while it is there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from tap_cxone.observability.formatting import duration, pauses, rate, size
+
+if TYPE_CHECKING:
+    from tap_cxone.observability.progress import Progress, StreamProgress
+
+REFRESHES_A_SECOND = 4
+MOST_ROWS = 8
+"""Windows under way that are shown one by one."""
+_ROUTINE = ("tap-cxone", "singer_sdk.metrics")
+_SHOW_CURSOR = b"\x1b[?25h"
+
+
+class LiveDisplay:
+    """Shows a run in the terminal at standard error.
+
+    Args:
+        progress: what the run is doing.
+        console: where to; default standard error.
+    """
+
+    def __init__(self, progress: Progress, console: Console | None = None) -> None:
+        self._progress = progress
+        self._console = console or Console(stderr=True)
+        self._live = Live(
+            console=self._console,
+            get_renderable=self._render,
+            refresh_per_second=REFRESHES_A_SECOND,
+            redirect_stdout=False,  # that is where the target is
+            transient=True,
+        )
+        self._streams: list[tuple[logging.StreamHandler[TextIO], TextIO]] = []
+
+    @classmethod
+    def where_possible(cls, progress: Progress) -> LiveDisplay | None:
+        """Return a display, or none where the terminal cannot show one (TERM=dumb, say)."""
+        console = Console(stderr=True)
+        can = console.is_terminal and console.is_interactive and not console.is_dumb_terminal
+        return cls(progress, console) if can else None
+
+    def start(self) -> None:
+        """Show it, and have log lines go above it."""
+        self._live.start()
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream in {sys.__stderr__, sys.stderr}:
+                self._streams.append((handler, handler.stream))
+                handler.setStream(_Above(self._console))
+                handler.addFilter(_not_routine)
+
+    def stop(self) -> None:
+        """Take it away."""
+        for handler, stream in self._streams:
+            handler.setStream(stream)
+            handler.removeFilter(_not_routine)
+        self._streams.clear()
+        self._live.stop()
+
+    def restore(self) -> None:
+        """Give the terminal its cursor back; safe in a signal handler."""
+        os.write(2, _SHOW_CURSOR)
+
+    def _render(self) -> RenderableType:
+        streams = self._progress.streams()
+        return Group(*(self._stream(stream) for stream in streams), *map(_pause, pauses(self._progress)))
+
+    def _stream(self, stream: StreamProgress) -> RenderableType:
+        counts, tally = stream.counts(), stream.tally()
+        active = stream.active()
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            Text(stream.name, style="bold"),
+            ProgressBar(total=max(1, counts.windows), completed=counts.windows_done, width=24),
+            _left(stream),
+        )
+        figures = Text(
+            f"  windows: {tally.done} done, {tally.running} running, {tally.waiting} waiting; "
+            f"{counts.records:,} records; {size(counts.bytes)}; {rate(counts.records, stream.seconds())}"
+        )
+        rows = Table.grid(padding=(0, 2))
+        for item in active[:MOST_ROWS]:
+            since = duration(self._progress.now() - item.since)
+            rows.add_row("", str(item.window), item.stage.value, since, Text(item.note, style="yellow"))
+        if len(active) > MOST_ROWS:
+            rows.add_row("", f"and {len(active) - MOST_ROWS} more", "", "", "")
+        return Group(head, figures, rows)
+
+
+def _left(stream: StreamProgress) -> str:
+    if stream.ended is not None:
+        return "done"
+    left = stream.seconds_left()
+    return "" if left is None else f"about {duration(left)} left"
+
+
+def _pause(text: str) -> Text:
+    return Text(text, style="yellow")
+
+
+def _not_routine(record: logging.LogRecord) -> bool:
+    """Let through what the display does not show."""
+    return record.levelno >= logging.WARNING or not record.name.startswith(_ROUTINE)
+
+
+class _Above:
+    """A stream whose lines appear above the display."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def write(self, text: str) -> int:
+        line = text.rstrip("\n")
+        if line:
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a stream has
+        return getattr(sys.stderr, name)

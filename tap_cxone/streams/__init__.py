@@ -1,0 +1,1 @@
+"""Streams: from verified files to Singer messages and bookmarks."""

@@ -1,0 +1,51 @@
+"""Bot conversation events, from the analytics export surface."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from singer_sdk import SchemaDirectory, StreamSchema
+from typing_extensions import override
+
+from tap_cxone.config import schemas
+from tap_cxone.jobs.analytics import AnalyticsExports
+from tap_cxone.records.model import RecordModel
+from tap_cxone.streams.base import ExportStream
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+class BotConversationsStream(ExportStream):
+    """Bot conversation events, from the analytics export surface."""
+
+    name = "bot_conversations"
+    primary_keys: ClassVar = ("id",)
+    replication_key = "dateFrom"
+    schema: ClassVar[StreamSchema] = StreamSchema(SchemaDirectory(schemas))
+
+    @property
+    @override
+    def may_be_tested(self) -> bool:
+        settings = self._tap.settings
+        return settings.sandbox or settings.access.method == "client_credentials"
+
+    @override
+    def export_surface(self) -> AnalyticsExports:
+        settings = self._tap.settings
+        return AnalyticsExports(
+            self._tap.client,
+            export_filter=settings.export_filter,
+            export_format=settings.export_format,
+            compression=None if settings.export_compression == "none" else settings.export_compression,
+        )
+
+    @override
+    def record_model(self) -> RecordModel:
+        # A catalog may have the target keyed by something else.
+        return RecordModel(self.schema, ["id"], dated_by=self.dated_by)
+
+    @property
+    @override
+    def window_length(self) -> timedelta:
+        return self._tap.settings.window

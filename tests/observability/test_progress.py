@@ -1,0 +1,217 @@
+"""What a run is doing: stages, figures, estimates, pauses; with a clock that stands until it is told to go on."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from tap_cxone.observability import reporter
+from tap_cxone.observability.formatting import duration, rate, size
+from tap_cxone.observability.progress import Progress, Requests, Stage, Tally
+from tap_cxone.observability.reporter import Reporter, figures, spent_seconds, status, status_fields, summary
+from tap_cxone.windows import Window, halves
+from tests.conftest import january
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+PLANNED = [Window(january(day), january(day + 1)) for day in (1, 2, 3, 4)]
+FIRST, SECOND, THIRD, _ = PLANNED
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def progress(clock: Clock) -> Progress:
+    return Progress(clock)
+
+
+def test_a_window_spends_its_time_where_it_is(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    for stage, seconds in zip(Stage, (1, 2, 4, 8, 16, 32, 64), strict=True):
+        stream.enter(FIRST, stage)
+        clock.seconds += seconds
+    assert spent_seconds(stream.counts()) == {
+        "place": 1,
+        "queue_or_running": 2,
+        "queue": 4,
+        "running": 8,
+        "download": 16,
+        "emit": 64,
+    }
+    stream.leave(FIRST)
+    clock.seconds += 100
+    assert spent_seconds(stream.counts())["emit"] == 64
+    assert not stream.active()
+
+
+def test_windows_side_by_side_add_up(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.enter(SECOND, Stage.RUNNING)
+    stream.enter(FIRST, Stage.RUNNING)
+    clock.seconds += 5
+    assert stream.counts().seconds[Stage.RUNNING] == 10
+    assert [item.window for item in stream.active()] == [FIRST, SECOND]
+    stream.end()
+    clock.seconds += 5
+    assert stream.counts().seconds[Stage.RUNNING] == 10
+    assert stream.seconds() == 5
+
+
+def test_the_time_left_is_estimated_from_the_windows_that_are_done(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.plan(PLANNED)
+    clock.seconds += 30
+    assert stream.seconds_left() is None
+    stream.count(windows_done=1)
+    assert stream.seconds_left() == 90
+    clock.seconds += 10
+    assert stream.seconds_left() == 80, "it does not rise while time passes"
+    clock.seconds += 100
+    assert stream.seconds_left() == 0
+    stream.end()
+    assert stream.seconds_left() is None
+
+
+def test_the_figures_of_streams_add_up(progress: Progress) -> None:
+    for name in ("a", "b"):
+        progress.stream(name).plan(PLANNED[:2])
+        progress.stream(name).count(records=3, bytes=5, duplicates=1, refused=2, windows_done=1, jobs=1)
+    counts = progress.counts()
+    assert (counts.windows, counts.windows_done, counts.records, counts.bytes) == (4, 2, 6, 10)
+    assert (counts.duplicates, counts.refused, counts.jobs) == (2, 4, 2)
+
+
+def test_pauses_are_counted_and_shown_while_they_last(progress: Progress, clock: Clock) -> None:
+    progress.requested()
+    progress.retrying("status", "429 Too Many Requests", 20, rate_limited=True)
+    other = threading.Thread(target=progress.retrying, args=("list", "502 Bad Gateway", 1, False))
+    other.start()
+    other.join()
+    assert [wait.call for wait in progress.waiting()] == ["list", "status"]
+    text = status(progress.stream("a"), progress)
+    assert "call 'status' waits until" in text
+    assert "429 Too Many Requests" in text
+    clock.seconds += 2
+    assert [wait.call for wait in progress.waiting()] == ["status"]
+    progress.requested()
+    assert not progress.waiting()
+    found = figures(progress)
+    assert (found["requests"], found["retries"], found["rate_limit_waits"]) == (2, 2, 1)
+    assert found["rate_limit_seconds"] == 20
+
+
+def test_what_a_run_does_is_said_in_a_line(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.plan(PLANNED)
+    stream.enter(SECOND, Stage.QUEUED)
+    stream.enter(THIRD, Stage.PLACE)
+    clock.seconds += 10
+    stream.count(windows_done=1, records=600, bytes=2048)
+    assert status(stream, progress) == (
+        "windows: 1 done, 1 running, 2 waiting; 600 records so far, 60/s; 2.0 KiB downloaded; about 30.0 s left; "
+        "2024-01-02T00:00:00.000Z/2024-01-03T00:00:00.000Z queued for 10.0 s"
+    )
+
+
+def test_what_a_run_did_is_said_in_a_line(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.plan(PLANNED[:2])
+    stream.enter(FIRST, Stage.RUNNING)
+    clock.seconds += 100
+    stream.count(windows_done=2, records=600, duplicates=3, refused=1, bytes=3 << 20, jobs=3, jobs_failed=1)
+    stream.bookmark = "2024-01-03T00:00:00.000Z"
+    stream.end()
+    text = summary(progress)
+    for part in (
+        "2 of 2 windows, 600 records, 3 duplicates, 1 refused, 3.0 MiB in 1:40 min (6/s)",
+        "queue 0 ms; queue or running 0 ms; running 1:40 min; download 0 ms; emit 0 ms",
+        "3 jobs, 1 failed",
+        "0 requests, 0 retries, 0 waits for rate limits (0 ms)",
+        "bookmarks: a 2024-01-03T00:00:00.000Z",
+    ):
+        assert part in text
+
+
+def test_the_log_says_now_and_then_what_goes_on(
+    progress: Progress, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reporter, "REPORT_SECONDS", 0.01)
+    caplog.set_level("INFO", "tap-cxone")
+    stream = progress.stream("a")
+    reporting = Reporter(progress)
+    reporting.begin()
+    reporting.begin()
+    while not any("windows: 0 done" in line for line in caplog.messages):
+        pass
+    stream.end()
+    reporting.close()
+    reporting.close()
+    assert sum("Summary:" in line for line in caplog.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 ms"), (0.85, "850 ms"), (4.25, "4.2 s"), (59.96, "1:00 min"), (185, "3:05 min"), (7384, "2:03:04 h")],
+)
+def test_durations_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_sizes_and_rates_for_people() -> None:
+    assert [size(count) for count in (0, 1023, 1536, 5 << 20, 3 << 30)] == [
+        "0 B",
+        "1023 B",
+        "1.5 KiB",
+        "5.0 MiB",
+        "3.00 GiB",
+    ]
+    assert rate(12345, 10) == "1,234/s"
+    assert rate(1, 0) == "0/s"
+
+
+def test_parts_of_a_window_count_as_that_window(progress: Progress) -> None:
+    stream = progress.stream("a")
+    stream.plan(PLANNED)
+    for part in halves(FIRST, timedelta(hours=1)):
+        stream.enter(part, Stage.RUNNING)
+    stream.enter(SECOND, Stage.PLACE)
+    stream.note(SECOND, "3 exports are active")
+    assert stream.tally() == Tally(done=0, running=1, waiting=3)
+    assert [item.note for item in stream.active()][-1] == "3 exports are active"
+    stream.enter(SECOND, Stage.CREATED)
+    assert [item.note for item in stream.active()][-1] == ""
+    assert stream.tally() == Tally(done=0, running=2, waiting=2)
+
+
+def test_requests_of_a_stream_are_those_since_it_began(progress: Progress) -> None:
+    progress.requested()
+    before = progress.requests()
+    progress.requested()
+    progress.retrying("status", "429", 3, rate_limited=True)
+    assert progress.requests().since(before) == Requests(1, 1, 1, 3)
+
+
+def test_fields_say_what_the_words_say(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.plan(PLANNED)
+    stream.enter(FIRST, Stage.RUNNING)
+    stream.count(windows_done=1, records=5)
+    clock.seconds += 10
+    fields = status_fields(stream, progress)
+    assert (fields["stream"], fields["done"], fields["running"], fields["waiting"]) == ("a", 1, 1, 2)
+    assert (fields["records"], fields["seconds"]) == (5, 10)
+    assert fields["active"][0]["stage"] == "running"
