@@ -1,54 +1,66 @@
-"""How a run ends early: one flag that every wait and every loop looks at, so that nothing is torn in the middle.
+"""Cancellation: one token that every wait and every loop of a run checks.
 
-A signal handler only raises the flag, by a plain assignment: anything more could wait for a lock that the interrupted
-code holds. Waits therefore look at the flag a few times a second.
+How a run ends early, whatever the cause (a signal, a closed standard output, a window that failed):
+
+1. Somebody calls ``CancellationToken.cancel`` with the reason and the exit code. That is a plain assignment, because a
+   signal handler must not wait for a lock that the interrupted code may hold.
+2. Every wait sleeps in short slices and raises ``RunCancelledError`` soon afterwards, so nothing is cut in the middle.
+3. The stream that was being read writes a last STATE and its audit events; temporary files are removed.
+4. If the run does not get there in time, because the target does not read its input, ``Shutdown`` ends the process.
 """
 
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import RunCancelledError
 
-_LOOK_SECONDS = 0.1
-
-
-class StoppedError(CxoneError):
-    """The run was asked to end; the exit code says by what."""
-
-    def __init__(self, message: str, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code  # type: ignore[misc]  # click declares it on the class
+_SLICE_SECONDS = 0.1
 
 
-class Stop:
-    """The flag.
+class Clock(Protocol):
+    """A monotonic clock in seconds; tests replace it."""
+
+    def monotonic(self) -> float:
+        """Return the time in seconds from an arbitrary origin; it never goes back."""
+
+    def sleep(self, seconds: float, /) -> None:
+        """Pause the thread."""
+
+
+class CancellationToken:
+    """Tells the code of a run that it has to end. Thread-safe, and safe in signal handlers.
 
     Args:
-        parent: a flag of a larger whole; when that is raised, this one counts as raised, too.
+        parent: token of the run that this one belongs to; cancelling the parent cancels this one too.
+        clock: measures and makes the pauses; default: the parent's, or else the system's.
     """
 
-    def __init__(self, parent: Stop | None = None) -> None:
+    def __init__(self, parent: CancellationToken | None = None, clock: Clock | None = None) -> None:
         self._parent = parent
-        self._error: StoppedError | None = None
+        self._error: RunCancelledError | None = None
+        self.clock: Clock = clock or (parent.clock if parent else time)
 
-    def request(self, error: StoppedError | None = None) -> None:
-        """Ask everything below this flag to end; safe in a signal handler."""
-        self._error = error or StoppedError("The run has ended.")
+    def cancel(self, error: RunCancelledError | None = None) -> None:
+        """Ask everything that uses this token to end; the first error counts."""
+        self._error = self._error or error or RunCancelledError("The run has ended.")
 
-    def requested(self) -> StoppedError | None:
-        """Return why the end was asked for, or none."""
-        return self._error or (self._parent.requested() if self._parent else None)
+    @property
+    def cause(self) -> RunCancelledError | None:
+        """Why the run was cancelled, or None while it goes on."""
+        return self._error or (self._parent.cause if self._parent else None)
 
     def check(self) -> None:
-        """Raise StoppedError if the end was asked for."""
-        if error := self.requested():
-            raise StoppedError(error.message, error.exit_code)
+        """Raise RunCancelledError if the run was cancelled."""
+        if error := self.cause:
+            # A new one each time: several threads may raise it.
+            raise RunCancelledError(error.message, error.exit_code)
 
     def sleep(self, seconds: float) -> None:
-        """Pause for so many seconds; raises StoppedError soon after the end was asked for."""
-        until = time.monotonic() + seconds
+        """Pause for ``seconds``; raise RunCancelledError soon after the run is cancelled."""
+        until = self.clock.monotonic() + seconds
         self.check()
-        while (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, _LOOK_SECONDS))
+        while (left := until - self.clock.monotonic()) > 0:
+            self.clock.sleep(min(left, _SLICE_SECONDS))
             self.check()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import CxoneError, exit_on_error
 from tap_cxone.tap import TapCXone
 
 if TYPE_CHECKING:
@@ -20,13 +20,16 @@ _FILES = ("--config", "--state", "--catalog")
 
 def main() -> None:
     """Run the command with the arguments of the process."""
+    exit_on_error(_run)
+
+
+def _run() -> None:
+    check_files(sys.argv[1:])
     try:
-        check_files(sys.argv[1:])
         TapCXone.cli()
     except (MapExpressionError, StreamMapConfigError) as err:
-        _end(CxoneError(f"Setting 'stream_maps': {err}"))
-    except CxoneError as err:  # before click is there to show it
-        _end(err)
+        msg = f"Setting 'stream_maps': {err}"
+        raise CxoneError(msg) from err
 
 
 def check_files(arguments: Sequence[str]) -> None:
@@ -60,8 +63,3 @@ def _named_files(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield option, value
         elif before in _FILES and not (before == "--config" and argument == "ENV"):
             yield before, argument
-
-
-def _end(error: CxoneError) -> None:
-    error.show()
-    sys.exit(error.exit_code)

@@ -1,35 +1,62 @@
-"""What a user is told when a run cannot go on: one sentence, no traceback, no secret.
+"""Every error that ends a run with one sentence instead of a traceback.
 
-click, which the SDK's command line is made of, shows a ``ClickException`` and exits with its code.
+    CxoneError
+    ├── SettingsError            a setting is missing or invalid
+    ├── RunCancelledError        a signal, or the target has gone
+    ├── FatalError               the platform refused; repeating the request does not help
+    │   ├── ThrottledError       ... or it may have been throttled: the platform answers both with 403
+    │   └── StorageRefusedError  the storage refused a signed URL
+    ├── UnavailableError         retries were used up
+    │   └── OutcomeUnknownError  nobody knows whether a request was carried out
+    ├── CorruptExportError       a file is truncated or damaged
+    │   └── UnfitExportError     a file is intact, but not one of this stream
+    └── ExportFailedError        a window could not be exported
+
+A message names what to change. It never holds a secret, a signed URL or a record value.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import IO, Any
+import sys
+from typing import TYPE_CHECKING
 
-import click
-from typing_extensions import override
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-class CxoneError(click.ClickException):
-    """An end of the run that the user can do something about. Exit code 1."""
+class CxoneError(Exception):
+    """Base class: the run ends, and the user can do something about it.
 
-    @override
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Write the sentence to the log, where an orchestrator looks for it."""
-        logging.getLogger("tap-cxone").error("%s", self.message)
+    Attributes:
+        message: one sentence for the user.
+        exit_code: exit code of the process.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
 class SettingsError(CxoneError):
-    """A setting is missing or impossible; the message names it."""
+    """A setting is missing or invalid; the message names it."""
 
 
-class RefusedError(CxoneError):
-    """The platform refused a request for a reason that does not pass by itself.
+class RunCancelledError(CxoneError):
+    """The run was cancelled; the exit code says by what."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class FatalError(CxoneError):
+    """The platform refused a request for a reason that a retry does not change.
 
     Attributes:
-        status: HTTP status of the refusal.
+        status: HTTP status of the response, 0 if the request could not be sent at all.
     """
 
     def __init__(self, message: str, status: int) -> None:
@@ -37,32 +64,41 @@ class RefusedError(CxoneError):
         self.status = status
 
 
-class ThrottledError(RefusedError):
-    """A request that may not be repeated blindly was refused in a way that may mean "throttled".
+class ThrottledError(FatalError):
+    """A request that must not be repeated blindly was answered with a status that may mean "throttled".
 
-    It was not carried out. The message names both causes, since the platform says the same to a missing permission.
+    It was not carried out. The message names both causes, because the platform answers a missing permission alike.
     """
 
 
-class StorageRefusedError(RefusedError):
-    """Not the platform but its storage refused a download, fresh pre-signed addresses notwithstanding."""
+class StorageRefusedError(FatalError):
+    """The storage, not the platform, refused a download although each attempt used a fresh pre-signed URL."""
 
 
 class UnavailableError(CxoneError):
-    """Something that usually passes (connection, 429, 5xx) did not pass within its budget."""
+    """A retriable failure (connection error, 429, 5xx) lasted longer than the retry budget."""
 
 
-class AnswerLostError(UnavailableError):
-    """A request that may not be repeated blindly was sent, and its answer did not arrive."""
+class OutcomeUnknownError(UnavailableError):
+    """A request that must not be repeated blindly was sent, but its response did not arrive."""
 
 
 class CorruptExportError(CxoneError):
-    """An export file is cut off or damaged."""
+    """An export file is truncated or damaged."""
 
 
 class UnfitExportError(CorruptExportError):
-    """An export file is whole, but cannot be this stream's; the message says what to change."""
+    """An export file is intact but does not belong to this stream; the message says what to change."""
 
 
 class ExportFailedError(CxoneError):
     """A window could not be exported: its job failed, timed out or could not be downloaded."""
+
+
+def exit_on_error(command: Callable[[], object]) -> None:
+    """Run a command; if it raises a CxoneError, log its sentence and exit with its code."""
+    try:
+        command()
+    except CxoneError as err:
+        logging.getLogger("tap-cxone").error("%s", err.message)  # noqa: TRY400 - one sentence, no traceback
+        sys.exit(err.exit_code)

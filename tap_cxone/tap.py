@@ -22,10 +22,10 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
-from tap_cxone.cancellation import Stop, StoppedError
+from tap_cxone.cancellation import CancellationToken
 from tap_cxone.config.schema import JSONSCHEMA
 from tap_cxone.config.settings import Settings, check_environment, check_sdk_environment, normalise
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import CxoneError, RunCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from tap_cxone.api.client import PlatformClient
     from tap_cxone.api.grants import Grant
-    from tap_cxone.jobs.polling import Spacing
+    from tap_cxone.jobs.polling import CreateThrottle
     from tap_cxone.observability.audit_log import AuditLog, Quarantine
     from tap_cxone.observability.progress import Progress
     from tap_cxone.observability.reporter import Reporter
@@ -165,11 +165,11 @@ class TapCXone(Tap):
         return ClientCredentials(auth_url, access.client_id, access.client_secret)
 
     @cached_property
-    def spacing(self) -> Spacing:
+    def spacing(self) -> CreateThrottle:
         """Keeps the creates of Data Extraction jobs apart, across all streams."""
-        from tap_cxone.jobs.polling import Spacing
+        from tap_cxone.jobs.polling import CreateThrottle
 
-        return Spacing(self.settings.submit_interval)
+        return CreateThrottle(self.settings.submit_interval)
 
     @cached_property
     def _sandbox(self) -> Sandbox | None:
@@ -245,9 +245,9 @@ class TapCXone(Tap):
     # --- Ending early -------------------------------------------------------------------------------------------------
 
     @cached_property
-    def stop(self) -> Stop:
+    def stop(self) -> CancellationToken:
         """The flag that ends every wait of this run."""
-        return Stop()
+        return CancellationToken()
 
     def check(self) -> None:
         """Raise where the run shall not go on: a signal came, or nobody reads its output any more."""
@@ -278,7 +278,7 @@ class TapCXone(Tap):
 
         The SDK would exit here and now with 0: in the middle of a line, and as if the run had finished.
         """
-        self.stop.request(StoppedError(f"Ended early by {signal.Signals(signum).name}.", 128 + signum))
+        self.stop.cancel(RunCancelledError(f"Ended early by {signal.Signals(signum).name}.", 128 + signum))
         if hasattr(signal, "setitimer"):
             # A write to a target that does not read comes to no end: then the run ends without a last word.
             signal.signal(signal.SIGALRM, lambda *_: self._end_now(128 + signum))
@@ -298,7 +298,7 @@ class TapCXone(Tap):
         """Say how the run ended, where nobody comes back to say so."""
         from tap_cxone.streams.base import ExportStream
 
-        error = self.stop.requested()
+        error = self.stop.cause
         begun = {stream.name for stream in self.progress.streams() if stream.ended is None}
         for stream in self.streams.values():
             if isinstance(stream, ExportStream) and stream.name in begun:

@@ -72,10 +72,10 @@ def plan(start: datetime, end: datetime, length: timedelta, known: Iterable[Wind
     return windows
 
 
-def halves(window: Window, grain: timedelta) -> tuple[Window, Window]:
-    """Cut a window in two, at a whole multiple of the grain from its start; it must be longer than one."""
-    middle = window.start + (window.end - window.start) // 2 // grain * grain
-    middle = middle if middle > window.start else window.start + grain
+def halves(window: Window, granularity: timedelta) -> tuple[Window, Window]:
+    """Cut a window in two, at a whole multiple of the granularity from its start; it must be longer than one."""
+    middle = window.start + (window.end - window.start) // 2 // granularity * granularity
+    middle = middle if middle > window.start else window.start + granularity
     return Window(window.start, middle), Window(middle, window.end)
 
 
@@ -90,10 +90,10 @@ def covered(window: Window, asked: datetime, settle: timedelta) -> datetime:
     return min(window.end, asked - settle)
 
 
-def rounded(start: datetime, end: datetime, grain: timedelta) -> tuple[datetime, datetime]:
-    """Widen a range to whole multiples of the grain, counted from midnight UTC; the grain must part a day evenly."""
-    return start - _behind_edge(start, grain), end + -_behind_edge(end, grain) % grain
+def rounded(start: datetime, end: datetime, granularity: timedelta) -> tuple[datetime, datetime]:
+    """Widen a range to whole multiples of ``granularity``, counted from midnight UTC; a day is a multiple of it."""
+    return start - _behind_edge(start, granularity), end + -_behind_edge(end, granularity) % granularity
 
 
-def _behind_edge(date: datetime, grain: timedelta) -> timedelta:
-    return (date - _SOME_MIDNIGHT) % grain
+def _behind_edge(date: datetime, granularity: timedelta) -> timedelta:
+    return (date - _SOME_MIDNIGHT) % granularity

@@ -13,8 +13,8 @@ import threading
 from http import HTTPStatus
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
-from tap_cxone.api.retry import RETRY_BUDGET_SECONDS, PassingError, Patience
-from tap_cxone.api.tokens import BearerAuth, TokenSource
+from tap_cxone.api.retry import RETRY_BUDGET_SECONDS, Patience, RetriableError
+from tap_cxone.api.tokens import BearerAuth, TokenCache
 from tap_cxone.api.transport import Call, Transport, write_body
 from tap_cxone.errors import StorageRefusedError
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import requests
 
     from tap_cxone.api.grants import Grant
-    from tap_cxone.api.tokens import Granted
-    from tap_cxone.api.transport import Watch
+    from tap_cxone.api.tokens import Token
+    from tap_cxone.api.transport import RequestListener
 
 DOWNLOAD_ATTEMPTS = 3
 """Made whatever the budget says: a large export can take longer than it to break off for the first time."""
@@ -62,14 +62,14 @@ class PlatformClient:
         sleep: Callable[[float], None],
         retry_budget: float = RETRY_BUDGET_SECONDS,
         address: str = "",
-        watch: Watch | None = None,
+        watch: RequestListener | None = None,
     ) -> None:
         self._api_url = api_url
         self._address = address if api_url is None else api_url
         self._grant = grant
         self._retry_budget = retry_budget
         self._transport = Transport(sleep=sleep, retry_budget=retry_budget, secrets=self._secrets, watch=watch)
-        self._tokens = TokenSource(lambda: grant.fetch(self._transport))
+        self._tokens = TokenCache(lambda: grant.fetch(self._transport))
         self._discovery = threading.Lock()
 
     def call(  # noqa: PLR0913 - the parts of one request
@@ -103,9 +103,9 @@ class PlatformClient:
 
         Raises:
             ThrottledError: the request is not repeatable and was refused with a status of ``throttled``.
-            RefusedError: the platform refused for good.
+            FatalError: the platform refused for good.
             UnavailableError: it did not pass within the budget.
-            AnswerLostError: the request is not repeatable and whether it was carried out is not known.
+            OutcomeUnknownError: the request is not repeatable and whether it was carried out is not known.
         """
         kind = Call(
             call,
@@ -120,7 +120,7 @@ class PlatformClient:
             with self._exchange(kind, method, path, json=body, params=params) as response:
                 return self._transport.read(kind, response, read)
 
-        return self._transport.until_it_passes(call, attempt, least_pause=least_pause)
+        return self._transport.call_with_retry(call, attempt, least_pause=least_pause)
 
     def download(self, path: str, file: IO[bytes]) -> int:
         """Write the body of an export, as sent, into a file; from its beginning again when it is cut off.
@@ -129,7 +129,7 @@ class PlatformClient:
             Number of bytes. Where the answer named its length, that many have arrived.
 
         Raises:
-            RefusedError: the platform refused for good.
+            FatalError: the platform refused for good.
             UnavailableError: it did not pass within the budget.
             CxoneError: the file cannot be written.
         """
@@ -139,10 +139,10 @@ class PlatformClient:
             with self._exchange(kind, "GET", path, stream=True) as response:
                 if response.status_code != HTTPStatus.OK:
                     reason = f"answered {response.status_code} in place of a file"
-                    raise PassingError(reason)
+                    raise RetriableError(reason)
                 return write_body(response, file)
 
-        return self._transport.until_it_passes("download", attempt, least_attempts=DOWNLOAD_ATTEMPTS)
+        return self._transport.call_with_retry("download", attempt, least_attempts=DOWNLOAD_ATTEMPTS)
 
     def download_signed(self, fresh_url: Callable[[], str], file: IO[bytes]) -> int:
         """Write an export from a pre-signed storage URL into a file; without authorization, and without telling it.
@@ -172,9 +172,9 @@ class PlatformClient:
                     raise
                 # The address may have run out before it was used; the next one is a fresh one.
                 reason = f"the storage refused the download ({err.status})"
-                raise PassingError(reason, refusal=err) from None
+                raise RetriableError(reason, refusal=err) from None
 
-        return self._transport.until_it_passes("download", attempt, least_attempts=DOWNLOAD_ATTEMPTS)
+        return self._transport.call_with_retry("download", attempt, least_attempts=DOWNLOAD_ATTEMPTS)
 
     def digest(self, *parts: object) -> str:
         """Return a digest of some values together with this client's address and id, to recognise its own work by.
@@ -196,7 +196,7 @@ class PlatformClient:
         unauthorized = f"a fresh token was refused as well; check {grant.rights}, and that {grant.kinship}"
         return {HTTPStatus.UNAUTHORIZED: unauthorized, HTTPStatus.FORBIDDEN: f"check {grant.rights}"} | dict(own)
 
-    def _base(self, granted: Granted) -> str:
+    def _base(self, granted: Token) -> str:
         """Return the base of the API; asked for once, where it is not a setting."""
         with self._discovery:
             if self._api_url is None:

@@ -16,10 +16,10 @@ from requests.auth import HTTPBasicAuth
 from typing_extensions import override
 
 from tap_cxone.api.error_messages import NOT_AS_CONTRACTED
-from tap_cxone.api.retry import PassingError
-from tap_cxone.api.tokens import Granted
+from tap_cxone.api.retry import RetriableError
+from tap_cxone.api.tokens import Token
 from tap_cxone.api.transport import Call, Transport
-from tap_cxone.errors import CxoneError, RefusedError, UnavailableError
+from tap_cxone.errors import CxoneError, FatalError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,15 +47,15 @@ class Grant(Protocol):
     kinship: ClassVar[str]
     api_settings: ClassVar[str]
 
-    def fetch(self, transport: Transport) -> Granted:
+    def fetch(self, transport: Transport) -> Token:
         """Ask for a new token.
 
         Raises:
-            RefusedError: the token endpoint refused; the message names the settings to check.
+            FatalError: the token endpoint refused; the message names the settings to check.
             UnavailableError: it did not pass within the budget.
         """
 
-    def discover(self, transport: Transport, granted: Granted) -> str:
+    def discover(self, transport: Transport, granted: Token) -> str:
         """Return the base of the API, without a slash at its end, as the platform names it.
 
         Raises:
@@ -84,7 +84,7 @@ class ClientCredentials(Grant):
         self.secrets = (client_secret, _basic(client_id, client_secret))
 
     @override
-    def fetch(self, transport: Transport) -> Granted:
+    def fetch(self, transport: Transport) -> Token:
         call = Call(
             "token",
             "the setting 'auth_url', or 'api_url' where that is not set",
@@ -93,7 +93,7 @@ class ClientCredentials(Grant):
         return transport.ask(call, "POST", self._token_url, data=self._form, read=_granted)
 
     @override
-    def discover(self, transport: Transport, granted: Granted) -> str:
+    def discover(self, transport: Transport, granted: Token) -> str:
         raise _no_discovery()
 
 
@@ -117,7 +117,7 @@ class AccessKey(Grant):
         self.secrets = (access_key_secret, access_key_id)
 
     @override
-    def fetch(self, transport: Transport) -> Granted:
+    def fetch(self, transport: Transport) -> Token:
         call = Call(
             "token",
             "the settings 'region' and 'auth_url'",
@@ -128,7 +128,7 @@ class AccessKey(Grant):
         return transport.ask(call, "POST", self._token_url, json=self._body, read=_granted)
 
     @override
-    def discover(self, transport: Transport, granted: Granted) -> str:
+    def discover(self, transport: Transport, granted: Token) -> str:
         raise _no_discovery()
 
 
@@ -170,7 +170,7 @@ class Password(Grant):
         self.secrets = (client_secret, access_key_secret, access_key_id, _basic(client_id, client_secret))
 
     @override
-    def fetch(self, transport: Transport) -> Granted:
+    def fetch(self, transport: Transport) -> Token:
         if self._token_url is None:
             answer = self._look_up(transport, "openid-configuration")
             self._token_url = self._address(answer.get("token_endpoint"), "token endpoint")
@@ -179,7 +179,7 @@ class Password(Grant):
         return self._fetch_by(self._way, transport, self._token_url)
 
     @override
-    def discover(self, transport: Transport, granted: Granted) -> str:
+    def discover(self, transport: Transport, granted: Token) -> str:
         tenant = _claim("tenantId", granted.token, granted.id_token)
         if not tenant:
             msg = "The platform's token names no tenant, so the address of its API cannot be looked up: set 'api_url'."
@@ -191,16 +191,16 @@ class Password(Grant):
             found = f"https://api-{area}.{domain}"  # as working clients make it
         return self._address(found, "address of the API", base=True).rstrip("/")
 
-    def _fetch_first(self, transport: Transport, url: str) -> Granted:
+    def _fetch_first(self, transport: Transport, url: str) -> Token:
         """Find out which way the platform wants to know the application."""
         try:
             granted = self._fetch_by("basic", transport, url)
-        except RefusedError as refused:
+        except FatalError as refused:
             if refused.status not in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED}:
                 raise
             try:
                 granted = self._fetch_by("form", transport, url)
-            except RefusedError as again:
+            except FatalError as again:
                 # A 401 says that the application was not recognised: then the other answer tells more.
                 raise (again if refused.status == HTTPStatus.UNAUTHORIZED else refused) from None
             self._way = "form"
@@ -208,7 +208,7 @@ class Password(Grant):
             self._way = "basic"
         return granted
 
-    def _fetch_by(self, way: str, transport: Transport, url: str) -> Granted:
+    def _fetch_by(self, way: str, transport: Transport, url: str) -> Token:
         wrong = "check the settings 'client_id', 'client_secret', 'access_key_id' and 'access_key_secret'"
         call = Call("token", self._settings, _advice(wrong, self.rights, self._settings))
         client_id, client_secret = self._client
@@ -249,7 +249,7 @@ class Password(Grant):
         raise CxoneError(msg)
 
 
-def _granted(response: requests.Response) -> Granted:
+def _granted(response: requests.Response) -> Token:
     try:
         answer = response.json()
         token = answer["access_token"]
@@ -257,11 +257,11 @@ def _granted(response: requests.Response) -> Granted:
         if not (isinstance(token, str) and token and token.isascii() and token.isprintable()):
             raise TypeError
         others = [found if isinstance(found := answer.get(key), str) else "" for key in ("id_token", "refresh_token")]
-        return Granted(token, float(answer.get("expires_in") or TOKEN_SECONDS), *others)
+        return Token(token, float(answer.get("expires_in") or TOKEN_SECONDS), *others)
     except NOT_AS_CONTRACTED:
         reason = f"answered {response.status_code} without a token"
         # Not chained: the parser's error would carry the answer, and the answer may carry a token.
-        raise PassingError(reason) from None
+        raise RetriableError(reason) from None
 
 
 def _object(response: requests.Response) -> dict[str, Any]:

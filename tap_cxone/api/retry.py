@@ -1,6 +1,6 @@
 """How long to wait before a request is tried again, and when to give up. One policy for every call.
 
-What passes by itself (connection, 429, 5xx, an answer that is not what was asked for) is raised as ``PassingError``
+What passes by itself (connection, 429, 5xx, an answer that is not what was asked for) is raised as ``RetriableError``
 by the caller and tried again here within one budget of seconds a call; everything else goes straight through.
 """
 
@@ -56,7 +56,7 @@ class Patience:
         return taken
 
 
-class PassingError(Exception):
+class RetriableError(Exception):
     """A failure that usually passes.
 
     Attributes:
@@ -81,7 +81,7 @@ class PassingError(Exception):
         self.refusal = refusal
 
 
-def until_it_passes(  # noqa: PLR0913 - what a retry is made of
+def call_with_retry(  # noqa: PLR0913 - what a retry is made of
     attempt: Callable[[], _T],
     *,
     what: str,
@@ -89,18 +89,18 @@ def until_it_passes(  # noqa: PLR0913 - what a retry is made of
     budget: float = RETRY_BUDGET_SECONDS,
     least_attempts: int = 1,
     least_pause: float = 0.0,
-    told: Callable[[str, float, bool], None] | None = None,
+    on_retry: Callable[[str, float, bool], None] | None = None,
 ) -> _T:
-    """Call ``attempt`` until it raises no ``PassingError``.
+    """Call ``attempt`` until it raises no ``RetriableError``.
 
     Args:
-        attempt: the call; anything but a ``PassingError`` goes through.
+        attempt: the call; anything but a ``RetriableError`` goes through.
         what: what is being tried, for the log.
         sleep: pauses for so many seconds.
         budget: seconds after which no further attempt is made.
         least_attempts: attempts that are made all the same, where a single one may outlast the budget.
         least_pause: seconds between two attempts, at least.
-        told: called before each pause: why, for how many seconds, and whether a rate limit asks for it.
+        on_retry: called before each pause: why, for how many seconds, and whether a rate limit asks for it.
 
     Raises:
         UnavailableError: the budget is spent (unless the failure brings a refusal of its own).
@@ -108,8 +108,8 @@ def until_it_passes(  # noqa: PLR0913 - what a retry is made of
 
     def announce(state: tenacity.RetryCallState) -> None:
         error = _error(state)
-        if told:
-            told(
+        if on_retry:
+            on_retry(
                 _failure(state), state.upcoming_sleep, bool(error and (error.patience or error.retry_after is not None))
             )
         again = datetime.now(UTC) + timedelta(seconds=state.upcoming_sleep)
@@ -131,7 +131,7 @@ def until_it_passes(  # noqa: PLR0913 - what a retry is made of
         raise UnavailableError(msg) from None
 
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception_type(PassingError),
+        retry=tenacity.retry_if_exception_type(RetriableError),
         wait=lambda state: max(_pause(state), least_pause),
         stop=tenacity.stop_all(tenacity.stop_before_delay(budget), tenacity.stop_after_attempt(least_attempts)),
         sleep=sleep,
@@ -169,6 +169,6 @@ def _failure(state: tenacity.RetryCallState) -> str:
     return error.reason if error else "failed"
 
 
-def _error(state: tenacity.RetryCallState) -> PassingError | None:
+def _error(state: tenacity.RetryCallState) -> RetriableError | None:
     error = state.outcome.exception() if state.outcome else None
-    return error if isinstance(error, PassingError) else None
+    return error if isinstance(error, RetriableError) else None

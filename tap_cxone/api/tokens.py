@@ -1,6 +1,6 @@
 """OAuth 2.0: how long access tokens are used, and how they get onto a request (``grants``: where they come from).
 
-One ``TokenSource`` belongs to one tap (never to a class: two configurations must not share a token), is safe to use
+One ``TokenCache`` belongs to one tap (never to a class: two configurations must not share a token), is safe to use
 from several threads, and keeps what it knows in memory only.
 """
 
@@ -24,7 +24,7 @@ _REMEMBERED = 8
 """Former tokens that are still recognised as secrets: answers to their requests may be on the way."""
 
 
-class Granted(NamedTuple):
+class Token(NamedTuple):
     """What a token endpoint answered.
 
     Attributes:
@@ -40,7 +40,7 @@ class Granted(NamedTuple):
     refresh_token: str = ""
 
 
-class TokenSource:
+class TokenCache:
     """Hands out an access token and renews it in time.
 
     Args:
@@ -48,15 +48,15 @@ class TokenSource:
         clock: seconds of a clock that never goes back.
     """
 
-    def __init__(self, fetch: Callable[[], Granted], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fetch: Callable[[], Token], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
         self._lock = threading.Lock()
-        self._granted: Granted | None = None
+        self._granted: Token | None = None
         self._renew_at = 0.0
-        self._former: tuple[Granted, ...] = ()
+        self._former: tuple[Token, ...] = ()
 
-    def granted(self) -> Granted:
+    def granted(self) -> Token:
         """Return a token with life left in it, and what came with it."""
         with self._lock:
             if self._granted is None or self._clock() >= self._renew_at:

@@ -26,13 +26,13 @@ from tap_cxone.api.redaction import redact
 from tap_cxone.api.retry import (
     RETRY_AFTER_DEFAULT_SECONDS,
     RETRY_BUDGET_SECONDS,
-    PassingError,
     Patience,
+    RetriableError,
+    call_with_retry,
     retry_after_seconds,
-    until_it_passes,
 )
 from tap_cxone.api.tokens import NoAuth
-from tap_cxone.errors import AnswerLostError, CxoneError, RefusedError, StorageRefusedError, ThrottledError
+from tap_cxone.errors import CxoneError, FatalError, OutcomeUnknownError, StorageRefusedError, ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -46,7 +46,7 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 """Longest silence in the middle of an answer."""
 DOWNLOAD_CHUNK_BYTES = 1 << 18
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 
 _UNUSABLE_ADDRESS = (
     requests.exceptions.InvalidURL,
@@ -81,7 +81,7 @@ class Call:
     redirects: bool = False
 
 
-class Watch(Protocol):
+class RequestListener(Protocol):
     """Whoever wants to know what requests there are; called in the threads that make them."""
 
     def requested(self) -> None:
@@ -107,7 +107,7 @@ class Transport:
         sleep: Callable[[float], None],
         retry_budget: float = RETRY_BUDGET_SECONDS,
         secrets: Callable[[], list[str]],
-        watch: Watch | None = None,
+        watch: RequestListener | None = None,
     ) -> None:
         self._watch = watch
         self._sleep = sleep
@@ -115,18 +115,18 @@ class Transport:
         self._secrets = secrets
         self._local = threading.local()
 
-    def until_it_passes(
+    def call_with_retry(
         self, name: str, attempt: Callable[[], _T], *, least_attempts: int = 1, least_pause: float = 0.0
     ) -> _T:
         """Make a call again and again while it fails in ways that pass, within the budget of this client."""
-        return until_it_passes(
+        return call_with_retry(
             attempt,
             what=f"Platform call '{name}'",
             sleep=self._sleep,
             budget=self._retry_budget,
             least_attempts=least_attempts,
             least_pause=least_pause,
-            told=partial(self._watch.retrying, name) if self._watch else None,
+            on_retry=partial(self._watch.retrying, name) if self._watch else None,
         )
 
     def ask(
@@ -142,7 +142,7 @@ class Transport:
         """Make a call that needs no token, again and again while it fails in ways that pass.
 
         Raises:
-            RefusedError: refused for good.
+            FatalError: refused for good.
             UnavailableError: it did not pass within the budget.
         """
 
@@ -151,7 +151,7 @@ class Transport:
                 self.raise_for_status(call, response)
                 return self.read(call, response, read)
 
-        return self.until_it_passes(call.name, attempt)
+        return self.call_with_retry(call.name, attempt)
 
     def send(
         self,
@@ -165,9 +165,9 @@ class Transport:
         """Send one request and return its answer, whatever its status.
 
         Raises:
-            RefusedError: the address is not usable.
-            PassingError: there was no answer.
-            AnswerLostError: there was no answer, and the request may not be repeated.
+            FatalError: the address is not usable.
+            RetriableError: there was no answer.
+            OutcomeUnknownError: there was no answer, and the request may not be repeated.
         """
         if self._watch:
             self._watch.requested()
@@ -182,7 +182,7 @@ class Transport:
             )
         except _UNUSABLE_ADDRESS:
             msg = f"Platform call '{call.name}': the address is not usable; check {call.settings}."
-            raise RefusedError(msg, 0) from None
+            raise FatalError(msg, 0) from None
         except requests.RequestException as err:
             reason = connection_reason(err, url)
             raise _passing_or_lost(reason, repeatable=call.repeatable or never_sent(err)) from None
@@ -201,10 +201,10 @@ class Transport:
         """Raise unless the status is a 2xx.
 
         Raises:
-            PassingError: it usually passes.
-            AnswerLostError: it usually passes, but whether the request was carried out is not known.
+            RetriableError: it usually passes.
+            OutcomeUnknownError: it usually passes, but whether the request was carried out is not known.
             ThrottledError: it may be throttled, and the request may not be repeated blindly.
-            RefusedError: it does not pass.
+            FatalError: it does not pass.
         """
         status = response.status_code
         if status in call.throttled:
@@ -216,7 +216,7 @@ class Transport:
             raise _passing_or_lost(status_text(status), repeatable=call.repeatable)
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             msg = f"{self._refused(call, response)}: {_advice(call, status)}."
-            raise RefusedError(msg, status)
+            raise FatalError(msg, status)
 
     def fetch_signed(self, url: str, file: IO[bytes]) -> int:
         """Write what lies at a pre-signed storage URL into a file, in one attempt and without any authorization.
@@ -228,7 +228,7 @@ class Transport:
             Number of bytes.
 
         Raises:
-            PassingError: the download broke off, or the storage is not available.
+            RetriableError: the download broke off, or the storage is not available.
             StorageRefusedError: the storage refused it.
         """
         host = _storage_host(url)
@@ -237,16 +237,16 @@ class Transport:
                 url, auth=NoAuth(), timeout=(CONNECT_SECONDS, READ_SECONDS), stream=True
             )
         except _UNUSABLE_ADDRESS:
-            raise PassingError(_NO_STORAGE_URL) from None
+            raise RetriableError(_NO_STORAGE_URL) from None
         except requests.RequestException as err:
-            raise PassingError(connection_reason(err, url)) from None
+            raise RetriableError(connection_reason(err, url)) from None
         with response:
             status = response.status_code
             if status == HTTPStatus.TOO_MANY_REQUESTS:
                 raise _turned_away(response)
             if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
                 reason = f"the storage at {host} answered {status_text(status)}"
-                raise PassingError(reason, retry_after_seconds(response.headers.get("Retry-After")))
+                raise RetriableError(reason, retry_after_seconds(response.headers.get("Retry-After")))
             if status != HTTPStatus.OK:  # nor is a part of a file, or an answer without one, a file
                 # Its body is not quoted: it holds the signature and what was signed.
                 msg = (
@@ -268,12 +268,12 @@ class Transport:
         )
         if not call.repeatable:
             return ThrottledError(msg, status)
-        refusal = RefusedError(msg, status)
+        refusal = FatalError(msg, status)
         if call.patience.spent:
             return refusal
         asked = retry_after_seconds(response.headers.get("Retry-After"))
         reason = f"{status_text(status)}, which may mean throttled"
-        return PassingError(reason, asked, patience=call.patience, refusal=refusal)
+        return RetriableError(reason, asked, patience=call.patience, refusal=refusal)
 
     def _refused(self, call: Call, response: requests.Response) -> str:
         said = self.redact(platform_reason(response))
@@ -286,7 +286,7 @@ class Transport:
         sessions: dict[str, requests.Session] = self._local.__dict__
         if kind not in sessions:
             session = sessions[kind] = _Session()
-            session.max_redirects = MOST_REDIRECTS
+            session.max_redirects = MAX_REDIRECTS
             # What a library on this machine could decode besides (deflate, zstd) an export could not be told to be.
             session.headers["Accept-Encoding"] = "gzip"
             session.headers["User-Agent"] = f"tap-cxone/{metadata.version('tap-cxone')}"
@@ -317,7 +317,7 @@ def write_body(response: requests.Response, file: IO[bytes]) -> int:
     """Write a body, as sent, into a file from its beginning; return its size in bytes.
 
     Raises:
-        PassingError: it was cut off, or there was none.
+        RetriableError: it was cut off, or there was none.
         CxoneError: the file cannot be written.
     """
     try:
@@ -332,7 +332,7 @@ def write_body(response: requests.Response, file: IO[bytes]) -> int:
             raise _unwritable(err) from err
     if not file.tell() and response.headers.get("Content-Length") != "0":
         # Nothing at all counts as an empty export only where the platform says that it is one.
-        raise PassingError("an empty answer")  # noqa: EM101, TRY003
+        raise RetriableError("an empty answer")  # noqa: EM101, TRY003
     return file.tell()
 
 
@@ -345,7 +345,7 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
             arrived += len(chunk)
     except (HTTPError, OSError) as err:
         reason = f"cut off after {arrived} bytes ({type(err).__name__})"
-        raise PassingError(reason) from None
+        raise RetriableError(reason) from None
 
 
 def _unwritable(err: OSError) -> CxoneError:
@@ -360,19 +360,19 @@ def _storage_host(url: object) -> str:
         parts = urlsplit(url) if isinstance(url, str) else None
         if parts and parts.scheme.lower() in {"http", "https"} and parts.hostname:
             return parts.hostname
-    raise PassingError(_NO_STORAGE_URL)
+    raise RetriableError(_NO_STORAGE_URL)
 
 
 def _advice(call: Call, status: int) -> str:
     return call.advice.get(status) or f"check {call.settings}"
 
 
-def _passing_or_lost(reason: str, *, repeatable: bool) -> PassingError | AnswerLostError:
-    return PassingError(reason) if repeatable else AnswerLostError(reason)
+def _passing_or_lost(reason: str, *, repeatable: bool) -> RetriableError | OutcomeUnknownError:
+    return RetriableError(reason) if repeatable else OutcomeUnknownError(reason)
 
 
-def _turned_away(response: requests.Response) -> PassingError:
+def _turned_away(response: requests.Response) -> RetriableError:
     asked = retry_after_seconds(response.headers.get("Retry-After"))
     if asked is None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         asked = RETRY_AFTER_DEFAULT_SECONDS
-    return PassingError(status_text(response.status_code), asked)
+    return RetriableError(status_text(response.status_code), asked)

@@ -34,7 +34,7 @@ class Entity:
         primary_keys: columns that identify a row together, in snake_case.
         replication_key: column that the platform filters by, in snake_case.
         schema: types of columns.
-        is_open: whether columns besides those of the schema are taken up.
+        allow_new_columns: whether columns besides those of the schema are taken up.
         window_days: days in one job; none: as the setting says.
         aliases: other names under which a key is known in some files.
     """
@@ -45,7 +45,7 @@ class Entity:
     primary_keys: tuple[str, ...]
     replication_key: str
     schema: dict[str, Any] = field(default_factory=dict)
-    is_open: bool = True
+    allow_new_columns: bool = True
     window_days: int | None = None
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -129,7 +129,7 @@ def _entity(item: object, place: int, known: Mapping[str, Entity]) -> Entity:
     if missing and not preset:
         _refuse(f"entry {place} lacks {', '.join(map(repr, missing))}")
     if "schema" in given:
-        given["is_open"] = False
+        given["allow_new_columns"] = False
     entity = replace(preset, **given) if preset else Entity(**given)
     if "primary_keys" in given:
         entity = replace(entity, aliases={})

@@ -224,7 +224,7 @@ DEFAULTS: dict[str, Any] = {
     name: spec["default"] for name, spec in JSONSCHEMA["properties"].items() if "default" in spec
 }
 
-LEAST = {
+MINIMUMS = {
     "window_days": 1,
     "lookback_minutes": 0,
     "settle_minutes": 0,
@@ -236,7 +236,7 @@ LEAST = {
     "sample_size": 0,
 }
 """Whole numbers, with the least that each may be."""
-MOST = {
+MAXIMUMS = {
     "window_days": MAX_WINDOW_DAYS,
     "extraction_window_days": MAX_EXTRACTION_WINDOW_DAYS,
     "max_concurrent_exports": MAX_CONCURRENT_EXPORTS,

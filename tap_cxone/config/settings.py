@@ -20,8 +20,8 @@ from tap_cxone.config.schema import (
     DEFAULTS,
     FORMATS,
     JSONSCHEMA,
-    LEAST,
-    MOST,
+    MAXIMUMS,
+    MINIMUMS,
 )
 from tap_cxone.dates import format_date, parse_date, utc_now
 from tap_cxone.errors import SettingsError
@@ -173,7 +173,7 @@ def normalise(config: MutableMapping[str, Any]) -> None:
     """
     for name in [name for name, value in config.items() if value in (None, "")]:
         del config[name]
-    for name in LEAST.keys() & config.keys():
+    for name in MINIMUMS.keys() & config.keys():
         config[name] = _whole_number(config, name)
     for name in {"start_date", "end_date"} & config.keys():
         config[name] = format_date(_date(config, name))
@@ -210,7 +210,7 @@ def _date(given: Mapping[str, Any], name: str) -> datetime:
 
 
 def _whole_number(given: Mapping[str, Any], name: str) -> int:
-    value, least, most = given[name], LEAST[name], MOST.get(name, _UNBOUNDED)
+    value, least, most = given[name], MINIMUMS[name], MAXIMUMS.get(name, _UNBOUNDED)
     try:
         # As a text it takes the one form that the SDK reads from the environment as well.
         if isinstance(value, bool) or (isinstance(value, str) and not _WHOLE_NUMBER.fullmatch(value)):
@@ -311,11 +311,11 @@ def check_environment(environment: MutableMapping[str, str], prefix: str) -> Non
     Raises:
         SettingsError: a variable that should hold a whole number, or true or false, does not.
     """
-    for name in ("sandbox", "data_extraction_entities", *LEAST):
+    for name in ("sandbox", "data_extraction_entities", *MINIMUMS):
         text = environment.get(prefix + name.upper())
         if text == "":
             del environment[prefix + name.upper()]
-        elif text is not None and name in LEAST:
+        elif text is not None and name in MINIMUMS:
             _whole_number({name: text}, name)
         elif text is not None and name == "data_extraction_entities":
             _json(text, name)

@@ -13,9 +13,9 @@ from urllib.parse import quote
 from typing_extensions import override
 
 from tap_cxone.dates import format_date
-from tap_cxone.errors import RefusedError
-from tap_cxone.jobs.model import ActiveExport, BusyError, ExportSurface, JobGoneError, JobState, JobStatus
-from tap_cxone.jobs.polling import FIRST_LOOK_SECONDS
+from tap_cxone.errors import FatalError
+from tap_cxone.jobs.model import ActiveExport, AsyncJobApi, BusyError, JobGoneError, JobState, JobStatus
+from tap_cxone.jobs.polling import FIRST_POLL_SECONDS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from tap_cxone.windows import Window
 
 PATH = "/api/v2/analytics/exports"
-MOST_ACTIVE_EXPORTS = 3
+MAX_ACTIVE_EXPORTS = 3
 _SHOWN = frozenset({"query", "exportType", "format", "compression", "includeHeaders"})
 _CONTRACT_WORDS = frozenset({"queued", "running", "completed"})
 _FAILED_WORDS = frozenset({"failed", "cancelled", "canceled", "expired", "error"})
 
 
-class AnalyticsExports(ExportSurface):
+class AnalyticsExports(AsyncJobApi):
     """Exports of one kind, with one filter, in one format.
 
     Args:
@@ -42,10 +42,10 @@ class AnalyticsExports(ExportSurface):
         compression: ``gzip``, or none.
     """
 
-    most_active = MOST_ACTIVE_EXPORTS
-    grain = timedelta(milliseconds=1)
-    shortest_window = timedelta(hours=1)
-    first_look_seconds = FIRST_LOOK_SECONDS
+    max_active = MAX_ACTIVE_EXPORTS
+    granularity = timedelta(milliseconds=1)
+    min_window = timedelta(hours=1)
+    first_poll_seconds = FIRST_POLL_SECONDS
 
     def __init__(
         self, client: PlatformClient, *, export_filter: str, export_format: str, compression: str | None
@@ -70,28 +70,28 @@ class AnalyticsExports(ExportSurface):
         }
 
     @override
-    def seconds_until_next(self) -> float:
+    def seconds_until_create(self) -> float:
         return 0.0
 
     @override
-    def count_request(self, at: datetime) -> None:
+    def record_create(self, at: datetime) -> None:
         """Analytics exports may follow each other as fast as they like."""
 
     @override
-    def active(self) -> list[ActiveExport]:
+    def list_active(self) -> list[ActiveExport]:
         return self._client.call("list", "GET", PATH, params={"status": "queued,running"}, read=_active_exports)
 
     @override
     def create(self, window: Window) -> str:
         try:
             return self._client.call("create", "POST", PATH, body=self.query(window), read=_job_id, repeatable=False)
-        except RefusedError as err:
+        except FatalError as err:
             if err.status == HTTPStatus.CONFLICT:
                 raise BusyError from err
             raise
 
     @override
-    def is_ours(self, export: ActiveExport, window: Window) -> bool:
+    def matches_query(self, export: ActiveExport, window: Window) -> bool:
         sent = self.query(window)
         shown = export.query or {}
         return "query" in shown and all(sent[key] == value for key, value in shown.items())
@@ -104,7 +104,7 @@ class AnalyticsExports(ExportSurface):
     def status(self, job_id: str) -> JobStatus:
         try:
             return self._client.call("status", "GET", _job_path(job_id), read=self._job_status)
-        except RefusedError as err:
+        except FatalError as err:
             if err.status == HTTPStatus.NOT_FOUND:
                 return JobStatus(JobState.GONE, "the platform does not know the job any more")
             raise
@@ -113,7 +113,7 @@ class AnalyticsExports(ExportSurface):
     def download(self, job_id: str, file: IO[bytes]) -> int:
         try:
             return self._client.download(f"{_job_path(job_id)}/download", file)
-        except RefusedError as err:
+        except FatalError as err:
             if err.status in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.GONE}:
                 raise JobGoneError from err
             raise

@@ -15,8 +15,8 @@ from urllib.parse import quote
 from typing_extensions import override
 
 from tap_cxone.dates import utc_now
-from tap_cxone.errors import RefusedError, StorageRefusedError, ThrottledError
-from tap_cxone.jobs.model import ActiveExport, BusyError, ExportSurface, JobGoneError, JobState, JobStatus
+from tap_cxone.errors import FatalError, StorageRefusedError, ThrottledError
+from tap_cxone.jobs.model import ActiveExport, AsyncJobApi, BusyError, JobGoneError, JobState, JobStatus
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     import requests
 
     from tap_cxone.api.client import PlatformClient
-    from tap_cxone.jobs.polling import Spacing
+    from tap_cxone.jobs.polling import CreateThrottle
     from tap_cxone.windows import Window
 
 PATH = "/data-extraction/v1/jobs"
-FIRST_LOOK_SECONDS = 5.0
+FIRST_POLL_SECONDS = 5.0
 """Jobs may be looked at every 5 to 10 s."""
 _THROTTLED = frozenset({HTTPStatus.FORBIDDEN})
 """Being throttled looks like a missing permission."""
@@ -54,7 +54,7 @@ class _Look:
     url: str
 
 
-class DataExtraction(ExportSurface):
+class DataExtraction(AsyncJobApi):
     """Exports of one version of one entity.
 
     Args:
@@ -64,14 +64,14 @@ class DataExtraction(ExportSurface):
         spacing: keeps the creates of all streams apart.
     """
 
-    most_active = 1
+    max_active = 1
     format = "csv"
     compression = None
-    grain = timedelta(days=1)
-    shortest_window = timedelta(days=1)
-    first_look_seconds = FIRST_LOOK_SECONDS
+    granularity = timedelta(days=1)
+    min_window = timedelta(days=1)
+    first_poll_seconds = FIRST_POLL_SECONDS
 
-    def __init__(self, client: PlatformClient, *, entity: str, version: str, spacing: Spacing) -> None:
+    def __init__(self, client: PlatformClient, *, entity: str, version: str, spacing: CreateThrottle) -> None:
         self._client = client
         self._entity = entity
         self._version = version
@@ -94,15 +94,15 @@ class DataExtraction(ExportSurface):
         }
 
     @override
-    def seconds_until_next(self) -> float:
+    def seconds_until_create(self) -> float:
         return self._spacing.left()
 
     @override
-    def count_request(self, at: datetime) -> None:
+    def record_create(self, at: datetime) -> None:
         self._spacing.begin(ago=(utc_now() - at).total_seconds())
 
     @override
-    def active(self) -> list[ActiveExport]:
+    def list_active(self) -> list[ActiveExport]:
         jobs = self._client.call("list", "GET", PATH, read=_jobs, throttled=_THROTTLED, advice=_ADVICE)
         listed = frozenset(jobs) - self._own
         if self._known is not None and listed - self._known:
@@ -129,7 +129,7 @@ class DataExtraction(ExportSurface):
             # Where others come and go it is them, and not a permission.
             refusal, self._news = None if self._news else err, False
             raise BusyError(refusal) from err
-        except RefusedError as err:
+        except FatalError as err:
             if err.status == HTTPStatus.CONFLICT:
                 raise BusyError from err
             raise
@@ -140,7 +140,7 @@ class DataExtraction(ExportSurface):
         return job_id
 
     @override
-    def is_ours(self, export: ActiveExport, window: Window) -> bool:
+    def matches_query(self, export: ActiveExport, window: Window) -> bool:
         return False  # the list shows no queries: what another integration asked for could be taken for ours
 
     @override
@@ -169,7 +169,7 @@ class DataExtraction(ExportSurface):
         path = f"{PATH}/{quote(job_id, safe='')}"
         try:
             return self._client.call("status", "GET", path, read=self._read, throttled=_THROTTLED, advice=_ADVICE)
-        except RefusedError as err:
+        except FatalError as err:
             if err.status == HTTPStatus.NOT_FOUND:
                 return _Look(JobStatus(JobState.GONE, "the platform does not know the job any more"), "")
             raise

@@ -102,27 +102,27 @@ class JobGoneError(Exception):
     """The platform does not have the file of a job (any more)."""
 
 
-class ExportSurface(Protocol):
+class AsyncJobApi(Protocol):
     """One way of exporting that a platform offers. All methods raise the errors of ``tap_cxone.errors``."""
 
-    most_active: int
+    max_active: int
     """Active exports that an organisation may have, those of other integrations included."""
     format: str
     compression: str | None
-    grain: timedelta
+    granularity: timedelta
     """What the edges of windows are whole multiples of, counted from midnight UTC."""
-    shortest_window: timedelta
+    min_window: timedelta
     """A window that is no longer than this is not cut any more."""
-    first_look_seconds: float
+    first_poll_seconds: float
     """How soon after its creation a job may be looked at."""
 
-    def seconds_until_next(self) -> float:
+    def seconds_until_create(self) -> float:
         """Return how long to wait until the next job may be created."""
 
-    def count_request(self, at: datetime) -> None:
+    def record_create(self, at: datetime) -> None:
         """Count a request for a job that an earlier run has made, whatever became of it."""
 
-    def active(self) -> list[ActiveExport]:
+    def list_active(self) -> list[ActiveExport]:
         """Return the organisation's active exports."""
 
     def create(self, window: Window) -> str:
@@ -130,10 +130,10 @@ class ExportSurface(Protocol):
 
         Raises:
             BusyError: the organisation has as many active exports as it may have, or creates them too fast.
-            AnswerLostError: whether the job was created is not known.
+            OutcomeUnknownError: whether the job was created is not known.
         """
 
-    def is_ours(self, export: ActiveExport, window: Window) -> bool:
+    def matches_query(self, export: ActiveExport, window: Window) -> bool:
         """Tell whether an active export shows the very query that ``create`` sends for the window."""
 
     def fingerprint(self, window: Window) -> str:

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_cxone.cancellation import Stop
+    from tap_cxone.cancellation import CancellationToken
     from tap_cxone.jobs.model import ExportFile
-    from tap_cxone.jobs.runner import Exporter
-    from tap_cxone.jobs.store import Remembered
+    from tap_cxone.jobs.runner import JobRunner
+    from tap_cxone.jobs.store import JobRecord
     from tap_cxone.windows import Window
 
 WINDOWS_AHEAD = 2
@@ -49,11 +49,11 @@ class _Note:
     task: _Task | None = None
     file: ExportFile | None = None
     error: BaseException | None = None
-    job: Remembered | None = None
+    job: JobRecord | None = None
     heard: threading.Event = field(default_factory=threading.Event)
 
 
-class ExportEngine:
+class JobOrchestrator:
     """Runs the export of a list of windows.
 
     Args:
@@ -67,9 +67,9 @@ class ExportEngine:
         self,
         *,
         most_jobs: int,
-        on_job: Callable[[Remembered], None],
+        on_job: Callable[[JobRecord], None],
         check: Callable[[], None],
-        stop: Stop,
+        stop: CancellationToken,
     ) -> None:
         self._ahead = WINDOWS_AHEAD * most_jobs
         self._on_job = on_job
@@ -81,14 +81,14 @@ class ExportEngine:
         self._consumed = 0
         self._room = threading.Condition()
 
-    def announce(self, job: Remembered) -> None:
+    def announce(self, job: JobRecord) -> None:
         """From a thread: hand a job over and wait until the caller's thread has dealt with it."""
         note = _Note(job=job)
         self._notes.put(note)
         while not note.heard.wait(_LOOK_SECONDS):
             self._stop.check()
 
-    def exports(self, windows: Sequence[Window], exporter: Exporter) -> Iterator[ExportFile]:
+    def exports(self, windows: Sequence[Window], exporter: JobRunner) -> Iterator[ExportFile]:
         """Export windows and yield their files in order. A file is removed when the next one is asked for.
 
         Raises:
@@ -147,7 +147,7 @@ class ExportEngine:
 
     def _close(self, threads: list[threading.Thread]) -> None:
         """End the threads; one that hangs in a request is left behind, and does not keep the process alive."""
-        self._stop.request()
+        self._stop.cancel()
         deadline = time.monotonic() + _JOIN_SECONDS
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -160,7 +160,7 @@ class ExportEngine:
 
     # --- In the threads -----------------------------------------------------------------------------------------------
 
-    def _work(self, exporter: Exporter) -> None:
+    def _work(self, exporter: JobRunner) -> None:
         while task := self._next_task():
             error: BaseException | None = None
             try:
@@ -173,12 +173,10 @@ class ExportEngine:
     def _next_task(self) -> _Task | None:
         with self._room:
             while (
-                self._begun < len(self._tasks)
-                and self._begun >= self._consumed + self._ahead
-                and not self._stop.requested()
+                self._begun < len(self._tasks) and self._begun >= self._consumed + self._ahead and not self._stop.cause
             ):
                 self._room.wait(_LOOK_SECONDS)
-            if self._stop.requested() or self._begun >= len(self._tasks):
+            if self._stop.cause or self._begun >= len(self._tasks):
                 return None
             task = self._tasks[self._begun]
             self._begun += 1

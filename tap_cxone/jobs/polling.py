@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FIRST_LOOK_SECONDS = 0.2
+FIRST_POLL_SECONDS = 0.2
 _GROWTH = 0.25  # a pause is a quarter of the time that has been spent looking
 _EARLY = 0.9  # of the usual time: jobs do not all take the same
 _REMEMBERED_JOBS = 9
 _CONSIDERATE_REQUESTS = 5
 
 
-class Pacing:
+class PollSchedule:
     """Knows how long the jobs of this run usually take.
 
     Args:
@@ -26,7 +26,7 @@ class Pacing:
         shortest: shortest one.
     """
 
-    def __init__(self, longest: float, shortest: float = FIRST_LOOK_SECONDS) -> None:
+    def __init__(self, longest: float, shortest: float = FIRST_POLL_SECONDS) -> None:
         self._longest = longest
         self._shortest = min(shortest, longest)
         self._durations: deque[float] = deque(maxlen=_REMEMBERED_JOBS)
@@ -42,7 +42,7 @@ class Pacing:
         return min(max(wait, self._shortest), self._longest)
 
 
-class Spacing:
+class CreateThrottle:
     """Keeps requests that a platform wants apart so many seconds; one for all streams that share its limit.
 
     Where others share it, too, whoever comes back the very moment it may leaves nothing to them: then the pauses are

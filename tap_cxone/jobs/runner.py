@@ -14,12 +14,18 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from tap_cxone.cancellation import StoppedError
 from tap_cxone.dates import utc_now
-from tap_cxone.errors import AnswerLostError, CorruptExportError, CxoneError, ExportFailedError, UnfitExportError
-from tap_cxone.jobs.model import BusyError, ExportFile, ExportJob, ExportSurface, JobGoneError, JobState
-from tap_cxone.jobs.polling import Pacing, growing_pauses
-from tap_cxone.jobs.slots import Places
+from tap_cxone.errors import (
+    CorruptExportError,
+    CxoneError,
+    ExportFailedError,
+    OutcomeUnknownError,
+    RunCancelledError,
+    UnfitExportError,
+)
+from tap_cxone.jobs.model import AsyncJobApi, BusyError, ExportFile, ExportJob, JobGoneError, JobState
+from tap_cxone.jobs.polling import PollSchedule, growing_pauses
+from tap_cxone.jobs.slots import JobSlots
 from tap_cxone.observability.metrics import job_duration
 from tap_cxone.observability.progress import Stage
 from tap_cxone.windows import halves
@@ -29,23 +35,23 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from tap_cxone.cancellation import Stop
+    from tap_cxone.cancellation import CancellationToken
     from tap_cxone.jobs.model import ActiveExport
-    from tap_cxone.jobs.store import JobMemory, Remembered
+    from tap_cxone.jobs.store import JobRecord, JobStore
     from tap_cxone.observability.audit_log import AuditLog
     from tap_cxone.observability.progress import StreamProgress
     from tap_cxone.windows import Window
 
 JOB_ATTEMPTS = 2
 """Jobs spent on a window before it is cut in halves."""
-MOST_JOBS_A_WINDOW = 64
+MAX_JOBS_PER_WINDOW = 64
 """Jobs spent on one window of the run, all halves of halves included. Where every job fails, 22 lead from thirty days
 down to an hour; where the platform only balks at long windows, this is enough for fifty short ones."""
 FETCH_ATTEMPTS = 3
 """Downloads of one job's file before it counts as damaged on the platform."""
-MOST_REFUSALS = 8
+MAX_REFUSALS = 8
 """Answers in a row that may mean "not now" as well as "never", while the platform has a place, before it is "never"."""
-MOST_LOST_ANSWERS = 8
+MAX_LOST_ANSWERS = 8
 """Requests for one job whose answer did not arrive, or was a 5xx, before the run gives up."""
 FIRST_BUSY_PAUSE_SECONDS = 0.5
 LONGEST_BUSY_PAUSE_SECONDS = 30.0
@@ -71,7 +77,7 @@ class Spent:
     """Windows of this length have failed while shorter ones did not: they are not tried again."""
 
 
-class Exporter:
+class JobRunner:
     """Exports windows one at a time, for as many threads as call it.
 
     Args:
@@ -92,20 +98,20 @@ class Exporter:
 
     def __init__(  # noqa: PLR0913 - what an exporter is made of
         self,
-        surface: ExportSurface,
+        surface: AsyncJobApi,
         *,
         stream: str,
         run_id: str,
         progress: StreamProgress,
         audit: AuditLog,
-        memory: JobMemory,
-        announce: Callable[[Remembered], None],
+        memory: JobStore,
+        announce: Callable[[JobRecord], None],
         folder: Path,
         verify: Callable[[Path], Any],
         poll_seconds: float,
         timeout_seconds: float,
         most_jobs: int,
-        stop: Stop,
+        stop: CancellationToken,
     ) -> None:
         self._surface = surface
         self._stream = stream
@@ -119,10 +125,10 @@ class Exporter:
         self._timeout_seconds = timeout_seconds
         self._most_jobs = most_jobs
         self._stop = stop
-        self._pacing = Pacing(poll_seconds, surface.first_look_seconds)
-        self._places = Places(most_jobs, stop.check)
-        self._turn_to_create = Places(1, stop.check)
-        self._turn_to_verify = Places(1, stop.check)
+        self._pacing = PollSchedule(poll_seconds, surface.first_poll_seconds)
+        self._places = JobSlots(most_jobs, stop.check)
+        self._turn_to_create = JobSlots(1, stop.check)
+        self._turn_to_verify = JobSlots(1, stop.check)
         self._ours = memory.job_ids()
         self._failed: Window | None = None
         self._numbers = itertools.count()
@@ -144,11 +150,11 @@ class Exporter:
 
     def _files(self, window: Window, spent: Spent) -> Iterator[ExportFile]:
         length = window.end - window.start
-        shortest = self._surface.shortest_window
+        shortest = self._surface.min_window
         if length < spent.failing or length <= shortest:
             failure: JobFailedError | None = None
             for attempt in range(1, JOB_ATTEMPTS + 1):
-                if spent.jobs >= MOST_JOBS_A_WINDOW:
+                if spent.jobs >= MAX_JOBS_PER_WINDOW:
                     break
                 try:
                     export = self._one_job(window, spent, last=attempt == JOB_ATTEMPTS)
@@ -159,18 +165,18 @@ class Exporter:
                 else:
                     yield export
                     return
-            if length <= shortest or spent.jobs >= MOST_JOBS_A_WINDOW:
+            if length <= shortest or spent.jobs >= MAX_JOBS_PER_WINDOW:
                 raise self._given_up(window, spent, failure)
             spent.failing = length
         self._progress.leave(window)
         logger.info("Window %s is exported in halves", window)
-        for half in halves(window, self._surface.grain):
+        for half in halves(window, self._surface.granularity):
             yield from self._files(half, spent)
 
     def _one_job(self, window: Window, spent: Spent, *, last: bool) -> ExportFile:
         """Take the file of a remembered job, or of a new one; believe the last one if it is empty all the same."""
         self._progress.enter(window, Stage.PLACE)
-        with self._places.taken_by(window):
+        with self._places.acquire(window):
             started = time.monotonic()
             job, state = self._remembered(window)
             if job is None:
@@ -197,7 +203,7 @@ class Exporter:
 
     def _create(self, window: Window) -> ExportJob:
         """Create a job as soon as the platform has a place for it."""
-        with self._turn_to_create.taken_by(window):
+        with self._turn_to_create.acquire(window):
             deadline = time.monotonic() + self._timeout_seconds
             unanswered = self._memory.unanswered(window)
             lost_before = set(unanswered.active_before) if unanswered else None
@@ -207,7 +213,7 @@ class Exporter:
                 pause = longer
                 self._check_worth(window)
                 self._wait_for_next(window)
-                active = self._surface.active()
+                active = self._surface.list_active()
                 if lost_before is not None and (found := self._find(window, active, lost_before, lost_at)):
                     return found
                 lost_before = None
@@ -220,15 +226,15 @@ class Exporter:
                     wait = f"waits for a place: {len(ids)} exports are active"
                 except BusyError as err:
                     refusals = refusals + 1 if err.refusal else 0
-                    if err.refusal and refusals == MOST_REFUSALS:
+                    if err.refusal and refusals == MAX_REFUSALS:
                         raise err.refusal from None
                     # The next request waits for its turn anyway.
-                    pause = min(pause, max(FIRST_BUSY_PAUSE_SECONDS, self._surface.seconds_until_next()))
+                    pause = min(pause, max(FIRST_BUSY_PAUSE_SECONDS, self._surface.seconds_until_create()))
                     wait = "waits for a place: the platform takes no job now"
-                except AnswerLostError as err:
+                except OutcomeUnknownError as err:
                     lost_before, lost_at = ids, asked
                     lost_answers += 1
-                    if lost_answers == MOST_LOST_ANSWERS:
+                    if lost_answers == MAX_LOST_ANSWERS:
                         raise
                     wait = f"does not know whether its job was created ({err.message})"
                 if (left := deadline - time.monotonic()) <= 0:
@@ -246,7 +252,7 @@ class Exporter:
 
     def _wait_for_next(self, window: Window) -> None:
         """Wait until the platform may be asked for another job."""
-        if seconds := self._surface.seconds_until_next():
+        if seconds := self._surface.seconds_until_create():
             until = utc_now() + timedelta(seconds=seconds)
             self._progress.note(window, f"the platform wants creates apart: until {until:%H:%M:%SZ}")
             logger.info("Window %s waits %.1f s: the platform wants creates apart (submit_interval)", window, seconds)
@@ -254,7 +260,7 @@ class Exporter:
 
     def _has_place(self, active: set[str]) -> bool:
         # The platform's list is the truth: a job that was given up may still hold a place.
-        return len(active) < self._surface.most_active and len(active & self._ours) < self._most_jobs
+        return len(active) < self._surface.max_active and len(active & self._ours) < self._most_jobs
 
     def _create_now(self, window: Window, active: set[str]) -> ExportJob:
         intended = self._memory.intend(window, active)
@@ -265,14 +271,14 @@ class Exporter:
     def _find(self, window: Window, active: list[ActiveExport], before: set[str], asked: datetime) -> ExportJob | None:
         """Find the job that a request without an answer has made: new in the list, and with the very query."""
         for export in active:
-            if export.job_id not in before and self._surface.is_ours(export, window):
+            if export.job_id not in before and self._surface.matches_query(export, window):
                 return self._created(ExportJob(export.job_id, window, asked), latency_ms=None)
         return None
 
     def _check_worth(self, window: Window) -> None:
         """Refuse to create a job behind a window at which the run is going to end."""
         if self._failed and window >= self._failed:
-            raise StoppedError(f"Window {self._failed} has failed.")  # noqa: EM102, TRY003 - nobody gets to read it
+            raise RunCancelledError(f"Window {self._failed} has failed.")  # noqa: EM102, TRY003 - nobody gets to read it
 
     def _created(self, job: ExportJob, latency_ms: int | None) -> ExportJob:
         """Write a new job down everywhere before anything else is done with it."""
@@ -358,7 +364,7 @@ class Exporter:
                     size = self._surface.download(job.job_id, file)
                 self._check_empty(path, job, believed=empty_too and attempt == FETCH_ATTEMPTS)
                 # One at a time, the earliest first: reading three files at once makes none of them ready sooner.
-                with self._turn_to_verify.taken_by(job.window):
+                with self._turn_to_verify.acquire(job.window):
                     export = ExportFile(job, path, size, time.monotonic() - started, self._verify(path))
             except JobGoneError as err:
                 path.unlink()

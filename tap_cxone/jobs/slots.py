@@ -1,4 +1,4 @@
-"""Places: so many may go on at once, and who stands earlier in time goes first."""
+"""JobSlots: so many may go on at once, and who stands earlier in time goes first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 0.5
 
 
-class Places:
+class JobSlots:
     """A number of places that windows take, the earliest window first.
 
     Args:
@@ -30,7 +30,7 @@ class Places:
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def taken_by(self, window: Window) -> Iterator[None]:
+    def acquire(self, window: Window) -> Iterator[None]:
         """Wait for a place and hold it for the length of a ``with`` block."""
         with self._changed:
             heapq.heappush(self._waiting, window)

@@ -31,7 +31,7 @@ OLDEST_JOB = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
-class Remembered:
+class JobRecord:
     """A line of memory: a job, or (without an id) the intention to create one.
 
     Attributes:
@@ -72,7 +72,7 @@ class Remembered:
         return line if self.job_id else line | {"active_before": list(self.active_before)}
 
     @classmethod
-    def from_dict(cls, line: object) -> Remembered | None:
+    def from_dict(cls, line: object) -> JobRecord | None:
         """Read that form; anything else is nothing."""
         with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
             if isinstance(line, dict) and isinstance(line["job_id"], (str, type(None))) and line["job_id"] != "":
@@ -106,13 +106,13 @@ class Journal:
         self._path = Path(path).expanduser() if path else None
         self._file = JsonLinesFile(path, "journal_path", durable=True) if path else None
 
-    def lines(self) -> list[Remembered]:
+    def lines(self) -> list[JobRecord]:
         """Return what is remembered and not done with, the newest last."""
-        kept: list[Remembered] = []
+        kept: list[JobRecord] = []
         began: datetime | None = None
         for line in self._read():
             with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
-                remembered = Remembered.from_dict(line)
+                remembered = JobRecord.from_dict(line)
                 if remembered:
                     self.last_request = max(remembered.at, self.last_request or remembered.at)
                 if line["scope"] != self._scope:
@@ -138,7 +138,7 @@ class Journal:
         """Write down that a run came to its end, and up to where no bookmark will tell the next one so."""
         self._write("completed", {"behind": format_date(edge)})
 
-    def remember(self, remembered: Remembered) -> None:
+    def remember(self, remembered: JobRecord) -> None:
         """Write down a job, or the intention to create one."""
         self._write("created" if remembered.job_id else "intended", remembered.to_dict())
 
@@ -167,7 +167,7 @@ class Journal:
                             yield value
 
 
-class JobMemory:
+class JobStore:
     """What a run knows of jobs of earlier runs, and where it writes down its own.
 
     Args:
@@ -181,7 +181,7 @@ class JobMemory:
     def __init__(
         self,
         journal: Journal,
-        state: Iterable[Remembered],
+        state: Iterable[JobRecord],
         fingerprint: Callable[[Window], str],
         *,
         settle: timedelta,
@@ -192,7 +192,7 @@ class JobMemory:
         self._end = end
         oldest = utc_now() - OLDEST_JOB
 
-        def usable(line: Remembered) -> bool:
+        def usable(line: JobRecord) -> bool:
             whole = line.window.end > end or line.covers(settle) == line.window.end
             return whole and line.at >= oldest and line.fingerprint == fingerprint(line.window)
 
@@ -210,27 +210,27 @@ class JobMemory:
         """Return all remembered jobs."""
         return {line.job_id for line in self._lines if line.job_id}
 
-    def take_jobs(self, window: Window) -> Iterator[Remembered]:
+    def take_jobs(self, window: Window) -> Iterator[JobRecord]:
         """Yield the jobs of a window, the newest first, each once in a run."""
         for line in [line for line in reversed(self._lines) if line.window == window and line.job_id]:
             if line.job_id not in self._taken:
                 self._taken.add(line.job_id)
                 yield line
 
-    def unanswered(self, window: Window) -> Remembered | None:
+    def unanswered(self, window: Window) -> JobRecord | None:
         """Return the newest intention for a window, if no job is known to have come of it."""
         line = next((line for line in reversed(self._lines) if line.window == window), None)
         return line if line and not line.job_id else None
 
     def intend(self, window: Window, active: Iterable[str]) -> datetime:
         """Write down, before the request, that a job is going to be created; return when that was."""
-        intention = Remembered(None, window, self._fingerprint(window), utc_now(), tuple(active))
+        intention = JobRecord(None, window, self._fingerprint(window), utc_now(), tuple(active))
         self._journal.remember(intention)
         return intention.at
 
-    def created(self, job: ExportJob) -> Remembered:
+    def created(self, job: ExportJob) -> JobRecord:
         """Write down a job and return what the state shall carry of it."""
         until = self._end if self._end < job.window.end else None
-        remembered = Remembered(job.job_id, job.window, self._fingerprint(job.window), job.at, until=until)
+        remembered = JobRecord(job.job_id, job.window, self._fingerprint(job.window), job.at, until=until)
         self._journal.remember(remembered)
         return remembered

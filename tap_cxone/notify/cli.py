@@ -12,9 +12,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from typing_extensions import override
 
 from tap_cxone.dates import utc_now
-from tap_cxone.errors import CxoneError, SettingsError
+from tap_cxone.errors import CxoneError, SettingsError, exit_on_error
 from tap_cxone.notify.auditlog import LockedError, log_file, opened
 from tap_cxone.notify.ledger import Ledger, read_ledger
 from tap_cxone.notify.payload import test_message
@@ -76,7 +77,15 @@ _TIMEOUT = _option(
 _LOG = _option("audit_log_path", "The audit log of the tap.", metavar="FILE")
 
 
-@click.group("cxone-notify", context_settings={"max_content_width": 110})
+class _Group(click.Group):
+    """Logs a CxoneError as one sentence and exits with its code."""
+
+    @override
+    def invoke(self, ctx: click.Context) -> None:
+        exit_on_error(lambda: super(_Group, self).invoke(ctx))
+
+
+@click.group("cxone-notify", cls=_Group, context_settings={"max_content_width": 110})
 def main() -> None:
     """Tell receivers of a webhook which windows have been loaded, once each. Run it behind the target."""
     # Replaced at every call, because a caller may have another standard error by then.

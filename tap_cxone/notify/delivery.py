@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import requests
 from standardwebhooks import Webhook
 
-from tap_cxone.api.retry import PassingError, retry_after_seconds, until_it_passes
+from tap_cxone.api.retry import RetriableError, call_with_retry, retry_after_seconds
 from tap_cxone.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -92,12 +92,12 @@ class Deliverer:
             attempts += 1
             try:
                 return self._attempt(receiver, webhook_id, body)
-            except PassingError as err:
+            except RetriableError as err:
                 last = err.reason
                 raise
 
         try:
-            latency_ms = until_it_passes(
+            latency_ms = call_with_retry(
                 attempt, what=str(receiver), sleep=self._sleep, budget=0, least_attempts=max_attempts
             )
         except UnavailableError:
@@ -119,7 +119,7 @@ class Deliverer:
         reason = f"it answered {answer.status}"
         if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
             reason += ", a redirect, which is not followed: give the address that it leads to"
-        raise PassingError(reason, retry_after_seconds(answer.retry_after))
+        raise RetriableError(reason, retry_after_seconds(answer.retry_after))
 
     def _headers(self, webhook_id: str, body: bytes) -> dict[str, str]:
         now = datetime.now(UTC)
@@ -137,7 +137,7 @@ class Deliverer:
         """Make a request in a thread, since nothing else bounds the time of all of its parts.
 
         Raises:
-            PassingError: there was no answer.
+            RetriableError: there was no answer.
         """
         answers: queue.SimpleQueue[_Answer | Exception] = queue.SimpleQueue()
 
@@ -161,7 +161,7 @@ class Deliverer:
             reason = f"it did not answer within {self._timeout:g} s"
         else:
             reason = next((said for kind, said in _FAILURES if isinstance(answer, kind)), type(answer).__name__)
-        raise PassingError(reason) from None
+        raise RetriableError(reason) from None
 
 
 @dataclass(frozen=True)

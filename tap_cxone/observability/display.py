@@ -16,7 +16,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tap_cxone.observability.formatting import duration, pauses, rate, size
+from tap_cxone.observability.formatting import duration, rate, size
+from tap_cxone.observability.summary import pauses
 
 if TYPE_CHECKING:
     from tap_cxone.observability.progress import Progress, StreamProgress

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tap_cxone.observability.progress import Progress
-
 
 def duration(seconds: float) -> str:
     """Return a duration for people: 850 ms, 4.2 s, 3:05 min, 2:03:04 h."""
@@ -33,13 +27,3 @@ def size(count: float) -> str:
 def rate(count: int, seconds: float) -> str:
     """Return a rate for people."""
     return f"{count / seconds if seconds else 0:,.0f}/s"
-
-
-def pauses(progress: Progress) -> list[str]:
-    """Return what is being waited for before a request is sent again."""
-    now = datetime.now(UTC)
-    found = []
-    for wait in progress.waiting():
-        until = now + timedelta(seconds=wait.until - progress.now())
-        found.append(f"call '{wait.call}' waits until {until:%H:%M:%SZ} ({wait.reason})")
-    return found

@@ -8,18 +8,15 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tap_cxone.observability import log_lines
-from tap_cxone.observability.formatting import duration, pauses, rate, size
-from tap_cxone.observability.progress import Stage
+from tap_cxone.observability.summary import figures, status, status_fields, summary
 
 if TYPE_CHECKING:
     from tap_cxone.observability.display import LiveDisplay
-    from tap_cxone.observability.progress import Counts, Progress, Requests, StreamProgress
+    from tap_cxone.observability.progress import Progress
 
-_SPENT = {"place": "waiting for a place", "queue_or_running": "queue or running"}
 REPORT_SECONDS = 25.0
 """How often the log says what is going on; a run that only waits says so, too."""
 
@@ -74,94 +71,3 @@ class Reporter:
                 if stream.ended is None:
                     words = status(stream, self._progress)
                     log_lines.log(logger, logging.INFO, f"{stream.name}:", words, status_fields(stream, self._progress))
-
-
-def status(stream: StreamProgress, progress: Progress) -> str:
-    """Return what a stream is doing, in one line."""
-    counts = stream.counts()
-    tally = stream.tally()
-    parts = [
-        f"windows: {tally.done} done, {tally.running} running, {tally.waiting} waiting",
-        f"{counts.records} records so far, {rate(counts.records, stream.seconds())}",
-        f"{size(counts.bytes)} downloaded",
-    ]
-    if (left := stream.seconds_left()) is not None:
-        parts.append(f"about {duration(left)} left")
-    for item in stream.active()[:1]:
-        note = f" ({item.note})" if item.note else ""
-        parts.append(f"{item.window} {item.stage.value} for {duration(progress.now() - item.since)}{note}")
-    parts += pauses(progress)
-    return "; ".join(parts)
-
-
-def status_fields(stream: StreamProgress, progress: Progress) -> dict[str, Any]:
-    """Return the same as fields; times in seconds."""
-    counts = stream.counts()
-    left = stream.seconds_left()
-    return {
-        "stream": stream.name,
-        **asdict(stream.tally()),
-        "records": counts.records,
-        "bytes": counts.bytes,
-        "seconds": round(stream.seconds(), 3),
-        "seconds_left": None if left is None else round(left, 3),
-        "active": [
-            {"window": str(item.window), "stage": item.stage.value, "note": item.note} for item in stream.active()
-        ],
-        "pauses": pauses(progress),
-    }
-
-
-def summary(progress: Progress) -> str:
-    """Return what a run has done, in one line."""
-    counts, requests = progress.counts(), progress.requests()
-    times = spent_seconds(counts)
-    spent = "; ".join(f"{_SPENT.get(name, name)} {duration(seconds)}" for name, seconds in times.items())
-    limits = f"{requests.rate_limit_waits} waits for rate limits ({duration(requests.rate_limit_seconds)})"
-    marks = ", ".join(f"{stream.name} {stream.bookmark or 'without one'}" for stream in progress.streams())
-    return (
-        f"{counts.windows_done} of {counts.windows} windows, {counts.records} records, "
-        f"{counts.duplicates} duplicates, {counts.refused} refused, {size(counts.bytes)} in "
-        f"{duration(progress.seconds())} ({rate(counts.records, progress.seconds())}); {spent}; "
-        f"{counts.jobs} jobs, {counts.jobs_failed} failed; {requests.requests} requests, {requests.retries} retries, "
-        f"{limits}; bookmarks: {marks}"
-    )
-
-
-def figures(progress: Progress) -> dict[str, Any]:
-    """Return the same as fields; times in seconds."""
-    counts = progress.counts()
-    return {
-        **stream_figures(counts),
-        "wall_seconds": round(progress.seconds(), 3),
-        **request_figures(progress.requests()),
-        "bookmarks": {stream.name: stream.bookmark for stream in progress.streams()},
-    }
-
-
-def stream_figures(counts: Counts) -> dict[str, Any]:
-    """Return the figures of a stream, or of all of them."""
-    own = {name: value for name, value in asdict(counts).items() if name != "seconds"}
-    return own | {f"{name}_seconds": round(seconds, 3) for name, seconds in spent_seconds(counts).items()}
-
-
-def request_figures(requests: Requests) -> dict[str, Any]:
-    """Return the figures of requests as fields."""
-    found = asdict(requests)
-    return found | {"rate_limit_seconds": round(found["rate_limit_seconds"], 3)}
-
-
-def spent_seconds(counts: Counts) -> dict[str, float]:
-    """Return how long windows waited for a place, were in the platform's queue, running, and so on.
-
-    Until a job is first looked at nobody knows whether it is queued or running.
-    """
-    spent = counts.seconds
-    return {
-        "place": float(spent[Stage.PLACE]),
-        "queue": float(spent[Stage.QUEUED]),
-        "queue_or_running": float(spent[Stage.CREATED]),
-        "running": float(spent[Stage.RUNNING]),
-        "download": float(spent[Stage.DOWNLOADING]),
-        "emit": float(spent[Stage.EMITTING]),
-    }

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_cxone.records.model import Refusal
+from tap_cxone.records.model import InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tap_cxone.records.model import RecordModel
 
-PIECE_BYTES = 1 << 16
+BATCH_BYTES = 1 << 16
 """Bytes that are decoded in one go: little enough to stay in the processor's cache from one step to the next."""
-LONGEST_RECORD_BYTES = 64 << 20
+MAX_RECORD_BYTES = 64 << 20
 """A record that has not ended after so many bytes is a file that has lost its structure."""
 WHITESPACE = b" \t\r\n"
 BETWEEN_ELEMENTS = b"},{"
@@ -68,7 +68,7 @@ class Verbatim:
 
 
 @dataclass
-class Piece:
+class Batch:
     """Some records of an export, in their order.
 
     Attributes:
@@ -83,7 +83,7 @@ class Piece:
 
     number: int
     records: list[Any]
-    refused: list[Refusal] = field(default_factory=list)
+    refused: list[InvalidRecord] = field(default_factory=list)
     whole: bool = True
     unknown: frozenset[str] = frozenset()
     verbatim: Verbatim | None = None
@@ -116,7 +116,7 @@ class Learned:
     lengths: array[int] = field(default_factory=lambda: array("Q"))
     counts: array[int] = field(default_factory=lambda: array("Q"))
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: Batch) -> None:
         """Learn from a piece of the first reading."""
         if not piece.whole:
             self.irregular.add(piece.number)
@@ -132,7 +132,7 @@ class Learned:
         return self.lengths[number], self.counts[number]
 
 
-class Reading:
+class BatchReader:
     """One reading of one export, and which piece it is at.
 
     The first one also looks for unknown fields: everywhere as long as there are none, in a sample once there are.
@@ -163,7 +163,7 @@ class Reading:
         """Whether this is the reading that checks everything."""
         return self._learned is None
 
-    def next_piece(self) -> bool:
+    def next_batch(self) -> bool:
         """Count a piece; return whether the typed decoder is to be tried on it."""
         self.number += 1
         return self._learned is None or self.number not in self._learned.irregular
@@ -201,19 +201,19 @@ class Reading:
         sample = islice(values, _SAMPLED_RECORDS if since else None)
         return frozenset().union(*map(self.unknown_fields, sample))
 
-    def one_by_one(self, values: Iterable[object]) -> Piece:
+    def check_each(self, values: Iterable[object]) -> Batch:
         """Check decoded values one at a time."""
         records: list[Any] = []
-        refused: list[Refusal] = []
+        refused: list[InvalidRecord] = []
         unknown: set[str] = set()
         for value in values:
-            checked = value if isinstance(value, Refusal) else self.model.check(value)
-            if isinstance(checked, Refusal):
+            checked = value if isinstance(value, InvalidRecord) else self.model.check(value)
+            if isinstance(checked, InvalidRecord):
                 refused.append(checked)
             else:
                 records.append(checked)
             unknown |= self.unknown_fields(value)
-        return Piece(self.number, records, refused, whole=False, unknown=frozenset(unknown))
+        return Batch(self.number, records, refused, whole=False, unknown=frozenset(unknown))
 
     def unknown_fields(self, value: object) -> set[str]:
         """Return the names of a decoded record's fields that the schema does not have."""

@@ -27,10 +27,10 @@ class ColumnModel(RecordModel):
     Args:
         schema: JSON Schema of an object with flat properties, named as ``column_names`` has it.
         keys: names of the properties that identify a record together.
-        dated_by: name of the property by whose day records are counted, or none.
-        is_open: whether columns that the schema does not have are taken up, as text.
+        date_field: name of the property by whose day records are counted, or none.
+        allow_new_columns: whether columns that the schema does not have are taken up, as text.
         aliases: other names under which a key is known in some files.
-        remedy: the end of the sentence where a file does not fit: what to change.
+        hint: the end of the sentence where a file does not fit: what to change.
     """
 
     only_csv = True
@@ -40,15 +40,15 @@ class ColumnModel(RecordModel):
         schema: dict[str, Any],
         keys: Sequence[str],
         *,
-        is_open: bool,
-        dated_by: str | None = None,
+        allow_new_columns: bool,
+        date_field: str | None = None,
         aliases: dict[str, tuple[str, ...]] | None = None,
-        remedy: str = "",
+        hint: str = "",
     ) -> None:
-        super().__init__(schema, keys, dated_by=dated_by)
-        self._is_open = is_open
+        super().__init__(schema, keys, date_field=date_field)
+        self._allow_new_columns = allow_new_columns
         self._aliases = aliases or {}
-        self._remedy = remedy
+        self._hint = hint
 
     @override
     def fields(self, header: Sequence[str]) -> list[str]:
@@ -67,18 +67,23 @@ class ColumnModel(RecordModel):
             )
             which = "the key" if set(missing) & set(self.keys) else "what the schema requires,"
             lacks = f"the file has no column for {which} {', '.join(missing)}"
-            msg = f"{lacks}; it has {shown or 'no header'}{self._remedy}"
+            msg = f"{lacks}; it has {shown or 'no header'}{self._hint}"
             raise UnfitExportError(msg)
         return names
 
     @override
     def widened(self, fields: Sequence[str]) -> RecordModel:
         new = {name: TEXT for name in fields if name not in self.properties}
-        if not new or not self._is_open:
+        if not new or not self._allow_new_columns:
             return self
         schema = {**self.schema, "properties": {**self.properties, **new}}
         return ColumnModel(
-            schema, self.keys, is_open=True, dated_by=self.dated_by, aliases=self._aliases, remedy=self._remedy
+            schema,
+            self.keys,
+            allow_new_columns=True,
+            date_field=self.date_field,
+            aliases=self._aliases,
+            hint=self._hint,
         )
 
     @override

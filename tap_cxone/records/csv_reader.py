@@ -1,4 +1,4 @@
-"""Reading CSV exports piece by piece: a header row, quoted fields with line breaks in them, numbers by the schema.
+"""BatchReader CSV exports piece by piece: a header row, quoted fields with line breaks in them, numbers by the schema.
 
 A CSV file that is cut off in its last cell, or between two rows, cannot be told from a whole one: there it takes the
 trailer of a gzip file, or the length that the download named.
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.batch import LONGEST_RECORD_BYTES, Piece
-from tap_cxone.records.model import Refusal
+from tap_cxone.records.batch import MAX_RECORD_BYTES, Batch
+from tap_cxone.records.model import InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_cxone.records.batch import Reading
+    from tap_cxone.records.batch import BatchReader
     from tap_cxone.records.text import PlainText
 
 _LINE_ENDS = (b"\n", b"\r")
@@ -29,14 +29,14 @@ ROWS = 2000
 """Rows in one piece."""
 
 
-def read_csv(stream: PlainText, reading: Reading) -> Iterator[Piece]:
+def read_csv(stream: PlainText, reading: BatchReader) -> Iterator[Batch]:
     """Read rows into records; an empty cell is a field that is not there, or null where the schema has that.
 
     Raises:
         CorruptExportError: a quoted field is not closed, the last row is cut off, or the header lacks the stream's
             key.
     """
-    csv.field_size_limit(LONGEST_RECORD_BYTES)
+    csv.field_size_limit(MAX_RECORD_BYTES)
     # Bytes that are no UTF-8 become lone surrogates, for which the record is refused later on.
     text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", errors="surrogateescape", newline="")
     rows = filter(None, csv.reader(text, strict=True))  # a blank line is no row
@@ -74,7 +74,7 @@ class _Table:
         reading: which reading this is.
     """
 
-    def __init__(self, fields: list[str], reading: Reading) -> None:
+    def __init__(self, fields: list[str], reading: BatchReader) -> None:
         self._fields = fields
         self._reading = reading
         present = frozenset(fields)
@@ -84,14 +84,14 @@ class _Table:
     def _make(self) -> Callable[..., msgspec.Struct]:
         return self._reading.model.rows(self._known)
 
-    def piece(self, rows: list[list[str]]) -> Piece:
+    def piece(self, rows: list[list[str]]) -> Batch:
         """Return the piece that some rows make."""
-        if self._reading.next_piece():
+        if self._reading.next_batch():
             try:
-                return Piece(self._reading.number, self._by_columns(rows))
+                return Batch(self._reading.number, self._by_columns(rows))
             except (ValueError, msgspec.DecodeError, UnicodeEncodeError):
                 pass  # some cell or other is not as it should be: look at each record
-        return self._reading.one_by_one(map(self._record, rows))
+        return self._reading.check_each(map(self._record, rows))
 
     def _by_columns(self, rows: list[list[str]]) -> list[Any]:
         """Make records of rows column by column, several times as fast as row by row.
@@ -103,9 +103,9 @@ class _Table:
         make, model = self._make, self._reading.model
         return list(map(make, *(model.column(name, cells[name], first=self._reading.first) for name in self._known)))
 
-    def _record(self, row: list[str]) -> dict[str, object] | Refusal:
+    def _record(self, row: list[str]) -> dict[str, object] | InvalidRecord:
         if len(row) != len(self._fields):
-            return Refusal(row, None, (), f"the row has {len(row)} cells, the header {len(self._fields)}")
+            return InvalidRecord(row, None, (), f"the row has {len(row)} cells, the header {len(self._fields)}")
         model = self._reading.model
         values = {
             name: model.value(name, cell) if name in model.properties else cell

@@ -12,7 +12,7 @@ from tap_cxone.dates import parse_date
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-MOST_DAYS = 1000
+MAX_DAYS = 1000
 """Different days that are counted for one export; records of any further one are not counted by day."""
 _day_of, _zone_of = methodcaller("date"), attrgetter("tzinfo")
 _beginning_of, _end_of = itemgetter(slice(0, 10)), itemgetter(-1)
@@ -42,7 +42,7 @@ def count_days(values: Iterable[object]) -> Counter[date]:
 def add_days(days: Counter[date], more: Counter[date]) -> None:
     """Add counts to others, in place."""
     for day, count in more.items():
-        if day in days or len(days) < MOST_DAYS:
+        if day in days or len(days) < MAX_DAYS:
             days[day] += count
 
 

@@ -1,4 +1,4 @@
-"""Reading JSON exports piece by piece: one top-level array, or one object a line.
+"""BatchReader JSON exports piece by piece: one top-level array, or one object a line.
 
 A piece goes through msgspec's typed decoder as a whole where it can. Where that fails (an invalid record, a number or
 a text that the decoder does not take), the standard library's parser takes the piece apart record by record: one bad
@@ -15,19 +15,19 @@ import msgspec
 
 from tap_cxone.errors import CorruptExportError
 from tap_cxone.records.batch import (
+    BATCH_BYTES,
     BETWEEN_ELEMENTS,
     BETWEEN_LINES,
-    LONGEST_RECORD_BYTES,
-    PIECE_BYTES,
+    MAX_RECORD_BYTES,
     WHITESPACE,
-    Piece,
+    Batch,
     Verbatim,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_cxone.records.batch import Reading
+    from tap_cxone.records.batch import BatchReader
     from tap_cxone.records.text import PlainText
 
 _CUTS = (1, 2, 4, 8)
@@ -49,7 +49,7 @@ _parse_one = json.JSONDecoder(parse_int=_parse_integer, strict=False).raw_decode
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read_array(stream: PlainText, reading: Reading) -> Iterator[Piece]:
+def read_array(stream: PlainText, reading: BatchReader) -> Iterator[Batch]:
     """Read a top-level array; the stream stands in front of its bracket.
 
     Raises:
@@ -57,7 +57,7 @@ def read_array(stream: PlainText, reading: Reading) -> Iterator[Piece]:
     """
     rest = stream.read(1)[1:]  # without the bracket
     first = True
-    wanted, last = PIECE_BYTES, False
+    wanted, last = BATCH_BYTES, False
     while not last:
         more = stream.read(wanted)
         last = len(more) < wanted
@@ -72,20 +72,20 @@ def read_array(stream: PlainText, reading: Reading) -> Iterator[Piece]:
             if not last:
                 break
         # A record longer than a piece: what is read grows with it, so that it is not looked at too often.
-        wanted = max(PIECE_BYTES, len(rest))
+        wanted = max(BATCH_BYTES, len(rest))
         _check_length(rest)
     if rest.strip(WHITESPACE) != b"]":
         msg = "the file is cut off or damaged: its JSON array does not end where the file ends"
         raise CorruptExportError(msg)
 
 
-def read_lines(stream: PlainText, reading: Reading) -> Iterator[Piece]:
+def read_lines(stream: PlainText, reading: BatchReader) -> Iterator[Batch]:
     """Read one object a line.
 
     Raises:
         CorruptExportError: a line is no JSON (the last one, say, because the file is cut off).
     """
-    rest, wanted, last = b"", PIECE_BYTES, False
+    rest, wanted, last = b"", BATCH_BYTES, False
     lines = 0
     first: dict[str, object] = {}
     while not last:
@@ -93,7 +93,7 @@ def read_lines(stream: PlainText, reading: Reading) -> Iterator[Piece]:
         last = len(more) < wanted
         rest += more
         cut = len(rest) if last else rest.rfind(b"\n") + 1
-        wanted = PIECE_BYTES if cut else max(PIECE_BYTES, len(rest))
+        wanted = BATCH_BYTES if cut else max(BATCH_BYTES, len(rest))
         _check_length(rest[cut:])
         if not cut:
             continue
@@ -108,9 +108,9 @@ def read_lines(stream: PlainText, reading: Reading) -> Iterator[Piece]:
         raise CorruptExportError(msg)
 
 
-def _take_run(text: bytes, reading: Reading, *, first: bool) -> tuple[Piece, int]:
+def _take_run(text: bytes, reading: BatchReader, *, first: bool) -> tuple[Batch, int]:
     """Take as many whole elements as possible off the text; return them and how many bytes they were."""
-    regular = reading.next_piece()
+    regular = reading.next_batch()
     begin = 0 if first else _behind_comma(text)
     if known := reading.known_verbatim():
         return _known_piece(text, begin, known, BETWEEN_ELEMENTS, reading)
@@ -128,7 +128,7 @@ def _take_run(text: bytes, reading: Reading, *, first: bool) -> tuple[Piece, int
             break
         except _UNDECODABLE:
             continue
-        piece = Piece(reading.number, records)
+        piece = Batch(reading.number, records)
         if known_fields_only:
             piece.verbatim = Verbatim(elements.strip(WHITESPACE), BETWEEN_ELEMENTS)
         piece.unknown = reading.unknown_among(value for value, _ in _elements(elements, first=True))
@@ -137,14 +137,14 @@ def _take_run(text: bytes, reading: Reading, *, first: bool) -> tuple[Piece, int
 
 
 def _known_piece(
-    text: bytes, begin: int, known: tuple[int, int], separator: bytes, reading: Reading
-) -> tuple[Piece, int]:
+    text: bytes, begin: int, known: tuple[int, int], separator: bytes, reading: BatchReader
+) -> tuple[Batch, int]:
     """Take a piece that the first reading found fit for being emitted as it is."""
     length, count = known
     begin = text.find(b"{", max(begin, 0))
     end = begin + length
     _check_unchanged(unchanged=begin >= 0 and text[end - 1 : end] == b"}")
-    return Piece(reading.number, [], verbatim=Verbatim(text[begin:end], separator), count=count), end
+    return Batch(reading.number, [], verbatim=Verbatim(text[begin:end], separator), count=count), end
 
 
 def _check_unchanged(*, unchanged: bool) -> None:
@@ -159,7 +159,7 @@ def _behind_comma(text: bytes) -> int:
     return blanks + 1 if text[blanks : blanks + 1] == b"," else -1
 
 
-def _take_singly(text: bytes, reading: Reading, *, first: bool) -> tuple[Piece, int]:
+def _take_singly(text: bytes, reading: BatchReader, *, first: bool) -> tuple[Batch, int]:
     ends = [0]
 
     def values() -> Iterator[object]:
@@ -167,7 +167,7 @@ def _take_singly(text: bytes, reading: Reading, *, first: bool) -> tuple[Piece, 
             ends.append(end)
             yield value
 
-    piece = reading.one_by_one(values())
+    piece = reading.check_each(values())
     return piece, ends[-1]
 
 
@@ -204,8 +204,8 @@ def _skip_blanks(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _take_lines(block: bytes, reading: Reading) -> Piece:
-    if reading.next_piece():
+def _take_lines(block: bytes, reading: BatchReader) -> Batch:
+    if reading.next_batch():
         if known := reading.known_verbatim():
             piece, used = _known_piece(block, 0, known, BETWEEN_LINES, reading)
             _check_unchanged(unchanged=not block[used:].strip(WHITESPACE))
@@ -215,12 +215,12 @@ def _take_lines(block: bytes, reading: Reading) -> Piece:
         except _UNDECODABLE:
             pass
         else:
-            piece = Piece(reading.number, records)
+            piece = Batch(reading.number, records)
             if known_fields_only and records:  # none in blank lines
                 piece.verbatim = Verbatim(block.strip(WHITESPACE), BETWEEN_LINES)
             piece.unknown = reading.unknown_among(_parse_lines(block))
             return piece
-    return reading.one_by_one(_parse_lines(block))
+    return reading.check_each(_parse_lines(block))
 
 
 def _parse_lines(block: bytes) -> Iterator[object]:
@@ -237,7 +237,7 @@ def _parse_lines(block: bytes) -> Iterator[object]:
             position = _skip_blanks(text, position)
 
 
-def _checked_first(block: bytes, reading: Reading) -> dict[str, object]:
+def _checked_first(block: bytes, reading: BatchReader) -> dict[str, object]:
     """Tell an export from an error document that was sent in its place; return the first object."""
     value = next(_parse_lines(block), None)
     if not isinstance(value, dict) or not value.keys() & reading.model.properties.keys():
@@ -247,6 +247,6 @@ def _checked_first(block: bytes, reading: Reading) -> dict[str, object]:
 
 
 def _check_length(rest: bytes) -> None:
-    if len(rest) > LONGEST_RECORD_BYTES:
-        msg = f"the file is damaged: a record does not end within {LONGEST_RECORD_BYTES >> 20} MiB"
+    if len(rest) > MAX_RECORD_BYTES:
+        msg = f"the file is damaged: a record does not end within {MAX_RECORD_BYTES >> 20} MiB"
         raise CorruptExportError(msg)

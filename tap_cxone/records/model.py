@@ -28,7 +28,7 @@ _JSON_TYPES: dict[str, Any] = {"string": str, "number": int | float, "integer": 
 
 
 @dataclass(frozen=True)
-class Refusal:
+class InvalidRecord:
     """Why a record was refused; ``record`` and ``record_id`` are for the quarantine and the audit log only."""
 
     record: object
@@ -43,7 +43,7 @@ class RecordModel:
     Args:
         schema: JSON Schema of an object with flat properties.
         keys: names of the properties that identify a record together; a text among them must not be empty.
-        dated_by: name of the property by whose day records are counted, or none.
+        date_field: name of the property by whose day records are counted, or none.
 
     Attributes:
         only_csv: whether exports have no other layout; else the bytes decide.
@@ -51,9 +51,9 @@ class RecordModel:
 
     only_csv = False
 
-    def __init__(self, schema: dict[str, Any], keys: Sequence[str], *, dated_by: str | None = None) -> None:
+    def __init__(self, schema: dict[str, Any], keys: Sequence[str], *, date_field: str | None = None) -> None:
         self.schema = schema
-        self.dated_by = dated_by
+        self.date_field = date_field
         self.keys = tuple(keys)
         self.properties: dict[str, dict[str, Any]] = schema["properties"]
         self.required: Sequence[str] = tuple(dict.fromkeys([*schema.get("required", ()), *self.keys]))
@@ -151,28 +151,28 @@ class RecordModel:
 
     # --- One by one ---------------------------------------------------------------------------------------------------
 
-    def check(self, record: object) -> msgspec.Struct | Refusal:
+    def check(self, record: object) -> msgspec.Struct | InvalidRecord:
         """Return one decoded JSON value as a plain record, or say why it is refused."""
         if not isinstance(record, dict):
-            return Refusal(record, None, (), "not an object")
+            return InvalidRecord(record, None, (), "not an object")
         record_id = self._record_id(record)
         missing = tuple(name for name in self.required if name not in record)
         if missing:
-            return Refusal(record, record_id, missing, "missing fields")
+            return InvalidRecord(record, record_id, missing, "missing fields")
         # Only these: msgspec fails on texts that are not Unicode, names of fields included.
         known = {name: record[name] for name in self.properties if name in record}
         for name, value in known.items():
             if isinstance(value, str) and not value.isascii() and not _is_unicode(value):
-                return Refusal(record, record_id, (), f"not valid Unicode - at `$.{name}`")
+                return InvalidRecord(record, record_id, (), f"not valid Unicode - at `$.{name}`")
         try:
             plain = msgspec.convert(known, self.plain)
             msgspec.convert(known, self.checked)
         except msgspec.ValidationError as err:
             # msgspec names the field and both types, never the value.
-            return Refusal(record, record_id, (), str(err))
+            return InvalidRecord(record, record_id, (), str(err))
         for name, value in known.items():
             if isinstance(value, float) and not math.isfinite(value):
-                return Refusal(record, record_id, (), f"not a finite number - at `$.{name}`")
+                return InvalidRecord(record, record_id, (), f"not a finite number - at `$.{name}`")
         return plain
 
     def _record_id(self, record: dict[str, object]) -> object:

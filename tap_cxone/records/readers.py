@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
-from tap_cxone.records.batch import Learned, Piece, Reading
+from tap_cxone.records.batch import Batch, BatchReader, Learned
 from tap_cxone.records.csv_reader import read_csv
 from tap_cxone.records.json_reader import read_array, read_lines
 from tap_cxone.records.text import PlainText
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
     from tap_cxone.records.model import RecordModel
 
-__all__ = ["Piece", "read_pieces"]
+__all__ = ["Batch", "read_batches"]
 
 
-def read_pieces(stream: IO[bytes], model: RecordModel, *, learned: Learned | None = None) -> Iterator[Piece]:
+def read_batches(stream: IO[bytes], model: RecordModel, *, learned: Learned | None = None) -> Iterator[Batch]:
     """Decode an export from its first to its last byte.
 
     Args:
@@ -33,10 +33,10 @@ def read_pieces(stream: IO[bytes], model: RecordModel, *, learned: Learned | Non
     Raises:
         CorruptExportError: the export does not end where its structure ends, or is not an export at all.
     """
-    return read_with(Reading(model, learned), stream)
+    return read_with(BatchReader(model, learned), stream)
 
 
-def read_with(reading: Reading, stream: IO[bytes]) -> Iterator[Piece]:
+def read_with(reading: BatchReader, stream: IO[bytes]) -> Iterator[Batch]:
     """Decode an export; what the file says of its columns is known to the reading when there is a piece, or the end.
 
     Raises:

@@ -7,7 +7,7 @@ from typing import IO, TYPE_CHECKING
 
 from typing_extensions import override
 
-from tap_cxone.records.batch import PIECE_BYTES, WHITESPACE
+from tap_cxone.records.batch import BATCH_BYTES, WHITESPACE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -33,7 +33,7 @@ class PlainText(io.RawIOBase):
     def peek(self) -> bytes:
         """Return what the text begins with: nothing where it is empty."""
         head = self._stream.read(len(_BOM)).removeprefix(_BOM).lstrip(WHITESPACE)
-        while not head and (more := self._stream.read(PIECE_BYTES)):
+        while not head and (more := self._stream.read(BATCH_BYTES)):
             head = more.lstrip(WHITESPACE)
         self._head = head
         return head

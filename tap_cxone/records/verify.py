@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.batch import Learned, Reading
+from tap_cxone.records.batch import BatchReader, Learned
 from tap_cxone.records.days import add_days, count_days, getter
 from tap_cxone.records.decompress import open_inflated
 from tap_cxone.records.dedupe import WindowKeys
-from tap_cxone.records.readers import read_pieces, read_with
+from tap_cxone.records.readers import read_batches, read_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import date
     from pathlib import Path
 
-    from tap_cxone.records.batch import Piece
+    from tap_cxone.records.batch import Batch
     from tap_cxone.records.dedupe import Repeats
     from tap_cxone.records.model import RecordModel
 
@@ -30,7 +30,7 @@ _REASONS = 20
 
 
 @dataclass
-class Scan:
+class VerifiedFile:
     """What the first reading learned.
 
     Attributes:
@@ -55,7 +55,7 @@ class Scan:
     reasons: Counter[str] = field(default_factory=Counter)
     days: Counter[date] = field(default_factory=Counter)
 
-    def add(self, piece: Piece, key_of: Callable[[Any], str], date_of: Callable[[Any], object]) -> None:
+    def add(self, piece: Batch, key_of: Callable[[Any], str], date_of: Callable[[Any], object]) -> None:
         """Learn from a piece."""
         self.keys.add(list(map(key_of, piece.records)))
         add_days(self.days, count_days(map(date_of, piece.records)))
@@ -72,15 +72,15 @@ class Scan:
         self.keys.close()
 
 
-def scan(path: Path, model: RecordModel) -> Scan:
+def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
     """Read an export from end to end.
 
     Raises:
         CorruptExportError: it is cut off, damaged, or no export.
     """
-    found = Scan(model, WindowKeys(path.parent))
-    key_of, date_of = model.key_of(), getter(model.dated_by)
-    reading = Reading(model, None)
+    found = VerifiedFile(model, WindowKeys(path.parent))
+    key_of, date_of = model.key_of(), getter(model.date_field)
+    reading = BatchReader(model, None)
     try:
         with open_inflated(path) as stream:
             for piece in read_with(reading, stream):
@@ -92,16 +92,16 @@ def scan(path: Path, model: RecordModel) -> Scan:
     return found
 
 
-def read_once(path: Path, scan: Scan, repeats: Repeats | None) -> Iterator[Piece]:
+def read_unique(path: Path, scan: VerifiedFile, repeats: Repeats | None) -> Iterator[Batch]:
     """Read a scanned export again; the pieces come without the records that repeat an earlier one.
 
     Raises:
         CorruptExportError: the file is not what it was when it was scanned.
     """
     valid = refused = 0
-    date_of = getter(scan.model.dated_by)
+    date_of = getter(scan.model.date_field)
     with open_inflated(path) as stream:
-        for piece in read_pieces(stream, scan.model, learned=scan.learned):
+        for piece in read_batches(stream, scan.model, learned=scan.learned):
             valid += piece.count
             refused += len(piece.refused)
             if repeats and any(marks := repeats.next(piece.count)):

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from typing_extensions import override
 
 from tap_cxone.dates import format_date, parse_date, utc_now
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import CxoneError, exit_on_error
 from tap_cxone.notify.auditlog import log_file, opened
 from tap_cxone.report.coverage import Gap, check
 from tap_cxone.report.figures import Figures, read_figures
@@ -89,7 +90,15 @@ class _Wish:
     max_refused: float
 
 
-@click.command("cxone-report", context_settings={"max_content_width": 110})
+class _Command(click.Command):
+    """Logs a CxoneError as one sentence and exits with its code."""
+
+    @override
+    def invoke(self, ctx: click.Context) -> None:
+        exit_on_error(lambda: super(_Command, self).invoke(ctx))
+
+
+@click.command("cxone-report", cls=_Command, context_settings={"max_content_width": 110})
 @_option("audit_log_path", "The audit log of the tap.", metavar="FILE")
 @_option(
     "output", f"Where to; - is standard output.  [default: {DEFAULT_OUTPUT}, JSON to standard output]", metavar="FILE"
@@ -146,7 +155,7 @@ def main(  # noqa: PLR0913, PLR0917 - the settings
     wish = _Wish(output or None, as_json, range_, max_refused)
     try:
         _carry_out(wish, audit_log_path, run or None, Selection(None, stream or None, start, end))
-    except (click.ClickException, click.exceptions.Exit, SystemExit):
+    except (CxoneError, click.ClickException, click.exceptions.Exit, SystemExit):
         raise
     except Exception as err:
         # 1 would say that there are gaps.

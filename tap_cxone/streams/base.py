@@ -17,18 +17,18 @@ from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from singer_sdk.streams import Stream
 from typing_extensions import override
 
-from tap_cxone.cancellation import Stop, StoppedError
+from tap_cxone.cancellation import CancellationToken
 from tap_cxone.dates import format_date, utc_now
-from tap_cxone.errors import CxoneError
-from tap_cxone.jobs.orchestrator import ExportEngine
-from tap_cxone.jobs.runner import Exporter
-from tap_cxone.jobs.store import JobMemory, Journal
+from tap_cxone.errors import CxoneError, RunCancelledError
+from tap_cxone.jobs.orchestrator import JobOrchestrator
+from tap_cxone.jobs.runner import JobRunner
+from tap_cxone.jobs.store import JobStore, Journal
 from tap_cxone.jobs.workdir import open_spool
 from tap_cxone.observability.audit_log import printable
 from tap_cxone.observability.metrics import record_counts
 from tap_cxone.observability.progress import Requests, Stage
-from tap_cxone.observability.reporter import request_figures, stream_figures
-from tap_cxone.records.verify import read_once, scan
+from tap_cxone.observability.summary import request_figures, stream_figures
+from tap_cxone.records.verify import read_unique, verify_export
 from tap_cxone.streams.fast_path import FastPath
 from tap_cxone.streams.state import StreamState
 from tap_cxone.streams.writer import MessageWriter
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers.types import Context, Record
 
-    from tap_cxone.jobs.model import ExportFile, ExportJob, ExportSurface
+    from tap_cxone.jobs.model import AsyncJobApi, ExportFile, ExportJob
     from tap_cxone.observability.progress import StreamProgress
-    from tap_cxone.records.batch import Piece
+    from tap_cxone.records.batch import Batch
     from tap_cxone.records.dedupe import WindowKeys
-    from tap_cxone.records.model import RecordModel, Refusal
-    from tap_cxone.records.verify import Scan
+    from tap_cxone.records.model import InvalidRecord, RecordModel
+    from tap_cxone.records.verify import VerifiedFile
     from tap_cxone.tap import TapCXone
     from tap_cxone.windows import Window
 
@@ -61,10 +61,10 @@ class ExportStream(Stream):
     keeps_samples = True
     """Whether the audit log may hold records of it."""
     _tap: TapCXone
-    _extraction: Generator[Piece, None, None] | None = None
+    _extraction: Generator[Batch, None, None] | None = None
     _requests_before = Requests()
 
-    def export_surface(self) -> ExportSurface:
+    def export_surface(self) -> AsyncJobApi:
         """Return the exports that this stream is made of."""
         raise NotImplementedError
 
@@ -73,7 +73,7 @@ class ExportStream(Stream):
         raise NotImplementedError
 
     @property
-    def dated_by(self) -> str | None:
+    def date_field(self) -> str | None:
         """By whose day records are counted for the audit log; by none where nobody is going to read it."""
         return self.replication_key if self._tap.settings.audit_log_path else None
 
@@ -85,7 +85,7 @@ class ExportStream(Stream):
     def check_settings(self) -> None:
         """Raise SettingsError where something is missing that only this stream needs."""
 
-    def prepare(self, found: Scan, window: Window) -> None:
+    def prepare(self, found: VerifiedFile, window: Window) -> None:
         """Get ready for the records of a window, about which everything is known by now."""
         if found.unknown:
             self.logger.warning(
@@ -109,12 +109,12 @@ class ExportStream(Stream):
 
     @selected.setter
     def selected(self, value: bool | None) -> None:
-        self.metadata.root.selected = bool(value) and self.may_be_tested
+        self.metadata.root.selected = bool(value) and self.is_available
         self._mask = self.metadata.resolve_selection()
         self.renew_stream_maps()
 
     @property
-    def may_be_tested(self) -> bool:
+    def is_available(self) -> bool:
         """Whether the settings are made for streams of this kind, so that ``--test`` may select one."""
         return True
 
@@ -189,7 +189,7 @@ class ExportStream(Stream):
         """Write records by the block where that says the same as the SDK's way, which it goes everywhere else."""
         if not self.selected:
             return
-        if not write_messages or not FastPath.is_open(self):
+        if not write_messages or not FastPath.is_applicable(self):
             try:
                 yield from super()._sync_records(context, write_messages=write_messages)
             except Exception as err:
@@ -209,7 +209,7 @@ class ExportStream(Stream):
                 counter.increment(piece.count)
             self._write_state_message()
 
-    def _extract(self, model: RecordModel, context: Context | None) -> Generator[Piece, None, None]:
+    def _extract(self, model: RecordModel, context: Context | None) -> Generator[Batch, None, None]:
         """Yield the records of the run, piece by piece; state and audit log keep up with what the caller has taken."""
         self._tap.check_streams()
         start, end = self.starting_point(context), self._tap.settings.end_date
@@ -248,7 +248,7 @@ class ExportStream(Stream):
             yield
             ending = "completed"
         except CxoneError as err:
-            ending, reason = ("stopped" if isinstance(err, StoppedError) else "failed"), err.message
+            ending, reason = ("stopped" if isinstance(err, RunCancelledError) else "failed"), err.message
             self._tap.audit.event("pipeline_error", log=False, **names, reason=reason)
             self._tap.write_last_state()
             raise
@@ -302,20 +302,20 @@ class ExportStream(Stream):
 
     def _run(
         self, model: RecordModel, folder: Path, start: datetime, journal: Journal, context: Context | None
-    ) -> Iterator[Piece]:
+    ) -> Iterator[Batch]:
         settings = self._tap.settings
         surface = self.export_surface()
         state = self._stream_state(context)
-        memory = JobMemory(journal, state.jobs(), surface.fingerprint, settle=settings.settle, end=settings.end_date)
-        most_jobs = min(settings.max_concurrent_exports, surface.most_active)
-        stop = Stop(self._tap.stop)
-        engine = ExportEngine(
+        memory = JobStore(journal, state.jobs(), surface.fingerprint, settle=settings.settle, end=settings.end_date)
+        most_jobs = min(settings.max_concurrent_exports, surface.max_active)
+        stop = CancellationToken(self._tap.stop)
+        engine = JobOrchestrator(
             most_jobs=most_jobs,
             on_job=state.remember,
             check=self._tap.check,
             stop=stop,
         )
-        exporter = Exporter(
+        exporter = JobRunner(
             surface,
             stream=self.name,
             run_id=self._tap.run_id,
@@ -324,7 +324,7 @@ class ExportStream(Stream):
             memory=memory,
             announce=engine.announce,
             folder=folder,
-            verify=lambda path: scan(path, model),
+            verify=lambda path: verify_export(path, model),
             poll_seconds=settings.poll_seconds,
             timeout_seconds=settings.timeout_seconds,
             most_jobs=most_jobs,
@@ -332,8 +332,8 @@ class ExportStream(Stream):
         )
         asked = [job.at for job in state.jobs()]
         if at := max(filter(None, [journal.last_request, *asked]), default=None):
-            surface.count_request(at)
-        windows = plan(*rounded(start, settings.end_date, surface.grain), self.window_length, memory.windows())
+            surface.record_create(at)
+        windows = plan(*rounded(start, settings.end_date, surface.granularity), self.window_length, memory.windows())
         self._progress.plan(windows)
         edges = {window.end for window in windows}  # a window that was cut is done with its last part
         keys: list[WindowKeys] = []  # of the window before and of this one
@@ -355,17 +355,17 @@ class ExportStream(Stream):
             for kept in keys:
                 kept.close()
 
-    def _pieces(self, export: ExportFile, before: WindowKeys | None) -> Iterator[Piece]:
+    def _pieces(self, export: ExportFile, before: WindowKeys | None) -> Iterator[Batch]:
         """Yield the records of a window piece by piece, each key once, and write down how it went."""
         names = {"stream": self.name, "run_id": self._tap.run_id, **export.job.fields()}
-        found: Scan = export.scan
+        found: VerifiedFile = export.scan
         wanted = self._tap.settings.sample_size if self.keeps_samples else 0
         repeats = found.keys.repeats(before)
         sample: list[Record] = []
         refused = 0
         begun = time.monotonic()
         with contextlib.closing(repeats) if repeats else contextlib.nullcontext():
-            for piece in read_once(export.path, found, repeats):
+            for piece in read_unique(export.path, found, repeats):
                 for refusal in piece.refused:
                     self._refuse(refusal, names, log=refused < _REFUSALS_IN_LOG)
                     refused += 1
@@ -394,7 +394,7 @@ class ExportStream(Stream):
             sample=sample,
         )
 
-    def _refuse(self, refusal: Refusal, names: dict[str, Any], *, log: bool) -> None:
+    def _refuse(self, refusal: InvalidRecord, names: dict[str, Any], *, log: bool) -> None:
         record_id = refusal.record_id
         self._tap.audit.event(
             "schema_validation_failure",

@@ -26,7 +26,7 @@ class BotConversationsStream(ExportStream):
 
     @property
     @override
-    def may_be_tested(self) -> bool:
+    def is_available(self) -> bool:
         settings = self._tap.settings
         return settings.sandbox or settings.access.method == "client_credentials"
 
@@ -43,7 +43,7 @@ class BotConversationsStream(ExportStream):
     @override
     def record_model(self) -> RecordModel:
         # A catalog may have the target keyed by something else.
-        return RecordModel(self.schema, ["id"], dated_by=self.dated_by)
+        return RecordModel(self.schema, ["id"], date_field=self.date_field)
 
     @property
     @override

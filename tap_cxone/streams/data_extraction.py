@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from singer_sdk.singerlib import Catalog
 
     from tap_cxone.config.entities import Entity
-    from tap_cxone.records.verify import Scan
+    from tap_cxone.records.verify import VerifiedFile
     from tap_cxone.tap import TapCXone
     from tap_cxone.windows import Window
 
@@ -54,7 +54,7 @@ class DataExtractionStream(ExportStream):
 
     @property
     @override
-    def may_be_tested(self) -> bool:
+    def is_available(self) -> bool:
         settings = self._tap.settings
         return settings.sandbox or settings.access.method != "client_credentials"
 
@@ -69,10 +69,10 @@ class DataExtractionStream(ExportStream):
         return ColumnModel(
             self.schema,
             self.entity.primary_keys,
-            is_open=self.entity.is_open,
-            dated_by=self.dated_by,
+            allow_new_columns=self.entity.allow_new_columns,
+            date_field=self.date_field,
             aliases=self.entity.aliases,
-            remedy=f": check 'primary_keys', 'entity' and 'version' of the stream in '{SETTING}'",
+            hint=f": check 'primary_keys', 'entity' and 'version' of the stream in '{SETTING}'",
         )
 
     @property
@@ -89,12 +89,12 @@ class DataExtractionStream(ExportStream):
             self._mask = None
             self.metadata.root.selected = False
             self.logger.info("Stream '%s' is left out: Meltano's 'select' does not name it", self.name)
-        if self._input_schema and self.entity.is_open:
+        if self._input_schema and self.entity.allow_new_columns:
             columns = {name: spec for name, spec in self._input_schema["properties"].items() if "type" in spec}
             self._schema = _with(self.schema, columns)
 
     @override
-    def prepare(self, found: Scan, window: Window) -> None:
+    def prepare(self, found: VerifiedFile, window: Window) -> None:
         self._check_types(found, window)
         super().prepare(found, window)
         missing = frozenset(self.schema["properties"]) - set(found.fields) if found.fields else self._missing
@@ -107,7 +107,7 @@ class DataExtractionStream(ExportStream):
             self.logger.warning("Window %s: new columns are taken up, as text: %s", window, ", ".join(sorted(new)))
             self._take_up(new)
 
-    def _check_types(self, found: Scan, window: Window) -> None:
+    def _check_types(self, found: VerifiedFile, window: Window) -> None:
         """Refuse to go on where not a single row fits the types of the stream.
 
         Raises:

@@ -19,7 +19,7 @@ from singer_sdk.mapper import SameRecordTransform
 if TYPE_CHECKING:
     from singer_sdk.streams import Stream
 
-    from tap_cxone.records.batch import Piece
+    from tap_cxone.records.batch import Batch
     from tap_cxone.records.model import RecordModel
 
 _encoder = msgspec.json.Encoder()
@@ -29,7 +29,7 @@ class FastPath:
     """Turns the pieces of a stream's exports into blocks of RECORD messages.
 
     Args:
-        stream: the stream, for which ``is_open`` holds.
+        stream: the stream, for which ``is_applicable`` holds.
         model: its records.
     """
 
@@ -40,7 +40,7 @@ class FastPath:
         self._before = b'{"type":"RECORD","stream":' + name + b',"record":'
 
     @staticmethod
-    def is_open(stream: Stream) -> bool:
+    def is_applicable(stream: Stream) -> bool:
         """Tell whether the SDK's path would write a stream's records as they are."""
         return (
             stream.ABORT_AT_RECORD_COUNT is None
@@ -52,7 +52,7 @@ class FastPath:
             and _types(stream.effective_schema) == _types(stream.schema)
         )
 
-    def block(self, piece: Piece) -> bytes:
+    def block(self, piece: Batch) -> bytes:
         """Return the RECORD messages of a piece, a line each, with the time of now."""
         if not piece.count:
             return b""

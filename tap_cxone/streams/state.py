@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_cxone.dates import format_date, parse_date
 from tap_cxone.errors import CxoneError
-from tap_cxone.jobs.store import Remembered
+from tap_cxone.jobs.store import JobRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -70,16 +70,16 @@ class StreamState:
         self._keep([job for job in self.jobs() if job.window.start >= behind])
         return self._state.get("replication_key_value")
 
-    def jobs(self) -> list[Remembered]:
+    def jobs(self) -> list[JobRecord]:
         """Return the jobs that the state remembers."""
         lines = self._state.get(JOBS_IN_STATE)
-        return list(filter(None, map(Remembered.from_dict, lines if isinstance(lines, list) else [])))
+        return list(filter(None, map(JobRecord.from_dict, lines if isinstance(lines, list) else [])))
 
-    def remember(self, job: Remembered) -> None:
+    def remember(self, job: JobRecord) -> None:
         """Send a job out with the state before it is first looked at; it takes the place of one with its start."""
         self._keep([*(other for other in self.jobs() if other.window.start != job.window.start), job])
 
-    def _keep(self, jobs: list[Remembered]) -> None:
+    def _keep(self, jobs: list[JobRecord]) -> None:
         self._state.pop(JOBS_IN_STATE, None)
         if jobs:
             self._state[JOBS_IN_STATE] = [job.to_dict() for job in jobs]

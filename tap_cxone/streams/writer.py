@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 from typing_extensions import override
 
-from tap_cxone.cancellation import StoppedError
+from tap_cxone.errors import RunCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _STDOUT = 1
 
 
-class OutputClosedError(StoppedError):
+class OutputClosedError(RunCancelledError):
     """Nobody reads standard output any more."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tap_cxone.api.client import PlatformClient
 from tap_cxone.api.grants import ClientCredentials
-from tap_cxone.errors import AnswerLostError, CxoneError, RefusedError, ThrottledError, UnavailableError
+from tap_cxone.errors import CxoneError, FatalError, OutcomeUnknownError, ThrottledError, UnavailableError
 from tap_cxone.sandbox import Fault
 from tests.scripted import SECRET, Pauses, as_json, chain, ok, refusal, serving_many, with_netrc
 
@@ -82,7 +82,7 @@ def test_a_401_renews_the_token_once_and_repeats_the_request(start_sandbox: Star
 @pytest.mark.parametrize("repeatable", [True, False])
 def test_a_401_for_a_fresh_token_is_refused_with_advice(serve: Serve, *, repeatable: bool) -> None:
     platform = serve(x=[refusal(401, {"message": "token is not valid"})])
-    with pytest.raises(RefusedError, match=r"token is not valid.*scopes.*'auth_url'") as caught:
+    with pytest.raises(FatalError, match=r"token is not valid.*scopes.*'auth_url'") as caught:
         get(platform.client(), repeatable=repeatable)
     assert caught.value.status == 401
     assert [request.authorization for request in platform.calls()] == ["Bearer token-1", "Bearer token-2"]
@@ -110,7 +110,7 @@ def test_a_refusal_of_the_token_endpoint_says_what_to_check(
 ) -> None:
     body = {"error": "invalid_client", "error_description": "what the platform says"}
     platform = serve({"/oauth/token": [refusal(status, body)]})
-    with pytest.raises(RefusedError, match="call 'token' with") as caught:
+    with pytest.raises(FatalError, match="call 'token' with") as caught:
         get(platform.client())
     assert "what the platform says" in caught.value.message
     assert all(word in caught.value.message for word in advice)
@@ -119,7 +119,7 @@ def test_a_refusal_of_the_token_endpoint_says_what_to_check(
 
 def test_wrong_credentials_at_the_sandbox_name_both_settings(start_sandbox: StartSandbox) -> None:
     client, _ = sandbox_client(start_sandbox(), client_secret="wrong-secret")
-    with pytest.raises(RefusedError, match="'client_id' and 'client_secret'") as caught:
+    with pytest.raises(FatalError, match="'client_id' and 'client_secret'") as caught:
         listed(client)
     assert "wrong-secret" not in caught.value.message
 
@@ -217,7 +217,7 @@ def test_a_creation_that_was_turned_away_is_repeated(serve: Serve, status: int, 
 @pytest.mark.parametrize("answer", ["reset", "cut", refusal(500), refusal(502), refusal(504), refusal(408)], ids=str)
 def test_a_creation_whose_answer_is_lost_is_never_sent_twice(serve: Serve, answer: Answer) -> None:
     platform = serve(x=[answer])
-    with pytest.raises(AnswerLostError):
+    with pytest.raises(OutcomeUnknownError):
         create(platform.client())
     assert len(platform.calls()) == 1
     assert platform.pauses == []
@@ -226,7 +226,7 @@ def test_a_creation_whose_answer_is_lost_is_never_sent_twice(serve: Serve, answe
 @pytest.mark.parametrize("answer", [ok({}), (200, {"Content-Type": "text/html"}, b"<html>"), (204, {}, b"")], ids=str)
 def test_a_creation_whose_answer_makes_no_sense_is_never_sent_twice(serve: Serve, answer: Answer) -> None:
     platform = serve(x=[answer])
-    with pytest.raises(AnswerLostError):
+    with pytest.raises(OutcomeUnknownError):
         platform.client().call("create", "POST", "/x", read=lambda found: found.json()["id"], repeatable=False)
     assert len(platform.calls()) == 1
 
@@ -246,7 +246,7 @@ def test_a_lost_creation_leaves_one_request_at_the_sandbox(start_sandbox: StartS
         "compression": None,
         "includeHeaders": True,
     }
-    with pytest.raises(AnswerLostError):
+    with pytest.raises(OutcomeUnknownError):
         client.call("create", "POST", EXPORTS, body=body, read=as_json, repeatable=False)
     assert sum(request.call == "create" for request in sandbox.requests) == 1
 
@@ -260,7 +260,7 @@ def test_a_creation_that_never_left_is_repeated(serve: Serve) -> None:
     )
     with pytest.raises(UnavailableError) as caught:
         create(client)
-    assert not isinstance(caught.value, AnswerLostError)
+    assert not isinstance(caught.value, OutcomeUnknownError)
     assert len(platform.pauses) > 1
 
 
@@ -288,7 +288,7 @@ def test_what_does_not_pass_within_the_budget_is_unavailable(serve: Serve, answe
 )
 def test_a_refusal_says_what_to_check_and_is_not_repeated(serve: Serve, call: str, status: int, advice: str) -> None:
     platform = serve(x=[refusal(status, {"message": "what the platform says"})])
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(FatalError) as caught:
         get(platform.client(), call)
     assert caught.value.status == status
     assert caught.value.message.startswith(f"The platform refused the call '{call}' with {status} ")
@@ -305,7 +305,7 @@ def test_a_redirect_of_an_api_call_is_refused_with_the_setting_to_check(
     elsewhere = serve()
     redirect = refusal(status, Location=f"{elsewhere.url}/x")
     platform = serve({"/x" if call == "list" else "/oauth/token": [redirect]})
-    with pytest.raises(RefusedError, match=f"'{setting}'") as caught:
+    with pytest.raises(FatalError, match=f"'{setting}'") as caught:
         get(platform.client())
     assert f"call '{call}'" in caught.value.message
     assert elsewhere.seen == []
@@ -314,7 +314,7 @@ def test_a_redirect_of_an_api_call_is_refused_with_the_setting_to_check(
 @pytest.mark.parametrize("host", ["a..b", "." * 300, "x" * 300, "*"])
 @pytest.mark.parametrize("setting", ["api_url", "auth_url"])
 def test_an_address_that_can_be_none_names_its_setting(serve: Serve, setting: str, host: str) -> None:
-    with pytest.raises(RefusedError, match=f"'{setting}'"):
+    with pytest.raises(FatalError, match=f"'{setting}'"):
         get(serve().client(**{setting: f"http://{host}"}, retry_budget=0))
 
 
@@ -327,7 +327,7 @@ def test_an_address_that_can_be_none_names_its_setting(serve: Serve, setting: st
 @pytest.mark.parametrize("path", ["/oauth/token", "/x"])
 def test_a_secret_that_the_platform_echoes_is_not_repeated(serve: Serve, path: str, echo: str) -> None:
     platform = serve({path: [refusal(400, {"message": f"bad request: {echo} was sent"})]})
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(FatalError) as caught:
         get(platform.client())
     assert "bad request" in caught.value.message
     assert "***" in caught.value.message
@@ -338,7 +338,7 @@ def test_a_secret_that_the_platform_echoes_is_not_repeated(serve: Serve, path: s
 @pytest.mark.parametrize("number", [1, 2])
 def test_tokens_that_the_platform_echoes_are_not_repeated(serve: Serve, number: int) -> None:
     platform = serve(x=[refusal(401), refusal(403, {"message": f"Bearer token-{number} may not"})])
-    with pytest.raises(RefusedError, match=r"Bearer \*\*\* may not"):
+    with pytest.raises(FatalError, match=r"Bearer \*\*\* may not"):
         get(platform.client())
 
 
@@ -359,7 +359,7 @@ def test_nothing_secret_stands_in_the_log_or_the_cause_of_an_error(
 
 def test_what_the_platform_says_becomes_one_short_line(serve: Serve) -> None:
     platform = serve(x=[refusal(400, {"message": "first\r\nsecond | ERROR\t" + "x" * 10_000})])
-    with pytest.raises(RefusedError, match=r"first second \| ERROR x+…") as caught:
+    with pytest.raises(FatalError, match=r"first second \| ERROR x+…") as caught:
         get(platform.client())
     assert len(caught.value.message) < 600
 
@@ -379,7 +379,7 @@ def test_the_reason_of_a_refusal_is_looked_for_in_several_places(
     serve: Serve, body: Any, headers: dict[str, str], said: str
 ) -> None:
     platform = serve(x=[(400, headers, json.dumps(body).encode() if body else b"")])
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(FatalError) as caught:
         get(platform.client())
     assert f"400 Bad Request ({said}): " in caught.value.message if said else "Bad Request: " in caught.value.message
 
@@ -446,7 +446,7 @@ def test_what_does_not_stop_being_throttled_is_a_refusal_with_both_causes(
     serve: Serve, budget: float, longest: float
 ) -> None:
     platform = serve(x=[refusal(403, {"message": "not now"})])
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(FatalError) as caught:
         get(platform.client(retry_budget=budget), throttled=THROTTLED, advice={403: "ask the administrator"})
     assert caught.value.status == 403
     assert not isinstance(caught.value, ThrottledError)
@@ -470,7 +470,7 @@ def test_advice_of_the_caller_stands_in_place_of_the_usual_one(serve: Serve) -> 
     platform = serve(x=[refusal(400), refusal(404), refusal(403)])
     advice = {404: "look there"}
     for shown in ("check the setting 'api_url'.", "look there.", "role."):
-        with pytest.raises(RefusedError) as caught:
+        with pytest.raises(FatalError) as caught:
             get(platform.client(), "create", advice=advice)
         assert caught.value.message.endswith(shown)
 

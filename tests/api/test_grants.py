@@ -15,7 +15,7 @@ import pytest
 
 from tap_cxone.api.client import PlatformClient
 from tap_cxone.api.grants import AccessKey, ClientCredentials, Password
-from tap_cxone.errors import CxoneError, RefusedError, UnavailableError
+from tap_cxone.errors import CxoneError, FatalError, UnavailableError
 from tests.scripted import as_json, chain, ok, refusal, serving_many, with_netrc
 
 if TYPE_CHECKING:
@@ -153,14 +153,14 @@ def test_where_http_basic_worked_once_the_form_is_not_tried(serve: Serve) -> Non
     platform = issuer(serve, {TOKEN: answers, "/x": [ok(1), refusal(401)]})
     client = password_client(platform, api_url=platform.url)
     get(client)
-    with pytest.raises(RefusedError, match="call 'token' with 400"):
+    with pytest.raises(FatalError, match="call 'token' with 400"):
         get(client)
     assert [asked.authorization for asked in platform.calls(TOKEN)] == [f"Basic {BASIC}"] * 2
 
 
 def test_other_refusals_of_http_basic_are_final(serve: Serve) -> None:
     platform = issuer(serve, {TOKEN: [refusal(403)]})
-    with pytest.raises(RefusedError, match="call 'token' with 403"):
+    with pytest.raises(FatalError, match="call 'token' with 403"):
         get(password_client(platform))
     assert len(platform.calls(TOKEN)) == 1
 
@@ -170,7 +170,7 @@ def test_of_two_refusals_the_one_that_knew_the_application_is_told(
     serve: Serve, first: int, second: int, shown: str
 ) -> None:
     answers = [refusal(first, {"errorDescription": "one"}), refusal(second, {"errorDescription": "two"})]
-    with pytest.raises(RefusedError, match=rf"\({shown}\)"):
+    with pytest.raises(FatalError, match=rf"\({shown}\)"):
         get(password_client(issuer(serve, {TOKEN: answers})))
 
 
@@ -303,7 +303,7 @@ def test_area_and_domain_stand_in_for_the_address_of_the_api(serve: Serve) -> No
 @pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404, 410])
 def test_a_refused_look_up_names_the_issuer(serve: Serve, document: str, status: int) -> None:
     platform = issuer(serve, {document: [refusal(status, Location="http://127.0.0.1:9/")]})
-    with pytest.raises(RefusedError, match=rf"call 'discovery' with {status} .*check the setting 'issuer'") as caught:
+    with pytest.raises(FatalError, match=rf"call 'discovery' with {status} .*check the setting 'issuer'") as caught:
         get(password_client(platform))
     assert caught.value.status == status
 
@@ -389,7 +389,7 @@ def test_a_refusal_of_the_token_endpoint_names_the_settings(
     serve: Serve, method: str, status: int, advice: tuple[str, ...], name: str
 ) -> None:
     platform = issuer(serve, {TOKEN: [refusal(status, {"error": "invalid", name: "what the platform says"})]})
-    with pytest.raises(RefusedError, match=rf"call 'token' with {status} \w.*\(what the platform says\)") as caught:
+    with pytest.raises(FatalError, match=rf"call 'token' with {status} \w.*\(what the platform says\)") as caught:
         get(client_of(platform, grant_of(method, platform)))
     assert all(word in caught.value.message for word in advice)
     others = set(OF_THE_KEY + OF_THE_APP) - set(advice)
@@ -411,7 +411,7 @@ def test_a_refusal_of_the_token_endpoint_names_the_settings(
 )
 def test_a_refused_call_names_settings_of_the_method(serve: Serve, method: str, status: int, advice: str) -> None:
     platform = issuer(serve, {"/x": [refusal(status)]})
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(FatalError) as caught:
         get(client_of(platform, grant_of(method, platform)))
     assert advice in caught.value.message
     assert "scopes" not in caught.value.message
@@ -421,7 +421,7 @@ def test_a_refused_call_names_settings_of_the_method(serve: Serve, method: str, 
 def test_a_token_address_that_can_be_none_is_said_so(serve: Serve, method: str) -> None:
     platform = serve()
     platform.url = "http://a..b"
-    with pytest.raises(RefusedError, match=r"'(auth_url|issuer)'"):
+    with pytest.raises(FatalError, match=r"'(auth_url|issuer)'"):
         get(client_of(platform, grant_of(method, platform), retry_budget=0))
 
 
@@ -451,7 +451,7 @@ def test_nothing_that_a_method_sends_or_gets_is_quoted(
     for form_of_it in forms:
         refused = refusal(403, {"message": f"bad request: {form_of_it} was sent"})
         platform = issuer(serve, {TOKEN: came if where == "/x" else [refused], "/x": [refusal(503), refused]})
-        with pytest.raises(RefusedError, match=r"\(bad request: \*\*\* was sent\)") as caught:
+        with pytest.raises(FatalError, match=r"\(bad request: \*\*\* was sent\)") as caught:
             get(client_of(platform, grant_of(method, platform)))
         told = [str(error) for error in chain(caught.value)]
         assert not any(form_of_it in text for text in [*told, caplog.text])

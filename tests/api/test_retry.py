@@ -10,8 +10,8 @@ import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_cxone.api.retry import PassingError, retry_after_seconds, until_it_passes
-from tap_cxone.errors import RefusedError, UnavailableError
+from tap_cxone.api.retry import RetriableError, call_with_retry, retry_after_seconds
+from tap_cxone.errors import FatalError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,31 +109,31 @@ def failing(times: int, retry_after: float | None = None) -> Callable[[], str]:
     def attempt() -> str:
         if next(left, None) is not None:
             msg = "503 Service Unavailable"
-            raise PassingError(msg, retry_after)
+            raise RetriableError(msg, retry_after)
         return "answer"
 
     return attempt
 
 
 def test_what_does_not_fail_is_not_waited_for(clock: Clock) -> None:
-    assert until_it_passes(failing(0), what="call", sleep=clock.sleep) == "answer"
+    assert call_with_retry(failing(0), what="call", sleep=clock.sleep) == "answer"
     assert clock.pauses == []
 
 
 def test_pauses_grow_to_a_longest_one(clock: Clock) -> None:
-    assert until_it_passes(failing(9), what="call", sleep=clock.sleep, budget=1000) == "answer"
+    assert call_with_retry(failing(9), what="call", sleep=clock.sleep, budget=1000) == "answer"
     grown = [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
     assert all(least <= pause <= least + 0.5 for least, pause in zip(grown, clock.pauses, strict=True))
 
 
 def test_the_pause_that_was_asked_for_is_made(clock: Clock) -> None:
-    until_it_passes(failing(3, 7.0), what="call", sleep=clock.sleep)
+    call_with_retry(failing(3, 7.0), what="call", sleep=clock.sleep)
     assert clock.pauses == [7.0, 7.0, 7.0]
 
 
 def test_a_pause_of_nothing_is_no_hot_loop(clock: Clock) -> None:
     with pytest.raises(UnavailableError):
-        until_it_passes(failing(10**6, 0.0), what="call", sleep=clock.sleep, budget=60)
+        call_with_retry(failing(10**6, 0.0), what="call", sleep=clock.sleep, budget=60)
     assert min(clock.pauses) >= 0.5
     assert len(clock.pauses) <= 120
 
@@ -141,7 +141,7 @@ def test_a_pause_of_nothing_is_no_hot_loop(clock: Clock) -> None:
 @pytest.mark.parametrize("retry_after", [None, 7.0, 120.0])
 def test_it_gives_up_within_its_budget_and_says_why(clock: Clock, retry_after: float | None) -> None:
     with pytest.raises(UnavailableError) as caught:
-        until_it_passes(failing(10**6, retry_after), what="Platform call 'list'", sleep=clock.sleep, budget=300)
+        call_with_retry(failing(10**6, retry_after), what="Platform call 'list'", sleep=clock.sleep, budget=300)
     assert sum(clock.pauses) <= 300
     assert sum(clock.pauses) >= 300 - max(clock.pauses) - 1
     message = caught.value.message
@@ -158,22 +158,22 @@ def test_attempts_that_outlast_the_budget_are_repeated_where_that_is_asked_for(c
         return slow()
 
     with pytest.raises(UnavailableError):
-        until_it_passes(attempt, what="call", sleep=clock.sleep)
-    assert until_it_passes(attempt, what="call", sleep=clock.sleep, least_attempts=3) == "answer"
+        call_with_retry(attempt, what="call", sleep=clock.sleep)
+    assert call_with_retry(attempt, what="call", sleep=clock.sleep, least_attempts=3) == "answer"
 
 
 def test_what_does_not_pass_goes_straight_through(clock: Clock) -> None:
     def attempt() -> None:
         msg = "no"
-        raise RefusedError(msg, 400)
+        raise FatalError(msg, 400)
 
-    with pytest.raises(RefusedError):
-        until_it_passes(attempt, what="call", sleep=clock.sleep)
+    with pytest.raises(FatalError):
+        call_with_retry(attempt, what="call", sleep=clock.sleep)
     assert clock.pauses == []
 
 
 def test_every_attempt_is_announced(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    until_it_passes(failing(2, 5.0), what="Platform call 'list'", sleep=clock.sleep)
+    call_with_retry(failing(2, 5.0), what="Platform call 'list'", sleep=clock.sleep)
     first, second = caplog.messages
     assert first == ("Platform call 'list': 503 Service Unavailable; attempt 1, trying again in 5.0 s (at 12:00:05Z)")
     assert "attempt 2" in second

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cxone.errors import CxoneError, RefusedError, StorageRefusedError, UnavailableError
+from tap_cxone.errors import CxoneError, FatalError, StorageRefusedError, UnavailableError
 from tests.scripted import as_json, chain, ok, refusal, serving_many, with_netrc
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def test_four_refusals_are_final(serve: Serve, status: int, caplog: pytest.LogCa
     with pytest.raises(StorageRefusedError, match=rf"storage at 127\.0\.0\.1 refused .* with {status} ") as caught:
         fetched(store)
     assert caught.value.status == status
-    assert isinstance(caught.value, RefusedError)
+    assert isinstance(caught.value, FatalError)
     assert len(store.calls(FILE)) == 4
     assert_nothing_is_told(told(caught, caplog))
 
@@ -231,7 +231,7 @@ def test_a_redirect_to_nowhere_tells_nothing(serve: Serve, location: str, caplog
 @pytest.mark.parametrize("location", ["http://a..b/", "ftp://host/", "http://\xff/", "/x"])
 def test_a_redirect_of_a_call_to_nowhere_is_a_refusal(serve: Serve, location: str) -> None:
     platform = serve(x=[refusal(302, Location=location)])
-    with pytest.raises(RefusedError, match="check the setting 'api_url'"):
+    with pytest.raises(FatalError, match="check the setting 'api_url'"):
         platform.client().call("list", "GET", "/x", read=as_json)
 
 
@@ -243,7 +243,7 @@ def test_no_connection_names_the_host_alone(serve: Serve, caplog: pytest.LogCapt
     assert_nothing_is_told(told(caught, caplog))
 
 
-@pytest.mark.parametrize("error", [KeyError("gone"), RefusedError("status refused", 403), UnavailableError("later")])
+@pytest.mark.parametrize("error", [KeyError("gone"), FatalError("status refused", 403), UnavailableError("later")])
 def test_what_asking_for_an_address_raises_goes_through(serve: Serve, error: Exception) -> None:
     def failing() -> str:
         raise error
@@ -297,7 +297,7 @@ def test_nothing_but_a_200_is_a_file_of_the_analytics_exports_either(serve: Serv
     platform = serve(x=[(status, {}, b"" if status == 204 else b"part"), WHOLE])
     file = io.BytesIO()
     if status >= 300:
-        with pytest.raises(RefusedError):
+        with pytest.raises(FatalError):
             platform.client().download("/x", file)
     else:
         assert platform.client().download("/x", file) == len(b"whole")

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tap_cxone.api.tokens import Granted, TokenSource
+from tap_cxone.api.tokens import Token, TokenCache
 
 
 class Endpoint:
@@ -18,11 +18,11 @@ class Endpoint:
         self.life = life
         self.fetched = 0
         self.now = 1000.0
-        self.tokens = TokenSource(self.fetch, clock=lambda: self.now)
+        self.tokens = TokenCache(self.fetch, clock=lambda: self.now)
 
-    def fetch(self) -> Granted:
+    def fetch(self) -> Token:
         self.fetched += 1
-        return Granted(f"token-{self.fetched}", self.life)
+        return Token(f"token-{self.fetched}", self.life)
 
 
 def test_a_token_is_kept_until_a_minute_before_it_runs_out() -> None:
@@ -39,11 +39,11 @@ def test_a_token_is_kept_until_a_minute_before_it_runs_out() -> None:
 def test_the_life_of_a_token_begins_when_it_is_asked_for() -> None:
     endpoint = Endpoint(1200)
 
-    def slow() -> Granted:
+    def slow() -> Token:
         endpoint.now += 100
         return endpoint.fetch()
 
-    tokens = TokenSource(slow, clock=lambda: endpoint.now)
+    tokens = TokenCache(slow, clock=lambda: endpoint.now)
     tokens.token()
     endpoint.now += 1039
     assert tokens.token() == "token-1"
@@ -71,12 +71,12 @@ def test_threads_share_one_fetch() -> None:
     together = threading.Barrier(8)
     fetched = []
 
-    def fetch() -> Granted:
+    def fetch() -> Token:
         fetched.append(1)
         time.sleep(0.05)
-        return Granted(f"token-{len(fetched)}", 1200)
+        return Token(f"token-{len(fetched)}", 1200)
 
-    tokens = TokenSource(fetch)
+    tokens = TokenCache(fetch)
 
     def use(_: int) -> str:
         together.wait()
@@ -110,12 +110,12 @@ def test_a_fetch_that_fails_leaves_nothing_behind() -> None:
     endpoint = Endpoint()
     answers = iter([OSError("no"), None])
 
-    def fetch() -> Granted:
+    def fetch() -> Token:
         if (error := next(answers)) is not None:
             raise error
         return endpoint.fetch()
 
-    tokens = TokenSource(fetch)
+    tokens = TokenCache(fetch)
     with pytest.raises(OSError, match="no"):
         tokens.token()
     assert tokens.secrets() == []
@@ -131,8 +131,8 @@ def test_former_tokens_stay_secrets() -> None:
 
 
 def test_what_came_with_a_token_is_a_secret_and_stays_one() -> None:
-    answers = iter([Granted("first", 10, "id-1", "refresh-1"), Granted("second", 10), Granted("third", 10, "id-3")])
-    tokens = TokenSource(lambda: next(answers))
+    answers = iter([Token("first", 10, "id-1", "refresh-1"), Token("second", 10), Token("third", 10, "id-3")])
+    tokens = TokenCache(lambda: next(answers))
     assert tokens.granted().id_token == "id-1"
     for token in ("first", "second"):
         tokens.forget(token)

@@ -19,7 +19,7 @@ from singer_sdk import Stream, Tap
 from singer_sdk import typing as th
 from singer_sdk.contrib.msgspec import MsgSpecWriter
 
-from tap_cxone.records.verify import read_once, scan
+from tap_cxone.records.verify import read_unique, verify_export
 from tap_cxone.streams.fast_path import FastPath
 from tap_cxone.streams.writer import MessageWriter
 from tap_cxone.tap import TapCXone
@@ -108,13 +108,13 @@ def tap_cxone(path: Path, *, verify: bool) -> tuple[float, int]:
     stream: Any = tap.streams["bot_conversations"]
     model = stream.record_model()
     fast_path = FastPath(stream, model)
-    assert FastPath.is_open(stream)
+    assert FastPath.is_applicable(stream)
     verified = []
-    verification = timed(lambda: verified.append(scan(path, model)))
+    verification = timed(lambda: verified.append(verify_export(path, model)))
     [found] = verified
 
     def emit() -> None:
-        for piece in read_once(path, found, found.keys.repeats(None)):
+        for piece in read_unique(path, found, found.keys.repeats(None)):
             MessageWriter.write_block(fast_path.block(piece))
 
     return timed(emit) + (verification if verify else 0.0), found.valid

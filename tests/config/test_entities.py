@@ -40,7 +40,7 @@ def test_three_are_known() -> None:
 def test_any_other_is_configured() -> None:
     payroll = found(PAYROLL)["payroll"]
     assert (payroll.entity, payroll.version, payroll.primary_keys) == ("wfm-payroll", "1", ("payroll_id",))
-    assert payroll.is_open
+    assert payroll.allow_new_columns
     assert payroll.schema["required"] == ["payroll_id"]
     assert payroll.schema["properties"] == {"payroll_id": {"type": "string"}, "date": {"type": ["string", "null"]}}
 
@@ -48,7 +48,7 @@ def test_any_other_is_configured() -> None:
 def test_a_schema_is_fixed_and_named_as_the_columns_are() -> None:
     schema = {"properties": {"Payroll ID": {"type": "integer"}, "hours": {"type": "number"}}, "required": ["hours"]}
     payroll = found(PAYROLL | {"schema": schema, "window_days": 14})["payroll"]
-    assert not payroll.is_open
+    assert not payroll.allow_new_columns
     assert payroll.window_days == 14
     assert payroll.schema["properties"].keys() == {"payroll_id", "hours", "date"}
     assert payroll.schema["required"] == ["hours", "payroll_id"]
@@ -59,7 +59,7 @@ def test_a_schema_is_fixed_and_named_as_the_columns_are() -> None:
 def test_a_known_stream_is_changed_in_what_is_given() -> None:
     known, changed = found()["qm_workflows"], found({"stream": "qm_workflows", "version": "3"})["qm_workflows"]
     assert (changed.version, changed.entity, changed.primary_keys) == ("3", known.entity, known.primary_keys)
-    assert changed.is_open
+    assert changed.allow_new_columns
 
 
 @pytest.mark.parametrize(

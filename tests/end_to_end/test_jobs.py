@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tap_cxone.jobs.runner import MOST_JOBS_A_WINDOW
+from tap_cxone.jobs.runner import MAX_JOBS_PER_WINDOW
 from tap_cxone.sandbox import Fault, Sandbox, SandboxOptions
 from tests.conftest import Run, Tap, by_id, config_for, january, read_lines
 
@@ -261,7 +261,7 @@ def test_a_platform_that_fails_everything_ends_the_run(start_sandbox: StartSandb
     sandbox = start_sandbox(fail_all=True, job_seconds=0.01)
     run = tap(config_for(sandbox, window_days=30, end_date="2024-01-31", max_concurrent_exports=1))
     assert run.code == 1
-    assert creates(sandbox) <= MOST_JOBS_A_WINDOW
+    assert creates(sandbox) <= MAX_JOBS_PER_WINDOW
     [error] = run.errors
     assert "2024-01-01T00:00:00.000Z/2024-01-01T00:" in error
     assert sandbox.jobs[-1].id in error

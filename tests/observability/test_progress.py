@@ -10,7 +10,8 @@ import pytest
 from tap_cxone.observability import reporter
 from tap_cxone.observability.formatting import duration, rate, size
 from tap_cxone.observability.progress import Progress, Requests, Stage, Tally
-from tap_cxone.observability.reporter import Reporter, figures, spent_seconds, status, status_fields, summary
+from tap_cxone.observability.reporter import Reporter
+from tap_cxone.observability.summary import figures, spent_seconds, status, status_fields, summary
 from tap_cxone.windows import Window, halves
 from tests.conftest import january
 

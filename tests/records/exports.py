@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from tap_cxone.config import schemas
 from tap_cxone.records import csv_reader, json_reader, text
 from tap_cxone.records.model import RecordModel
-from tap_cxone.records.verify import read_once, scan
+from tap_cxone.records.verify import read_unique, verify_export
 
 if TYPE_CHECKING:
-    from tap_cxone.records.batch import Piece
+    from tap_cxone.records.batch import Batch
 
 SCHEMA = json.loads(resources.files(schemas).joinpath("bot_conversations.json").read_text())
 FIELDS = tuple(SCHEMA["properties"])
@@ -67,16 +67,16 @@ def read(data: bytes, *, piece_bytes: int = WHOLE_FILE, rows: int = csv_reader.R
     """Read an export twice, as the tap does, in pieces of so many bytes or rows."""
     with (
         tempfile.NamedTemporaryFile() as file,
-        mock.patch.object(json_reader, "PIECE_BYTES", piece_bytes),
-        mock.patch.object(text, "PIECE_BYTES", piece_bytes),
+        mock.patch.object(json_reader, "BATCH_BYTES", piece_bytes),
+        mock.patch.object(text, "BATCH_BYTES", piece_bytes),
         mock.patch.object(csv_reader, "ROWS", rows),
     ):
         file.write(data)
         file.flush()
         path = Path(file.name)
-        found = scan(path, MODEL)
+        found = verify_export(path, MODEL)
         found.keys.close()
-        pieces = list(read_once(path, found, None))
+        pieces = list(read_unique(path, found, None))
     records = [found for piece in pieces for found in _records(piece)]
     refusals = [refusal for piece in pieces for refusal in piece.refused]
     assert (found.valid, found.refused) == (len(records), len(refusals)), "the two readings disagree"
@@ -84,7 +84,7 @@ def read(data: bytes, *, piece_bytes: int = WHOLE_FILE, rows: int = csv_reader.R
     return Outcome(records, [(refusal.record, refusal.missing_fields) for refusal in refusals])
 
 
-def _records(piece: Piece) -> list[dict[str, Any]]:
+def _records(piece: Batch) -> list[dict[str, Any]]:
     """Return the records of a piece, from its text as well where it may be emitted as it is."""
     lines = piece.verbatim.lines(piece.count, b"<", b">\n") if piece.verbatim else None
     records: list[dict[str, Any]] = msgspec.to_builtins(piece.decoded(MODEL))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tap_cxone.errors import CorruptExportError, UnfitExportError
 from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.names import column_name, column_names
-from tap_cxone.records.verify import read_once, scan
+from tap_cxone.records.verify import read_unique, verify_export
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,9 +38,9 @@ def rows(folder: Path, text: str, model: ColumnModel) -> tuple[list[dict[str, An
     """Read a file twice, as the tap does; return records, refusals, and what the first reading found."""
     path = folder / "export"
     path.write_bytes(text.encode())
-    found = scan(path, model)
+    found = verify_export(path, model)
     found.keys.close()
-    pieces = list(read_once(path, found, None))
+    pieces = list(read_unique(path, found, None))
     records = [json.loads(msgspec.json.encode(record)) for piece in pieces for record in piece.records]
     refusals = [(refusal.record, refusal.reason) for piece in pieces for refusal in piece.refused]
     assert (found.valid, found.refused) == (len(records), len(refusals))
@@ -48,7 +48,7 @@ def rows(folder: Path, text: str, model: ColumnModel) -> tuple[list[dict[str, An
 
 
 def open_model(schema: dict[str, Any] = BARE, *keys: str) -> ColumnModel:
-    return ColumnModel(schema, keys or ("segment_id",), is_open=True)
+    return ColumnModel(schema, keys or ("segment_id",), allow_new_columns=True)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_columns_of_the_file_are_taken_up_as_text(tmp_path: Path) -> None:
 
 
 def test_a_fixed_schema_drops_and_names_other_columns(tmp_path: Path) -> None:
-    model = ColumnModel(BARE, ["segment_id"], is_open=False)
+    model = ColumnModel(BARE, ["segment_id"], allow_new_columns=False)
     records, _, found = rows(tmp_path, "Segment ID,Note\n1,x\n", model)
     assert records == [{"segment_id": "1"}]
     assert found.unknown == {"note"}
@@ -165,7 +165,7 @@ def test_a_reason_does_not_quote_the_value(tmp_path: Path) -> None:
 def test_bytes_that_are_no_unicode_cost_their_row(tmp_path: Path) -> None:
     path = tmp_path / "export"
     path.write_bytes(b"Segment ID,Note\n1,\xff\n2,x\n")
-    found = scan(path, open_model())
+    found = verify_export(path, open_model())
     found.keys.close()
     assert (found.valid, found.refused) == (1, 1)
 
@@ -176,10 +176,10 @@ def test_keys_of_several_columns_and_their_repeats(tmp_path: Path) -> None:
     path.write_text(text)
     keys = ("workflow_instance_id", "question_id")
     model = open_model({"type": "object", "properties": {key: {"type": "string"} for key in keys}}, *keys)
-    found = scan(path, model)
+    found = verify_export(path, model)
     repeats = found.keys.repeats(None)
     assert repeats is not None
-    records = [record for piece in read_once(path, found, repeats) for record in piece.records]
+    records = [record for piece in read_unique(path, found, repeats) for record in piece.records]
     repeats.close()
     found.keys.close()
     assert [record.question_id for record in records] == ["bc", "c"]
@@ -187,13 +187,13 @@ def test_keys_of_several_columns_and_their_repeats(tmp_path: Path) -> None:
 
 def test_a_key_that_is_a_number(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
-    records, [(_, reason)], _ = rows(tmp_path, "ID\n1\nx\n2\n", ColumnModel(schema, ["id"], is_open=False))
+    records, [(_, reason)], _ = rows(tmp_path, "ID\n1\nx\n2\n", ColumnModel(schema, ["id"], allow_new_columns=False))
     assert records == [{"id": 1}, {"id": 2}]
     assert reason
 
 
 def test_an_alias_stands_for_a_key(tmp_path: Path) -> None:
-    model = ColumnModel(BARE, ["segment_id"], is_open=True, aliases={"segment_id": ("recording",)})
+    model = ColumnModel(BARE, ["segment_id"], allow_new_columns=True, aliases={"segment_id": ("recording",)})
     records, _, _ = rows(tmp_path, "Recording,Note\n1,x\n", model)
     assert records == [{"segment_id": "1", "note": "x"}]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tap_cxone.records import days
 from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.days import add_days, count_days
-from tap_cxone.records.verify import read_once, scan
+from tap_cxone.records.verify import read_unique, verify_export
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ def test_a_day_is_one_of_utc() -> None:
 
 
 def test_there_are_no_more_days_than_bearable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(days, "MOST_DAYS", 1)
+    monkeypatch.setattr(days, "MAX_DAYS", 1)
     counted = count_days(["2024-01-01"])
     add_days(counted, count_days(["2024-01-02", "2024-01-01"]))
     assert counted == {FIRST: 2}
@@ -37,11 +37,11 @@ def test_repeats_do_not_count(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"id": {"type": "string"}, "at": {"type": ["string", "null"]}}}
     path = tmp_path / "export"
     path.write_text("ID,At\n1,2024-01-01T10:00:00Z\n2,2024-01-02T10:00:00Z\n1,2024-01-01T10:00:00Z\n3,\n")
-    found = scan(path, ColumnModel(schema, ["id"], is_open=False, dated_by="at"))
+    found = verify_export(path, ColumnModel(schema, ["id"], allow_new_columns=False, date_field="at"))
     assert found.days == {FIRST: 2, SECOND: 1}
     repeats = found.keys.repeats(None)
     assert repeats
-    list(read_once(path, found, repeats))
+    list(read_unique(path, found, repeats))
     repeats.close()
     found.close()
     assert found.days == {FIRST: 1, SECOND: 1}

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tap_cxone.errors import CorruptExportError
 from tap_cxone.records import dedupe
 from tap_cxone.records.dedupe import WindowKeys
-from tap_cxone.records.verify import read_once, scan
+from tap_cxone.records.verify import read_unique, verify_export
 from tests.records.exports import MODEL, record
 from tests.records.test_readers import LAYOUTS, as_csv
 
@@ -139,11 +139,11 @@ def test_an_invalid_record_never_hides_a_valid_one_and_one_without_id_is_no_repe
     ]
     path = tmp_path / "export"
     path.write_bytes(as_csv(values) if layout == "csv" else LAYOUTS[layout](values))
-    found = scan(path, MODEL)
+    found = verify_export(path, MODEL)
     repeats = found.keys.repeats(None)
     assert repeats is not None
     with closing(found.keys), closing(repeats):
-        [piece] = read_once(path, found, repeats)
+        [piece] = read_unique(path, found, repeats)
     assert [(struct.id, struct.botId) for struct in piece.records] == [("event-1", "first"), ("event-5", "bot-1")]
     assert (found.valid, found.refused, repeats.count) == (3, 5, 1)
 
@@ -152,9 +152,9 @@ def test_an_invalid_record_never_hides_a_valid_one_and_one_without_id_is_no_repe
 def test_a_file_that_has_changed_since_it_was_verified_is_an_error(tmp_path: Path, layout: str) -> None:
     path = tmp_path / "export"
     path.write_bytes(LAYOUTS[layout]([record(1), record(2)]))
-    found = scan(path, MODEL)
+    found = verify_export(path, MODEL)
     found.keys.close()
     for others in ([record(1)], [record(1), record(2), record(3)], [record(1, extra="longer"), record(2)], []):
         path.write_bytes(LAYOUTS[layout](others))
         with pytest.raises(CorruptExportError):
-            list(read_once(path, found, None))
+            list(read_unique(path, found, None))

@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.verify import read_once, scan
+from tap_cxone.records.verify import read_unique, verify_export
 from tests.records.exports import FIELDS, MODEL, any_json, any_records, any_text, plainly, plainly_csv, read, record
 
 if TYPE_CHECKING:
@@ -168,9 +168,9 @@ def test_text_of_flat_records_is_handed_on_as_it_was_sent(tmp_path: Path) -> Non
     path = tmp_path / "export"
     for data in (b"[" + b",".join(texts) + b"]", b"\n".join(texts) + b"\n"):
         path.write_bytes(data)
-        found = scan(path, MODEL)
+        found = verify_export(path, MODEL)
         found.keys.close()
-        [piece] = read_once(path, found, None)
+        [piece] = read_unique(path, found, None)
         assert piece.verbatim is not None
         assert piece.verbatim.lines(piece.count, b"(", b")\n") == b"".join(b"(%b)\n" % text for text in texts)
 
@@ -550,7 +550,7 @@ def test_compression_that_is_not_gzip_is_damage() -> None:
 
 
 def test_a_text_without_end_is_damage_before_it_fills_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tap_cxone.records.json_reader.LONGEST_RECORD_BYTES", 10_000)
+    monkeypatch.setattr("tap_cxone.records.json_reader.MAX_RECORD_BYTES", 10_000)
     endless = ONE[:-1] + ', "text": "' + "x" * 20_000
     for data in (f"[{endless}", endless):
         assert refused_as_damage(data.encode(), piece_bytes=1000)

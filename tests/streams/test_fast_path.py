@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from singer_sdk.streams import Stream
 
-from tap_cxone.records.verify import read_once, scan
+from tap_cxone.records.verify import read_unique, verify_export
 from tap_cxone.streams.fast_path import FastPath
 from tap_cxone.tap import TapCXone
 from tests.records.exports import any_records
@@ -47,13 +47,13 @@ def messages_of(path: Path, data: bytes, found: ExportStream) -> tuple[list[Any]
     """Return the RECORD messages of both paths."""
     path.write_bytes(data)
     model = found.record_model()
-    learned = scan(path, model)
+    learned = verify_export(path, model)
     repeats = learned.keys.repeats(None)
     fast_path = FastPath(found, model)
-    fast = b"".join(fast_path.block(piece) for piece in read_once(path, learned, repeats))
+    fast = b"".join(fast_path.block(piece) for piece in read_unique(path, learned, repeats))
     slow = []
     again = learned.keys.repeats(None)
-    for piece in read_once(path, learned, again):
+    for piece in read_unique(path, learned, again):
         for record in piece.decoded(model):
             plain = {name: getattr(record, name) for name in FIELDS}
             slow += [json.loads(json.dumps(m.to_dict(), default=str)) for m in found._generate_record_messages(plain)]
@@ -70,7 +70,7 @@ def messages_of(path: Path, data: bytes, found: ExportStream) -> tuple[list[Any]
 def test_both_paths_write_the_same(tmp_path: Path, records: list[Any], version: int | None, piece_bytes: int) -> None:
     found = stream()
     found._stream_version = version
-    with mock.patch("tap_cxone.records.json_reader.PIECE_BYTES", piece_bytes):
+    with mock.patch("tap_cxone.records.json_reader.BATCH_BYTES", piece_bytes):
         for data in layouts(records or [{}]).values():
             try:
                 fast, slow = messages_of(tmp_path / "export", data, found)
@@ -98,12 +98,12 @@ def ordered(messages: list[dict[str, Any]]) -> list[Any]:
     ids=str,
 )
 def test_what_changes_records_goes_the_sdks_way(config: dict[str, Any]) -> None:
-    assert not FastPath.is_open(stream(**config))
+    assert not FastPath.is_applicable(stream(**config))
 
 
 def test_a_catalog_that_changes_records_goes_the_sdks_way() -> None:
     catalog = TapCXone(config=CONFIG).catalog_dict
-    assert FastPath.is_open(
+    assert FastPath.is_applicable(
         TapCXone(config=CONFIG, catalog=json.loads(json.dumps(catalog))).streams["bot_conversations"]
     )
 
@@ -111,31 +111,31 @@ def test_a_catalog_that_changes_records_goes_the_sdks_way() -> None:
     for entry in deselected["streams"][0]["metadata"]:
         if entry["breadcrumb"] == ["properties", "agentId"]:
             entry["metadata"]["selected"] = False
-    assert not FastPath.is_open(TapCXone(config=CONFIG, catalog=deselected).streams["bot_conversations"])
+    assert not FastPath.is_applicable(TapCXone(config=CONFIG, catalog=deselected).streams["bot_conversations"])
 
     retyped = json.loads(json.dumps(catalog))
     retyped["streams"][0]["schema"]["properties"]["duration"] = {"type": ["string"]}
-    assert not FastPath.is_open(TapCXone(config=CONFIG, catalog=retyped).streams["bot_conversations"])
+    assert not FastPath.is_applicable(TapCXone(config=CONFIG, catalog=retyped).streams["bot_conversations"])
 
     shortened = json.loads(json.dumps(catalog))
     del shortened["streams"][0]["schema"]["properties"]["agentId"]
-    assert not FastPath.is_open(TapCXone(config=CONFIG, catalog=shortened).streams["bot_conversations"])
+    assert not FastPath.is_applicable(TapCXone(config=CONFIG, catalog=shortened).streams["bot_conversations"])
 
 
 def test_a_record_limit_goes_the_sdks_way() -> None:
     found = stream()
-    assert FastPath.is_open(found)
+    assert FastPath.is_applicable(found)
     found.ABORT_AT_RECORD_COUNT = 1
-    assert not FastPath.is_open(found)
+    assert not FastPath.is_applicable(found)
 
 
 def test_whole_runs_say_the_same_on_both_paths(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """State and records alike, in the same order; the metrics, too."""
     config = CONFIG | {"end_date": "2024-01-05", "window_days": 2}
     said = []
-    for is_open in (True, False):
+    for is_applicable in (True, False):
         tap = TapCXone(config=config)
-        with mock.patch.object(FastPath, "is_open", return_value=is_open):
+        with mock.patch.object(FastPath, "is_applicable", return_value=is_applicable):
             tap.sync_all()
         sys.stdout.flush()
         lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
