@@ -23,9 +23,10 @@ from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
 
 from tap_cxone.cancellation import CancellationToken
+from tap_cxone.config.environment import check_environment, check_sdk_environment
 from tap_cxone.config.schema import JSONSCHEMA
-from tap_cxone.config.settings import Settings, check_environment, check_sdk_environment, normalise
-from tap_cxone.errors import CxoneError, RunCancelledError
+from tap_cxone.config.settings import Settings, normalise
+from tap_cxone.errors import RunCancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,11 +38,11 @@ if TYPE_CHECKING:
 
     from tap_cxone.api.client import PlatformClient
     from tap_cxone.api.grants import Grant
+    from tap_cxone.config.access import Access
     from tap_cxone.jobs.polling import CreateThrottle
     from tap_cxone.observability.audit_log import AuditLog, Quarantine
     from tap_cxone.observability.progress import Progress
     from tap_cxone.observability.reporter import Reporter
-    from tap_cxone.sandbox import Sandbox
     from tap_cxone.streams.writer import MessageWriter
 
 # ruff: noqa: PLC0415 - see above
@@ -134,22 +135,19 @@ class TapCXone(Tap):
         """HTTP to the platform, or to the simulated one."""
         from tap_cxone.api.client import PlatformClient
 
-        access, sandbox = self.settings.access, self._sandbox
+        access = self.settings.access.connect()
         return PlatformClient(
-            api_url=sandbox.url if sandbox else access.api_url,
-            grant=self._grant(),
+            api_url=access.api_url,
+            grant=self._grant(access),
             address=access.issuer,
             sleep=self.stop.sleep,
             watch=self,
         )
 
-    def _grant(self) -> Grant:
+    def _grant(self, access: Access) -> Grant:
         """Return the way to get a token that ``auth_method`` names."""
         from tap_cxone.api.grants import AccessKey, ClientCredentials, Password
 
-        access, sandbox = self.settings.access, self._sandbox
-        if sandbox:
-            return ClientCredentials(f"{sandbox.url}/oauth/token", sandbox.client_id, sandbox.client_secret)
         if access.method == "password":
             return Password(
                 access.issuer,
@@ -170,18 +168,6 @@ class TapCXone(Tap):
         from tap_cxone.jobs.polling import CreateThrottle
 
         return CreateThrottle(self.settings.submit_interval)
-
-    @cached_property
-    def _sandbox(self) -> Sandbox | None:
-        """The simulated platform, in a thread of this process; it ends with it."""
-        if not self.settings.sandbox:
-            return None
-        from tap_cxone.sandbox import Sandbox, SandboxError, SandboxOptions
-
-        try:
-            return Sandbox(SandboxOptions(submit_seconds=self.settings.submit_interval)).start()
-        except SandboxError as err:
-            raise CxoneError(str(err)) from err
 
     def check_streams(self) -> None:
         """Look whether each selected stream has the settings that only it needs, before the first one begins.

@@ -27,8 +27,7 @@ class BotConversationsStream(ExportStream):
     @property
     @override
     def is_available(self) -> bool:
-        settings = self._tap.settings
-        return settings.sandbox or settings.access.method == "client_credentials"
+        return self._tap.settings.access.has_analytics
 
     @override
     def export_surface(self) -> AnalyticsExports:

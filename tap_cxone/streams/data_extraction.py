@@ -44,8 +44,7 @@ class DataExtractionStream(ExportStream):
 
     @override
     def check_settings(self) -> None:
-        settings = self._tap.settings
-        if not (settings.access.is_given or settings.sandbox):
+        if not self._tap.settings.access.names_tenant:
             msg = (
                 f"Stream '{self.name}' needs to know where the tenant is: set 'auth_method' to access_key with "
                 "'region', 'access_key_id' and 'access_key_secret', or to password, or give 'api_url'."
@@ -55,8 +54,7 @@ class DataExtractionStream(ExportStream):
     @property
     @override
     def is_available(self) -> bool:
-        settings = self._tap.settings
-        return settings.sandbox or settings.access.method != "client_credentials"
+        return self._tap.settings.access.has_data_extraction
 
     @override
     def export_surface(self) -> DataExtraction:
