@@ -17,8 +17,8 @@ GOOD = {"sandbox": True, "start_date": "2024-01-01", "end_date": "2024-01-02"}
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"{bad", "is no JSON (line 1, column 2)"),
-        (b"", "is no JSON (line 1, column 1)"),
+        (b"{bad", "is not valid JSON (line 1, column 2)"),
+        (b"", "is not valid JSON (line 1, column 1)"),
         (b"[1]", "must hold a JSON object"),
         (b'"\xff"', "is not in UTF-8"),
         (None, "cannot be read (No such file or directory)"),

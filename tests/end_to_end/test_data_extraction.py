@@ -245,7 +245,7 @@ def test_a_job_of_somebody_else_is_waited_for(spaced_sandbox: StartSandbox, tap:
     assert run.code == 0
     expect(run, sandbox, WORKFLOWS, 1, 2)
     assert sandbox.refused_creates == 0
-    assert "waits for a place: 1 exports are active" in run.log
+    assert "waiting for a free slot: 1 exports are active" in run.log
     assert all(not job.downloads for job in sandbox.extractions if job.foreign)
 
 

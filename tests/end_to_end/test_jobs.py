@@ -55,7 +55,7 @@ def test_jobs_of_others_count_and_are_waited_for(start_sandbox: StartSandbox, ta
     assert run.code == 0
     assert by_id(run.records) == held(sandbox)
     assert sandbox.max_active_total == 3
-    assert "waits for a place: 3 exports are active" in run.log
+    assert "waiting for a free slot: 3 exports are active" in run.log
     assert all(not job.downloads for job in sandbox.jobs if job.foreign), "jobs that are not ours are not touched"
 
 

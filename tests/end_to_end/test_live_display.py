@@ -116,7 +116,7 @@ def test_without_a_terminal_there_are_plain_lines(start_sandbox: StartSandbox, t
     finished = read_lines(audit)[-1]
     for part in (
         f"4 of 4 windows, {len(run.records)} records, ",
-        f"{finished['duplicates']} duplicates, {finished['refused']} refused",
+        f"{finished['duplicates']} duplicates, {finished['refused']} rejected",
         "4 jobs, 0 failed",
         f"{len(sandbox.requests)} requests, 2 retries, 0 waits for rate limits",
         "bookmarks: bot_conversations 2024-01-11T00:00:00.000Z",
@@ -174,7 +174,7 @@ def test_a_wait_for_the_next_create_is_shown(start_sandbox: StartSandbox, tap: T
         "poll_interval": 1,
     }
     terminal = Terminal(tap, config, "--test")
-    terminal.wait_for("the platform wants creates apart: until ")
+    terminal.wait_for("waiting for submit_interval until ")
     terminal.process.terminate()
     terminal.end()
 

@@ -11,7 +11,7 @@ from tap_cxone.observability import reporter
 from tap_cxone.observability.formatting import duration, rate, size
 from tap_cxone.observability.progress import Progress, Requests, Stage, Tally
 from tap_cxone.observability.reporter import Reporter
-from tap_cxone.observability.summary import figures, spent_seconds, status, status_fields, summary
+from tap_cxone.observability.summary import stage_seconds, status, status_fields, summary, summary_fields
 from tap_cxone.windows import Window, halves
 from tests.conftest import january
 
@@ -45,7 +45,7 @@ def test_a_window_spends_its_time_where_it_is(progress: Progress, clock: Clock) 
     for stage, seconds in zip(Stage, (1, 2, 4, 8, 16, 32, 64), strict=True):
         stream.enter(FIRST, stage)
         clock.seconds += seconds
-    assert spent_seconds(stream.counts()) == {
+    assert stage_seconds(stream.counts()) == {
         "place": 1,
         "queue_or_running": 2,
         "queue": 4,
@@ -55,7 +55,7 @@ def test_a_window_spends_its_time_where_it_is(progress: Progress, clock: Clock) 
     }
     stream.leave(FIRST)
     clock.seconds += 100
-    assert spent_seconds(stream.counts())["emit"] == 64
+    assert stage_seconds(stream.counts())["emit"] == 64
     assert not stream.active()
 
 
@@ -102,15 +102,15 @@ def test_pauses_are_counted_and_shown_while_they_last(progress: Progress, clock:
     other = threading.Thread(target=progress.retrying, args=("list", "502 Bad Gateway", 1, False))
     other.start()
     other.join()
-    assert [wait.call for wait in progress.waiting()] == ["list", "status"]
+    assert [wait.call for wait in progress.retries()] == ["list", "status"]
     text = status(progress.stream("a"), progress)
     assert "call 'status' waits until" in text
     assert "429 Too Many Requests" in text
     clock.seconds += 2
-    assert [wait.call for wait in progress.waiting()] == ["status"]
+    assert [wait.call for wait in progress.retries()] == ["status"]
     progress.requested()
-    assert not progress.waiting()
-    found = figures(progress)
+    assert not progress.retries()
+    found = summary_fields(progress)
     assert (found["requests"], found["retries"], found["rate_limit_waits"]) == (2, 2, 1)
     assert found["rate_limit_seconds"] == 20
 
@@ -119,7 +119,7 @@ def test_what_a_run_does_is_said_in_a_line(progress: Progress, clock: Clock) -> 
     stream = progress.stream("a")
     stream.plan(PLANNED)
     stream.enter(SECOND, Stage.QUEUED)
-    stream.enter(THIRD, Stage.PLACE)
+    stream.enter(THIRD, Stage.WAITING)
     clock.seconds += 10
     stream.count(windows_done=1, records=600, bytes=2048)
     assert status(stream, progress) == (
@@ -134,11 +134,11 @@ def test_what_a_run_did_is_said_in_a_line(progress: Progress, clock: Clock) -> N
     stream.enter(FIRST, Stage.RUNNING)
     clock.seconds += 100
     stream.count(windows_done=2, records=600, duplicates=3, refused=1, bytes=3 << 20, jobs=3, jobs_failed=1)
-    stream.bookmark = "2024-01-03T00:00:00.000Z"
+    stream.set_bookmark("2024-01-03T00:00:00.000Z")
     stream.end()
     text = summary(progress)
     for part in (
-        "2 of 2 windows, 600 records, 3 duplicates, 1 refused, 3.0 MiB in 1:40 min (6/s)",
+        "2 of 2 windows, 600 records, 3 duplicates, 1 rejected, 3.0 MiB in 1:40 min (6/s)",
         "queue 0 ms; queue or running 0 ms; running 1:40 min; download 0 ms; emit 0 ms",
         "3 jobs, 1 failed",
         "0 requests, 0 retries, 0 waits for rate limits (0 ms)",
@@ -154,8 +154,8 @@ def test_the_log_says_now_and_then_what_goes_on(
     caplog.set_level("INFO", "tap-cxone")
     stream = progress.stream("a")
     reporting = Reporter(progress)
-    reporting.begin()
-    reporting.begin()
+    reporting.start()
+    reporting.start()
     while not any("windows: 0 done" in line for line in caplog.messages):
         pass
     stream.end()
@@ -189,7 +189,7 @@ def test_parts_of_a_window_count_as_that_window(progress: Progress) -> None:
     stream.plan(PLANNED)
     for part in halves(FIRST, timedelta(hours=1)):
         stream.enter(part, Stage.RUNNING)
-    stream.enter(SECOND, Stage.PLACE)
+    stream.enter(SECOND, Stage.WAITING)
     stream.note(SECOND, "3 exports are active")
     assert stream.tally() == Tally(done=0, running=1, waiting=3)
     assert [item.note for item in stream.active()][-1] == "3 exports are active"
