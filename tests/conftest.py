@@ -1,4 +1,4 @@
-"""Helpers that the tests share: sandboxes, the tap as a process, and comparisons of records."""
+"""What the tests share: a sandbox, and the tap as a process against it."""
 
 from __future__ import annotations
 

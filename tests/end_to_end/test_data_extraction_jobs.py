@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 
 def test_a_job_of_another_integration_is_waited_for(start_extraction_sandbox: StartSandbox, tap: Tap) -> None:
-    sandbox = start_extraction_sandbox(foreign_extractions=1, foreign_seconds=4)
-    run = tap(extraction_config(sandbox, end_date="2024-01-02"), catalog=catalog_for(WORKFLOWS))
+    catalog = catalog_for(WORKFLOWS)
+    sandbox = start_extraction_sandbox(foreign_extractions=1, foreign_seconds=10)
+    run = tap(extraction_config(sandbox, end_date="2024-01-02"), catalog=catalog)
     assert run.code == 0
     assert_complete(run, sandbox, WORKFLOWS, 1, 2)
     assert sandbox.refused_creates == 0

@@ -167,11 +167,11 @@ def test_the_reporter_logs_the_status_regularly_and_one_summary(
     ("seconds", "text"),
     [(0, "0 ms"), (0.85, "850 ms"), (4.25, "4.2 s"), (59.96, "1:00 min"), (185, "3:05 min"), (7384, "2:03:04 h")],
 )
-def test_durations_are_formatted_for_people(seconds: float, text: str) -> None:
+def test_durations_for_people(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_sizes_and_rates_are_formatted_for_people() -> None:
+def test_sizes_and_rates_for_people() -> None:
     assert [size(count) for count in (0, 1023, 1536, 5 << 20, 3 << 30)] == [
         "0 B",
         "1023 B",
@@ -183,7 +183,7 @@ def test_sizes_and_rates_are_formatted_for_people() -> None:
     assert rate(1, 0) == "0/s"
 
 
-def test_the_parts_of_a_split_window_count_as_one(progress: Progress) -> None:
+def test_parts_of_a_window_count_as_that_window(progress: Progress) -> None:
     stream = progress.stream("a")
     stream.plan(PLANNED)
     for part in halves(FIRST, timedelta(hours=1)):
