@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_cxone.sandbox import Sandbox, SandboxOptions
-from tap_cxone.sandbox.events import FIELDS, EventStream, parse_wire
+from tap_cxone.sandbox.events import FIELDS, EventStream, parse_timestamp
 
 from .client import DAY_1, DAY_2, DAY_3
 
@@ -46,7 +46,7 @@ def test_events_are_as_the_contract_has_them() -> None:
         assert tuple(event) == FIELDS
         assert len(event["id"]) == 36
         assert event["type"] == "bot"
-        length = parse_wire(event["dateTo"]) - parse_wire(event["dateFrom"])
+        length = parse_timestamp(event["dateTo"]) - parse_timestamp(event["dateFrom"])
         assert length == timedelta(seconds=event["duration"])
     starts = {event["dateFrom"] for event in events}
     assert starts >= {f"2024-01-0{day}T00:00:00.000Z" for day in range(1, 8)}

@@ -1,6 +1,6 @@
-"""Export files as a stream of bytes: records to JSON, NDJSON or CSV, gzip around it, damage on request.
+"""Analytics export files: records as JSON, NDJSON or CSV, compressed, and damaged if a fault says so.
 
-Every function takes and yields pieces, so an export of any size passes through in a few megabytes. No HTTP here.
+Files are generated chunk by chunk, so an export of any size needs only a few megabytes of memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 from isal import isal_zlib
 
 from tap_cxone.sandbox.events import EVENT_TYPE, FIELDS
-from tap_cxone.sandbox.variations import EXTRA_FIELDS, varied
+from tap_cxone.sandbox.variations import EXTRA_FIELDS, apply_variations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,44 +24,44 @@ if TYPE_CHECKING:
     from tap_cxone.sandbox.jobs import Job
     from tap_cxone.sandbox.options import SandboxOptions
 
-_RECORDS_A_PIECE = 4096
+_RECORDS_PER_CHUNK = 4096
 _DAMAGE_WINDOW = 1 << 20
-_GZIP = 31
+_GZIP_WBITS = 31
 _MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "ndjson": "application/x-ndjson"}
 
 
 @dataclass(frozen=True)
 class ExportFile:
-    """A download: the headers that describe it and its bytes, made while they are read."""
+    """A download: what its headers say and its content, which is generated while it is read."""
 
     media_type: str
     content_encoding: str | None
     name: str
-    pieces: Iterator[bytes]
+    chunks: Iterator[bytes]
 
 
 def export_file(job: Job, stream: EventStream, options: SandboxOptions, damage: str | None = None) -> ExportFile:
-    """Return the file of a completed job; damage is truncated, corrupt, unclosed or None."""
-    asked = job.request
-    layout = "csv" if asked.format == "csv" else options.layout or "array"
-    encoding = options.encoding or ("payload" if asked.compression == "gzip" else "none")
+    """Return the file of a completed job; `damage` is truncated, corrupt, unclosed or None."""
+    request = job.request
+    layout = "csv" if request.format == "csv" else options.layout or "array"
+    encoding = options.encoding or ("payload" if request.compression == "gzip" else "none")
     events: Iterable[Record] = ()
     count = 0
-    if asked.event_type == EVENT_TYPE:
-        start, end = asked.held_range(job.created_utc, inclusive=options.inclusive_end)
+    if request.event_type == EVENT_TYPE:
+        start, end = request.covered_range(job.created_utc, inclusive=options.inclusive_end)
         events, count = stream.between(start, end), stream.count(start, end)
-    size = min(_RECORDS_A_PIECE, max(1, count // options.members))
-    plain = _laid_out(_batches(varied(events, options), size), layout, job, options)
+    size = min(_RECORDS_PER_CHUNK, max(1, count // options.members))
+    plain = _serialise(_batches(apply_variations(events, options), size), layout, job, options)
     if damage == "unclosed":
         plain = _without_end(plain, layout)
-    data = _encoded(plain, encoding, options.members, -(-count // size))
-    data = damaged(data, damage)
+    data = _compress(plain, encoding, options.members, -(-count // size))
+    data = apply_damage(data, damage)
     gzipped = encoding in {"payload", "both"}
     return ExportFile(
         media_type="application/gzip" if gzipped else _MEDIA_TYPES.get(layout, "application/json"),
         content_encoding="gzip" if encoding in {"transport", "both"} else None,
-        name=f"{job.id}.{asked.format}{'.gz' if gzipped else ''}",
-        pieces=(piece for piece in data if piece),
+        name=f"{job.id}.{request.format}{'.gz' if gzipped else ''}",
+        chunks=(chunk for chunk in data if chunk),
     )
 
 
@@ -70,7 +70,7 @@ def _batches(records: Iterator[Record], size: int) -> Iterator[list[Record]]:
         yield batch
 
 
-def _laid_out(batches: Iterator[list[Record]], layout: str, job: Job, options: SandboxOptions) -> Iterator[bytes]:
+def _serialise(batches: Iterator[list[Record]], layout: str, job: Job, options: SandboxOptions) -> Iterator[bytes]:
     if layout == "csv":
         names = (*FIELDS, *EXTRA_FIELDS) if options.extra_fields else FIELDS
         return _as_csv(batches, names, header=job.request.include_headers, bom=options.csv_bom)
@@ -80,7 +80,7 @@ def _laid_out(batches: Iterator[list[Record]], layout: str, job: Job, options: S
 
 
 def _as_array(batches: Iterator[list[Record]], *, pretty: bool) -> Iterator[bytes]:
-    """One top-level array, closed by a last piece of its own."""
+    """Yield one JSON array; its closing bracket is a chunk of its own."""
     encode = msgspec.json.Encoder().encode
     separator = b"["
     for batch in batches:
@@ -93,7 +93,7 @@ def _as_array(batches: Iterator[list[Record]], *, pretty: bool) -> Iterator[byte
 
 
 def _as_csv(batches: Iterator[list[Record]], names: tuple[str, ...], *, header: bool, bom: bool) -> Iterator[bytes]:
-    """Lines that end with CRLF; a missing value is an empty cell, an object its JSON text."""
+    """Yield CSV lines ending in CRLF. A missing value is an empty cell, an object is JSON text."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     if bom:
@@ -101,79 +101,79 @@ def _as_csv(batches: Iterator[list[Record]], names: tuple[str, ...], *, header: 
     if header:
         writer.writerow(names)
     for batch in batches:
-        writer.writerows(map(_flat(record).get, names) for record in batch)
+        writer.writerows(map(_flatten(record).get, names) for record in batch)
         yield text.getvalue().encode()
         text.seek(0)
         text.truncate()
     yield text.getvalue().encode()
 
 
-def _flat(record: Record) -> Record:
+def _flatten(record: Record) -> Record:
     if "context" not in record:
         return record
     return {**record, "context": msgspec.json.encode(record["context"]).decode()}
 
 
-def _encoded(plain: Iterator[bytes], encoding: str, members: int, pieces: int) -> Iterator[bytes]:
+def _compress(plain: Iterator[bytes], encoding: str, members: int, chunks: int) -> Iterator[bytes]:
     if encoding == "none":
         return plain
-    data = _gzipped(plain, members, pieces)
-    # What is compressed twice is small already: one member around it.
-    return _gzipped(data, 1, 0) if encoding == "both" else data
+    data = _gzip(plain, members, chunks)
+    # The outer layer of a double compression is small and always has one member.
+    return _gzip(data, 1, 0) if encoding == "both" else data
 
 
-def _gzipped(plain: Iterator[bytes], members: int, pieces: int) -> Iterator[bytes]:
-    """Compress into so many members, of which all but the last end in the middle of a piece, so within a record."""
-    packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
+def _gzip(plain: Iterator[bytes], members: int, chunks: int) -> Iterator[bytes]:
+    """Compress into that many gzip members. All but the last end in the middle of a chunk, within a record."""
+    packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WBITS)
     written = 1
-    for number, piece in enumerate(plain, start=1):
-        rest = piece
-        while written < members and number * members >= written * pieces:
+    for number, chunk in enumerate(plain, start=1):
+        rest = chunk
+        while written < members and number * members >= written * chunks:
             middle = len(rest) // 2
             yield packer.compress(rest[:middle]) + packer.flush()
-            packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP)
+            packer = isal_zlib.compressobj(1, isal_zlib.DEFLATED, _GZIP_WBITS)
             rest = rest[middle:]
             written += 1
         yield packer.compress(rest)
     yield packer.flush()
     for _ in range(written, members):
-        yield isal_zlib.compress(b"", 1, _GZIP)
+        yield isal_zlib.compress(b"", 1, _GZIP_WBITS)
 
 
 def _without_end(plain: Iterator[bytes], layout: str) -> Iterator[bytes]:
-    """Leave a JSON array unclosed; of other layouts cut the last line."""
+    """Leave a JSON array unclosed; in other layouts, cut off the last line."""
     held = b""
-    for piece in plain:
+    for chunk in plain:
         if held:
             yield held
-        held = piece
+        held = chunk
     if layout not in {"array", "pretty"}:
         yield held[:-40]
 
 
-def damaged(data: Iterator[bytes], damage: str | None) -> Iterator[bytes]:
-    """Spoil the bytes of a file where damage is truncated or corrupt."""
+def apply_damage(data: Iterator[bytes], damage: str | None) -> Iterator[bytes]:
+    """Damage the bytes of a file if `damage` is truncated or corrupt."""
     if damage == "truncated":
-        return _truncated(data)
-    return _corrupted(data) if damage == "corrupt" else data
+        return _truncate(data)
+    return _corrupt(data) if damage == "corrupt" else data
 
 
-def _truncated(data: Iterator[bytes]) -> Iterator[bytes]:
-    """Leave away the last two fifths, or as much of the last megabyte of a bigger file."""
+def _truncate(data: Iterator[bytes]) -> Iterator[bytes]:
+    """Drop the last two fifths of a file, or of the last megabyte of a larger one."""
     held = b""
-    for piece in data:
-        held += piece
+    for chunk in data:
+        held += chunk
         if len(held) > 2 * _DAMAGE_WINDOW:
             yield held[:-_DAMAGE_WINDOW]
             held = held[-_DAMAGE_WINDOW:]
     yield held[: len(held) * 3 // 5]
 
 
-def _corrupted(data: Iterator[bytes]) -> Iterator[bytes]:
-    """Flip four bytes in the middle, or in the middle of the first megabyte of a bigger file."""
+def _corrupt(data: Iterator[bytes]) -> Iterator[bytes]:
+    """Invert four bytes in the middle of a file, or of the first megabyte of a larger one."""
     head = bytearray()
-    for piece in data:
-        head += piece
+    for chunk in data:
+        head += chunk
         if len(head) >= _DAMAGE_WINDOW:
             break
     middle = len(head) // 2

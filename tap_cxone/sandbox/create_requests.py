@@ -1,6 +1,6 @@
-"""What may be asked for: the bodies of the create calls, checked field by field as strictly as the contract reads.
+"""Strict validation of the request bodies that create jobs.
 
-Pure; knows nothing of HTTP. Raises `InvalidRequestError`, whose text names the field.
+The parsers raise `InvalidRequestError`, whose message starts with the name of the field.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tap_cxone.sandbox.entities import ENTITIES
-from tap_cxone.sandbox.events import parse_wire
+from tap_cxone.sandbox.events import parse_timestamp
 
-LONGEST_RANGE = timedelta(days=30)
-LONGEST_EXTRACTION = timedelta(days=14)
+_MAX_EXPORT_RANGE = timedelta(days=30)
+_MAX_EXTRACTION_RANGE = timedelta(days=14)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TYPE_FILTER = re.compile(r"type eq '([^']*)'")
 
 
 class InvalidRequestError(ValueError):
-    """The platform refuses what it was asked for (status 400)."""
+    """The body of a create request is not valid (status 400)."""
 
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """A valid create call: the body as it came, and what it says."""
+    """A valid request for an analytics export: the JSON body and its parsed fields."""
 
     body: dict[str, Any]
     date_from: datetime
@@ -35,8 +35,8 @@ class ExportRequest:
     compression: str | None
     include_headers: bool
 
-    def held_range(self, now: datetime, *, inclusive: bool) -> tuple[datetime, datetime]:
-        """Return the half-open range of starts that the export holds; nothing that starts after now is known."""
+    def covered_range(self, now: datetime, *, inclusive: bool) -> tuple[datetime, datetime]:
+        """Return the half-open range of event starts that the export covers; it has no events after now."""
         millisecond = timedelta(milliseconds=1)
         end = self.date_to + millisecond if inclusive else self.date_to
         return self.date_from, min(end, now + millisecond)
@@ -44,33 +44,39 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class ExtractionRequest:
-    """A valid create call of the Data Extraction API."""
+    """A valid request for a Data Extraction job."""
 
     entity: str
     version: str
     start_date: date
     end_date: date
 
-    def held_days(self, *, inclusive: bool) -> tuple[date, date]:
-        """Return the first day that the file holds and the day behind its last."""
+    def covered_days(self, *, inclusive: bool) -> tuple[date, date]:
+        """Return the days that the file covers as a half-open range."""
         return self.start_date, self.end_date + timedelta(days=1) if inclusive else self.end_date
 
 
 def parse_export_request(body: object) -> ExportRequest:
-    """Check the decoded JSON body of a create call."""
-    top = _members(body, "body", required=("query", "exportType", "format"), optional=("compression", "includeHeaders"))
-    query = _members(top["query"], "query", required=("dateFrom", "dateTo", "filter"))
+    """Validate the decoded JSON body of a request for an analytics export.
+
+    Raises:
+        InvalidRequestError: the body is not valid.
+    """
+    top = _check_members(
+        body, "body", required=("query", "exportType", "format"), optional=("compression", "includeHeaders")
+    )
+    query = _check_members(top["query"], "query", required=("dateFrom", "dateTo", "filter"))
     date_from, date_to = _date(query, "dateFrom"), _date(query, "dateTo")
     if date_from >= date_to:
-        _refuse("query.dateTo", "must be later than query.dateFrom")
-    if date_to - date_from > LONGEST_RANGE:
-        _refuse("query.dateTo", "must be at most 30 days after query.dateFrom")
-    _one_of(top, "exportType", "conversation")
-    _one_of(top, "format", "json", "csv")
-    _one_of(top, "compression", "gzip", None)
+        _reject("query.dateTo", "must be later than query.dateFrom")
+    if date_to - date_from > _MAX_EXPORT_RANGE:
+        _reject("query.dateTo", "must be at most 30 days after query.dateFrom")
+    _check_choice(top, "exportType", "conversation")
+    _check_choice(top, "format", "json", "csv")
+    _check_choice(top, "compression", "gzip", None)
     include_headers = top.get("includeHeaders", True)
     if not isinstance(include_headers, bool):
-        _refuse("includeHeaders", "must be true or false")
+        _reject("includeHeaders", "must be true or false")
     return ExportRequest(
         body=top,
         date_from=date_from,
@@ -83,22 +89,26 @@ def parse_export_request(body: object) -> ExportRequest:
 
 
 def parse_extraction_request(body: object) -> ExtractionRequest:
-    """Check the decoded JSON body of a create call of the Data Extraction API."""
-    top = _members(body, "body", required=("entityName", "version", "startDate", "endDate"))
+    """Validate the decoded JSON body of a request for a Data Extraction job.
+
+    Raises:
+        InvalidRequestError: the body is not valid.
+    """
+    top = _check_members(body, "body", required=("entityName", "version", "startDate", "endDate"))
     for key, value in top.items():
         if not isinstance(value, str):
-            _refuse(key, "must be a string")
+            _reject(key, "must be a string")
     name, version = top["entityName"], top["version"]
     if name not in ENTITIES:
-        _refuse("entityName", f"'{name}' is none of {', '.join(ENTITIES)}")
+        _reject("entityName", f"must be one of {', '.join(ENTITIES)}, not '{name}'")
     versions = ENTITIES[name].versions
     if version not in versions:
-        _refuse("version", f"'{version}' is none of {', '.join(versions)}, the versions of {name}")
+        _reject("version", f"must be one of {', '.join(versions)} for {name}, not '{version}'")
     start, end = _day(top, "startDate"), _day(top, "endDate")
     if end < start:
-        _refuse("endDate", "must not be before startDate")
-    if end - start > LONGEST_EXTRACTION:
-        _refuse("endDate", "must be at most 14 days after startDate")
+        _reject("endDate", "must not be before startDate")
+    if end - start > _MAX_EXTRACTION_RANGE:
+        _reject("endDate", "must be at most 14 days after startDate")
     return ExtractionRequest(name, version, start, end)
 
 
@@ -112,29 +122,31 @@ def _day(top: dict[str, Any], key: str) -> date:
     raise InvalidRequestError(msg)
 
 
-def _refuse(name: str, reason: str) -> None:
+def _reject(name: str, reason: str) -> None:
     msg = f"{name}: {reason}"
     raise InvalidRequestError(msg)
 
 
-def _members(value: object, name: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+def _check_members(
+    value: object, name: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> dict[str, Any]:
     if not isinstance(value, dict):
         msg = f"{name}: must be a JSON object"
         raise InvalidRequestError(msg)
     prefix = "" if name == "body" else f"{name}."
     for key in required:
         if key not in value:
-            _refuse(prefix + key, "is missing")
+            _reject(prefix + key, "is required")
     for key in value:
         if key not in required and key not in optional:
-            _refuse(prefix + key, "is not known")
+            _reject(prefix + key, "is not a known field")
     return value
 
 
 def _date(query: dict[str, Any], key: str) -> datetime:
     value = query[key]
     try:
-        return parse_wire(value)
+        return parse_timestamp(value)
     except TypeError as err:
         msg = f"query.{key}: must be a string"
         raise InvalidRequestError(msg) from err
@@ -143,9 +155,9 @@ def _date(query: dict[str, Any], key: str) -> datetime:
         raise InvalidRequestError(msg) from err
 
 
-def _one_of(top: dict[str, Any], key: str, *choices: str | None) -> None:
+def _check_choice(top: dict[str, Any], key: str, *choices: str | None) -> None:
     if top.get(key) not in choices:
-        _refuse(key, "must be " + " or ".join("null" if choice is None else f"'{choice}'" for choice in choices))
+        _reject(key, "must be " + " or ".join("null" if choice is None else f"'{choice}'" for choice in choices))
 
 
 def _event_type(text: object) -> str:
@@ -154,6 +166,6 @@ def _event_type(text: object) -> str:
         raise InvalidRequestError(msg)
     match = _TYPE_FILTER.fullmatch(text)
     if match is None:
-        msg = f"query.filter: cannot read '{text}'; only type eq '...' is understood"
+        msg = f"query.filter: '{text}' is not supported; use type eq '...'"
         raise InvalidRequestError(msg)
     return match[1]
