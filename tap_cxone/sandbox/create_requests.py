@@ -62,28 +62,28 @@ def parse_export_request(body: object) -> ExportRequest:
     Raises:
         InvalidRequestError: the body is not valid.
     """
-    top = _check_members(
+    fields = _check_fields(
         body, "body", required=("query", "exportType", "format"), optional=("compression", "includeHeaders")
     )
-    query = _check_members(top["query"], "query", required=("dateFrom", "dateTo", "filter"))
-    date_from, date_to = _date(query, "dateFrom"), _date(query, "dateTo")
+    query = _check_fields(fields["query"], "query", required=("dateFrom", "dateTo", "filter"))
+    date_from, date_to = _parse_date(query, "dateFrom"), _parse_date(query, "dateTo")
     if date_from >= date_to:
         _reject("query.dateTo", "must be later than query.dateFrom")
     if date_to - date_from > _MAX_EXPORT_RANGE:
         _reject("query.dateTo", "must be at most 30 days after query.dateFrom")
-    _check_choice(top, "exportType", "conversation")
-    _check_choice(top, "format", "json", "csv")
-    _check_choice(top, "compression", "gzip", None)
-    include_headers = top.get("includeHeaders", True)
+    _check_choice(fields, "exportType", "conversation")
+    _check_choice(fields, "format", "json", "csv")
+    _check_choice(fields, "compression", "gzip", None)
+    include_headers = fields.get("includeHeaders", True)
     if not isinstance(include_headers, bool):
         _reject("includeHeaders", "must be true or false")
     return ExportRequest(
-        body=top,
+        body=fields,
         date_from=date_from,
         date_to=date_to,
-        event_type=_event_type(query["filter"]),
-        format=top["format"],
-        compression=top.get("compression"),
+        event_type=_parse_filter(query["filter"]),
+        format=fields["format"],
+        compression=fields.get("compression"),
         include_headers=include_headers,
     )
 
@@ -94,17 +94,17 @@ def parse_extraction_request(body: object) -> ExtractionRequest:
     Raises:
         InvalidRequestError: the body is not valid.
     """
-    top = _check_members(body, "body", required=("entityName", "version", "startDate", "endDate"))
-    for key, value in top.items():
+    fields = _check_fields(body, "body", required=("entityName", "version", "startDate", "endDate"))
+    for key, value in fields.items():
         if not isinstance(value, str):
             _reject(key, "must be a string")
-    name, version = top["entityName"], top["version"]
+    name, version = fields["entityName"], fields["version"]
     if name not in ENTITIES:
         _reject("entityName", f"must be one of {', '.join(ENTITIES)}, not '{name}'")
     versions = ENTITIES[name].versions
     if version not in versions:
         _reject("version", f"must be one of {', '.join(versions)} for {name}, not '{version}'")
-    start, end = _day(top, "startDate"), _day(top, "endDate")
+    start, end = _parse_day(fields, "startDate"), _parse_day(fields, "endDate")
     if end < start:
         _reject("endDate", "must not be before startDate")
     if end - start > _MAX_EXTRACTION_RANGE:
@@ -112,13 +112,13 @@ def parse_extraction_request(body: object) -> ExtractionRequest:
     return ExtractionRequest(name, version, start, end)
 
 
-def _day(top: dict[str, Any], key: str) -> date:
+def _parse_day(fields: dict[str, Any], key: str) -> date:
     try:
-        if _DAY.fullmatch(top[key]):
-            return date.fromisoformat(top[key])
+        if _DAY.fullmatch(fields[key]):
+            return date.fromisoformat(fields[key])
     except ValueError:
         pass
-    msg = f"{key}: '{top[key]}' is not a date of the form YYYY-MM-DD"
+    msg = f"{key}: '{fields[key]}' is not a date of the form YYYY-MM-DD"
     raise InvalidRequestError(msg)
 
 
@@ -127,7 +127,7 @@ def _reject(name: str, reason: str) -> None:
     raise InvalidRequestError(msg)
 
 
-def _check_members(
+def _check_fields(
     value: object, name: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     if not isinstance(value, dict):
@@ -143,7 +143,7 @@ def _check_members(
     return value
 
 
-def _date(query: dict[str, Any], key: str) -> datetime:
+def _parse_date(query: dict[str, Any], key: str) -> datetime:
     value = query[key]
     try:
         return parse_timestamp(value)
@@ -155,12 +155,12 @@ def _date(query: dict[str, Any], key: str) -> datetime:
         raise InvalidRequestError(msg) from err
 
 
-def _check_choice(top: dict[str, Any], key: str, *choices: str | None) -> None:
-    if top.get(key) not in choices:
+def _check_choice(fields: dict[str, Any], key: str, *choices: str | None) -> None:
+    if fields.get(key) not in choices:
         _reject(key, "must be " + " or ".join("null" if choice is None else f"'{choice}'" for choice in choices))
 
 
-def _event_type(text: object) -> str:
+def _parse_filter(text: object) -> str:
     if not isinstance(text, str):
         msg = "query.filter: must be a string"
         raise InvalidRequestError(msg)

@@ -95,7 +95,7 @@ class Endpoint:
     """An API call of the platform as an ASGI application."""
 
     def __init__(self, name: str, handler: Handler, platform: Platform, rules: EndpointRules | None = None) -> None:
-        """Create the endpoint of the call `name`, with the default rules where none are given."""
+        """Create the endpoint of the call `name`, with the default rules if none are given."""
         self._name = name
         self._handler = handler
         self._platform = platform

@@ -55,7 +55,7 @@ def parse_timestamp(text: str) -> datetime:
 
 
 class EventStream:
-    """The events of a platform with `events_per_day` events; every `quiet_days`-th day has none."""
+    """The events of a platform with `events_per_day` events per day; every `quiet_days`-th day has none."""
 
     def __init__(self, events_per_day: int, quiet_days: int = 0) -> None:
         """Set the number of events per day; `quiet_days` 0 means that every day has events."""

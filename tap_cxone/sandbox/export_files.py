@@ -142,13 +142,13 @@ def _gzip(plain: Iterator[bytes], members: int, chunks: int) -> Iterator[bytes]:
 
 def _without_end(plain: Iterator[bytes], layout: str) -> Iterator[bytes]:
     """Leave a JSON array unclosed; in other layouts, cut off the last line."""
-    held = b""
+    pending = b""
     for chunk in plain:
-        if held:
-            yield held
-        held = chunk
+        if pending:
+            yield pending
+        pending = chunk
     if layout not in {"array", "pretty"}:
-        yield held[:-40]
+        yield pending[:-40]
 
 
 def apply_damage(data: Iterator[bytes], damage: str | None) -> Iterator[bytes]:
@@ -160,13 +160,13 @@ def apply_damage(data: Iterator[bytes], damage: str | None) -> Iterator[bytes]:
 
 def _truncate(data: Iterator[bytes]) -> Iterator[bytes]:
     """Drop the last two fifths of a file, or of the last megabyte of a larger one."""
-    held = b""
+    pending = b""
     for chunk in data:
-        held += chunk
-        if len(held) > 2 * _DAMAGE_WINDOW:
-            yield held[:-_DAMAGE_WINDOW]
-            held = held[-_DAMAGE_WINDOW:]
-    yield held[: len(held) * 3 // 5]
+        pending += chunk
+        if len(pending) > 2 * _DAMAGE_WINDOW:
+            yield pending[:-_DAMAGE_WINDOW]
+            pending = pending[-_DAMAGE_WINDOW:]
+    yield pending[: len(pending) * 3 // 5]
 
 
 def _corrupt(data: Iterator[bytes]) -> Iterator[bytes]:

@@ -67,12 +67,14 @@ def test_only_access_tokens_authorise_calls_but_all_are_recorded(serve_extractio
     sandbox, client = serve_extractions()
     by_key = client.token().json()
     by_password = _request_token(sandbox, {**CLIENT_FORM, **_password_form(sandbox)}).json()
-    opens = {name: _list_status(sandbox, by_password[name]) for name in ("access_token", "id_token", "refresh_token")}
-    assert opens == {"access_token": 204, "id_token": 401, "refresh_token": 401}
+    statuses = {
+        name: _list_status(sandbox, by_password[name]) for name in ("access_token", "id_token", "refresh_token")
+    }
+    assert statuses == {"access_token": 204, "id_token": 401, "refresh_token": 401}
     assert "id_token" not in by_key
-    handed_out = {response[name] for response in (by_key, by_password) for name in response if name.endswith("_token")}
-    assert len(handed_out) == 5
-    assert handed_out < set(sandbox.tokens)
+    issued = {response[name] for response in (by_key, by_password) for name in response if name.endswith("_token")}
+    assert len(issued) == 5
+    assert issued < set(sandbox.tokens)
 
 
 @pytest.mark.parametrize(
