@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tap_cxone.jobs.model import AsyncJobApi, ExportFile, ExportJob
     from tap_cxone.observability.progress import StreamProgress
     from tap_cxone.records.batch import Batch
-    from tap_cxone.records.dedupe import WindowKeys
+    from tap_cxone.records.dedupe import RecordKeys
     from tap_cxone.records.model import InvalidRecord, RecordModel
     from tap_cxone.records.verify import VerifiedFile
     from tap_cxone.tap import TapCXone
@@ -336,7 +336,7 @@ class ExportStream(Stream):
         windows = plan(*rounded(start, settings.end_date, surface.granularity), self.window_length, memory.windows())
         self._progress.plan(windows)
         edges = {window.end for window in windows}  # a window that was cut is done with its last part
-        keys: list[WindowKeys] = []  # of the window before and of this one
+        keys: list[RecordKeys] = []  # of the window before and of this one
         try:
             for export in engine.exports(windows, exporter):
                 keys.append(export.scan.keys)
@@ -355,21 +355,21 @@ class ExportStream(Stream):
             for kept in keys:
                 kept.close()
 
-    def _pieces(self, export: ExportFile, before: WindowKeys | None) -> Iterator[Batch]:
+    def _pieces(self, export: ExportFile, before: RecordKeys | None) -> Iterator[Batch]:
         """Yield the records of a window piece by piece, each key once, and write down how it went."""
         names = {"stream": self.name, "run_id": self._tap.run_id, **export.job.fields()}
         found: VerifiedFile = export.scan
         wanted = self._tap.settings.sample_size if self.keeps_samples else 0
-        repeats = found.keys.repeats(before)
+        repeats = found.keys.duplicates(before)
         sample: list[Record] = []
         refused = 0
         begun = time.monotonic()
         with contextlib.closing(repeats) if repeats else contextlib.nullcontext():
             for piece in read_unique(export.path, found, repeats):
-                for refusal in piece.refused:
+                for refusal in piece.invalid:
                     self._refuse(refusal, names, log=refused < _REFUSALS_IN_LOG)
                     refused += 1
-                self._progress.count(refused=len(piece.refused))
+                self._progress.count(refused=len(piece.invalid))
                 if left := wanted - len(sample):
                     sample += map(self._as_emitted, msgspec.to_builtins(piece.decoded(found.model)[:left]))
                 yield piece
@@ -377,10 +377,10 @@ class ExportStream(Stream):
         counts: dict[str, Any] = {
             "validated": found.valid - repeated,
             "duplicates": repeated,
-            "schema_errors": found.refused,
+            "schema_errors": found.invalid,
         }
         self._progress.count(duplicates=repeated)
-        total = found.valid + found.refused
+        total = found.valid + found.invalid
         self._tap.audit.event("validation_summary", **names, total_records=total, **counts)
         self._tap.audit.event(
             "window_extracted",

@@ -13,7 +13,7 @@ from tap_cxone.config.selection import is_named
 from tap_cxone.errors import CxoneError, SettingsError
 from tap_cxone.jobs.data_extraction import DataExtraction
 from tap_cxone.records.columns import ColumnModel
-from tap_cxone.records.model import is_misfit
+from tap_cxone.records.model import is_type_mismatch
 from tap_cxone.streams.base import ExportStream
 
 if TYPE_CHECKING:
@@ -113,10 +113,10 @@ class DataExtractionStream(ExportStream):
         Raises:
             CxoneError: that is so. Nothing of the window has been written.
         """
-        misfits = {reason: count for reason, count in found.reasons.items() if is_misfit(reason)}
-        if not found.valid and 0 < found.refused == sum(misfits.values()):
+        misfits = {reason: count for reason, count in found.reasons.items() if is_type_mismatch(reason)}
+        if not found.valid and 0 < found.invalid == sum(misfits.values()):
             msg = (
-                f"Window {window} of {self.name}: none of its {found.refused} rows has the types of this stream "
+                f"Window {window} of {self.name}: none of its {found.invalid} rows has the types of this stream "
                 f"({next(iter(misfits))}): give it a 'schema' that fits, in '{SETTING}'."
             )
             raise CxoneError(msg)

@@ -583,7 +583,7 @@ def test_the_connection_test_asks_the_surface_that_the_settings_are_for(spaced_s
         ({"properties": {"Payroll ID": {"type": "integer"}}}, "none of its 12 rows has the types"),
         (
             {"properties": {"Tax": {"type": "string"}}, "required": ["Tax"]},
-            "no column for what the schema requires, tax",
+            "no column for the required field tax",
         ),
     ],
 )
