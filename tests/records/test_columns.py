@@ -47,7 +47,7 @@ def rows(folder: Path, text: str, model: ColumnModel) -> tuple[list[dict[str, An
     return records, invalid, found
 
 
-def open_model(schema: dict[str, Any] = BARE, *keys: str) -> ColumnModel:
+def extensible_model(schema: dict[str, Any] = BARE, *keys: str) -> ColumnModel:
     return ColumnModel(schema, keys or ("segment_id",), allow_new_columns=True)
 
 
@@ -84,7 +84,7 @@ def test_column_names_are_unique(headers: list[str]) -> None:
 
 def test_new_columns_of_the_file_are_added_as_text(tmp_path: Path) -> None:
     text = '\ufeff"Segment ID",Note,Agent 1 Name\r\n1,"two\r\nlines, ""quoted""",Ann\r\n2,,\r\n'
-    records, invalid, found = rows(tmp_path, text, open_model())
+    records, invalid, found = rows(tmp_path, text, extensible_model())
     assert records == [
         {"segment_id": "1", "note": 'two\r\nlines, "quoted"', "agent_1_name": "Ann"},
         {"segment_id": "2", "note": None, "agent_1_name": None},
@@ -102,7 +102,7 @@ def test_a_fixed_schema_drops_and_reports_other_columns(tmp_path: Path) -> None:
 
 
 def test_a_file_with_only_a_header_has_no_rows(tmp_path: Path) -> None:
-    records, invalid, found = rows(tmp_path, "\ufeffSegment ID,Note\r\n", open_model())
+    records, invalid, found = rows(tmp_path, "\ufeffSegment ID,Note\r\n", extensible_model())
     assert not records
     assert not invalid
     assert found.fields == ["segment_id", "note"]
@@ -116,7 +116,7 @@ def test_cells_are_converted_to_the_types_of_the_schema(tmp_path: Path) -> None:
         "3,2024-01-31T15:04:05,20240131,1e3,5,1,x\n"
         "4,2024-01-31T15:04:05+02:00,,,,,\n"
     )
-    records, invalid, _ = rows(tmp_path, text, open_model(TYPED))
+    records, invalid, _ = rows(tmp_path, text, extensible_model(TYPED))
     assert not invalid
     assert [record["start_date"] for record in records] == [
         "2024-01-31T15:04:05.123Z",
@@ -150,14 +150,14 @@ def test_cells_are_converted_to_the_types_of_the_schema(tmp_path: Path) -> None:
 def test_an_invalid_row_is_rejected_and_no_other(tmp_path: Path, row: str) -> None:
     header = "Segment ID,Start Date,Day,Score,Turns,Held,Note"
     good = "a,2024-01-31T15:04:05Z,2024-01-31,1,1,true,x"
-    records, [(kept, reason)], _ = rows(tmp_path, f"{header}\n{good}\n{row}\n{good}\n", open_model(TYPED))
+    records, [(kept, reason)], _ = rows(tmp_path, f"{header}\n{good}\n{row}\n{good}\n", extensible_model(TYPED))
     assert [record["segment_id"] for record in records] == ["a", "a"]
     assert kept
     assert reason
 
 
 def test_a_reason_does_not_quote_the_value(tmp_path: Path) -> None:
-    _, [(_, reason)], found = rows(tmp_path, "Segment ID,Score\n1,secret\n", open_model(TYPED))
+    _, [(_, reason)], found = rows(tmp_path, "Segment ID,Score\n1,secret\n", extensible_model(TYPED))
     assert "secret" not in reason
     assert found.reasons == {reason: 1}
 
@@ -165,7 +165,7 @@ def test_a_reason_does_not_quote_the_value(tmp_path: Path) -> None:
 def test_invalid_utf8_rejects_only_its_own_row(tmp_path: Path) -> None:
     path = tmp_path / "export"
     path.write_bytes(b"Segment ID,Note\n1,\xff\n2,x\n")
-    found = verify_export(path, open_model())
+    found = verify_export(path, extensible_model())
     found.close()
     assert (found.valid, found.invalid) == (1, 1)
 
@@ -175,7 +175,7 @@ def test_duplicates_of_a_key_of_several_columns(tmp_path: Path) -> None:
     path = tmp_path / "export"
     path.write_text(text)
     keys = ("workflow_instance_id", "question_id")
-    model = open_model({"type": "object", "properties": {key: {"type": "string"} for key in keys}}, *keys)
+    model = extensible_model({"type": "object", "properties": {key: {"type": "string"} for key in keys}}, *keys)
     found = verify_export(path, model)
     duplicates = found.keys.duplicates(None)
     assert duplicates is not None
@@ -200,10 +200,17 @@ def test_an_alias_of_a_key_is_renamed_to_the_key(tmp_path: Path) -> None:
 
 def test_a_web_page_is_not_csv(tmp_path: Path) -> None:
     with pytest.raises(CorruptExportError, match="not CSV but a web page"):
-        rows(tmp_path, "<!DOCTYPE html>\n<html></html>\n", open_model())
+        rows(tmp_path, "<!DOCTYPE html>\n<html></html>\n", extensible_model())
 
 
 @pytest.mark.parametrize("text", ["Note,Agent\n1,2\n", "Note\n"])
 def test_the_error_for_a_missing_key_lists_the_columns_of_the_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(UnfitExportError, match=r"no column for the key segment_id; it has note"):
-        rows(tmp_path, text, open_model())
+        rows(tmp_path, text, extensible_model())
+
+
+def test_the_error_for_a_missing_required_field_ends_with_the_hint(tmp_path: Path) -> None:
+    schema = BARE | {"required": ["segment_id", "tax"]}
+    model = ColumnModel(schema, ["segment_id"], allow_new_columns=True, hint=": check the schema")
+    with pytest.raises(UnfitExportError, match=r"no column for the required field tax; .* note: check the schema$"):
+        rows(tmp_path, "Segment ID,Note\n1,2\n", model)
