@@ -13,7 +13,7 @@ from tap_cxone.config.selection import is_named
 from tap_cxone.errors import CxoneError, SettingsError
 from tap_cxone.jobs.data_extraction import DataExtraction
 from tap_cxone.records.columns import ColumnModel
-from tap_cxone.records.model import is_misfit
+from tap_cxone.records.model import is_type_mismatch
 from tap_cxone.streams.base import ExportStream
 from tap_cxone.streams.sdk_compat import with_columns
 
@@ -124,10 +124,10 @@ class DataExtractionStream(ExportStream):
         Raises:
             CxoneError: none does. Nothing of the window has been written.
         """
-        misfits = {reason: count for reason, count in verified.reasons.items() if is_misfit(reason)}
-        if not verified.valid and 0 < verified.refused == sum(misfits.values()):
+        misfits = {reason: count for reason, count in verified.reasons.items() if is_type_mismatch(reason)}
+        if not verified.valid and 0 < verified.invalid == sum(misfits.values()):
             msg = (
-                f"Window {window} of {self.name}: none of its {verified.refused} rows has the types of this stream "
+                f"Window {window} of {self.name}: none of its {verified.invalid} rows has the types of this stream "
                 f"({next(iter(misfits))}): give the stream a 'schema' that fits, in '{SETTING}'."
             )
             raise CxoneError(msg)

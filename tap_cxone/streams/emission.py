@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from tap_cxone.jobs.model import ExportFile
     from tap_cxone.records.batch import Batch
-    from tap_cxone.records.dedupe import WindowKeys
+    from tap_cxone.records.dedupe import RecordKeys
     from tap_cxone.records.verify import VerifiedFile
     from tap_cxone.streams.run_log import StreamRunLog
 
 
 def emit(
     file: ExportFile[VerifiedFile],
-    previous: WindowKeys | None,
+    previous: RecordKeys | None,
     run_log: StreamRunLog,
     *,
     sample: Callable[[Iterable[Record]], Iterable[Record]],
@@ -36,20 +36,20 @@ def emit(
     Args:
         file: the file.
         previous: keys of the window before; records with one of them are duplicates, too.
-        run_log: is told of rejected records and of the totals.
+        run_log: records rejected records and the totals.
         sample: returns records as the target gets them, so that a sample shows nothing that is not emitted.
         sample_size: records that the audit log keeps as a sample.
         bookmark: time up to which the file has everything, for the audit log.
     """
     verified = file.verified
-    duplicates = verified.keys.repeats(previous)
+    duplicates = verified.keys.duplicates(previous)
     sampled: list[Record] = []
     rejected = 0
     begun = time.monotonic()
     with contextlib.closing(duplicates) if duplicates else contextlib.nullcontext():
         for batch in read_unique(file.path, verified, duplicates):
-            run_log.rejected(file.job, batch.refused, rejected)
-            rejected += len(batch.refused)
+            run_log.rejected(file.job, batch.invalid, rejected)
+            rejected += len(batch.invalid)
             if missing := sample_size - len(sampled):
                 sampled += sample(msgspec.to_builtins(batch.decoded(verified.model)[:missing]))
             yield batch
@@ -57,7 +57,7 @@ def emit(
     totals = {
         "validated": verified.valid - duplicate_count,
         "duplicates": duplicate_count,
-        "schema_errors": verified.refused,
+        "schema_errors": verified.invalid,
     }
     run_log.window_extracted(
         file.job,

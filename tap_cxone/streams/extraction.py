@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tap_cxone.context import RunContext
     from tap_cxone.jobs.model import AsyncJobApi, ExportFile, ExportJob
     from tap_cxone.records.batch import Batch
-    from tap_cxone.records.dedupe import WindowKeys
+    from tap_cxone.records.dedupe import RecordKeys
     from tap_cxone.records.model import RecordModel
     from tap_cxone.records.verify import VerifiedFile
     from tap_cxone.streams.state import StreamState
@@ -181,8 +181,8 @@ class Extraction:
         runner: JobRunner[VerifiedFile],
     ) -> Iterator[Batch]:
         ends = {window.end for window in windows}  # a window that was split is done with its last part
-        keys: WindowKeys | None = None
-        previous: WindowKeys | None = None
+        keys: RecordKeys | None = None
+        previous: RecordKeys | None = None
         try:
             for file in orchestrator.exports(windows, runner):
                 previous, keys = keys, file.verified.keys
@@ -199,7 +199,7 @@ class Extraction:
             for opened in filter(None, (previous, keys)):
                 opened.close()
 
-    def _emit(self, file: ExportFile[VerifiedFile], previous: WindowKeys | None) -> Iterator[Batch]:
+    def _emit(self, file: ExportFile[VerifiedFile], previous: RecordKeys | None) -> Iterator[Batch]:
         self._run_log.emitting(file.job)
         self._stream.prepare(file.verified, file.job.window)
         sample_size = self._settings.sample_size if self._stream.keeps_samples else 0
