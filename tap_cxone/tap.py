@@ -140,7 +140,7 @@ class TapCXone(Tap):
             grant=self._grant(),
             address=access.issuer,
             sleep=self.stop.sleep,
-            watch=self,
+            listener=self,
         )
 
     def _grant(self) -> Grant:

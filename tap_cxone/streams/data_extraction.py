@@ -61,7 +61,7 @@ class DataExtractionStream(ExportStream):
     @override
     def export_surface(self) -> DataExtraction:
         return DataExtraction(
-            self._tap.client, entity=self.entity.entity, version=self.entity.version, spacing=self._tap.spacing
+            self._tap.client, entity=self.entity.entity, version=self.entity.version, create_throttle=self._tap.spacing
         )
 
     @override

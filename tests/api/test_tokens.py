@@ -25,18 +25,18 @@ class Endpoint:
         return Token(f"token-{self.fetched}", self.life)
 
 
-def test_a_token_is_kept_until_a_minute_before_it_runs_out() -> None:
+def test_a_token_is_used_until_a_minute_before_it_expires() -> None:
     endpoint = Endpoint(1200)
-    assert endpoint.tokens.token() == "token-1"
+    assert endpoint.tokens.get().access_token == "token-1"
     endpoint.now += 1139.9
-    assert endpoint.tokens.token() == "token-1"
+    assert endpoint.tokens.get().access_token == "token-1"
     endpoint.now += 0.1
-    assert endpoint.tokens.token() == "token-2"
+    assert endpoint.tokens.get().access_token == "token-2"
     endpoint.now += 1139.9
-    assert endpoint.tokens.token() == "token-2"
+    assert endpoint.tokens.get().access_token == "token-2"
 
 
-def test_the_life_of_a_token_begins_when_it_is_asked_for() -> None:
+def test_the_lifetime_of_a_token_begins_with_its_request() -> None:
     endpoint = Endpoint(1200)
 
     def slow() -> Token:
@@ -44,27 +44,27 @@ def test_the_life_of_a_token_begins_when_it_is_asked_for() -> None:
         return endpoint.fetch()
 
     tokens = TokenCache(slow, clock=lambda: endpoint.now)
-    tokens.token()
+    tokens.get()
     endpoint.now += 1039
-    assert tokens.token() == "token-1"
+    assert tokens.get().access_token == "token-1"
     endpoint.now += 1
-    assert tokens.token() == "token-2"
+    assert tokens.get().access_token == "token-2"
 
 
 @pytest.mark.parametrize("life", [10, 60, 90])
-def test_a_short_lived_token_is_used_for_half_its_life(life: float) -> None:
+def test_a_short_lived_token_is_used_for_half_its_lifetime(life: float) -> None:
     endpoint = Endpoint(life)
-    endpoint.tokens.token()
+    endpoint.tokens.get()
     endpoint.now += life / 2 - 0.1
-    assert endpoint.tokens.token() == "token-1"
+    assert endpoint.tokens.get().access_token == "token-1"
     endpoint.now += 0.2
-    assert endpoint.tokens.token() == "token-2"
+    assert endpoint.tokens.get().access_token == "token-2"
 
 
 @pytest.mark.parametrize("life", [0, -5])
-def test_a_token_without_a_life_is_used_once(life: float) -> None:
+def test_a_token_without_a_lifetime_is_used_once(life: float) -> None:
     endpoint = Endpoint(life)
-    assert [endpoint.tokens.token() for _ in range(2)] == ["token-1", "token-2"]
+    assert [endpoint.tokens.get().access_token for _ in range(2)] == ["token-1", "token-2"]
 
 
 def test_threads_share_one_fetch() -> None:
@@ -80,7 +80,7 @@ def test_threads_share_one_fetch() -> None:
 
     def use(_: int) -> str:
         together.wait()
-        return tokens.token()
+        return tokens.get().access_token
 
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(use, range(8))) == {"token-1"}
@@ -90,23 +90,23 @@ def test_threads_share_one_fetch() -> None:
             together.wait()
             tokens.forget("token-1")
             together.wait()
-            return tokens.token()
+            return tokens.get().access_token
 
         assert set(threads.map(refused, range(8))) == {"token-2"}
     assert len(fetched) == 2
 
 
-def test_a_token_that_was_replaced_already_is_not_forgotten_again() -> None:
+def test_forgetting_a_replaced_token_keeps_the_new_one() -> None:
     endpoint = Endpoint()
-    first = endpoint.tokens.token()
+    first = endpoint.tokens.get().access_token
     endpoint.tokens.forget(first)
-    second = endpoint.tokens.token()
+    second = endpoint.tokens.get().access_token
     endpoint.tokens.forget(first)
-    assert endpoint.tokens.token() == second
+    assert endpoint.tokens.get().access_token == second
     assert endpoint.fetched == 2
 
 
-def test_a_fetch_that_fails_leaves_nothing_behind() -> None:
+def test_a_failed_fetch_leaves_the_cache_empty() -> None:
     endpoint = Endpoint()
     answers = iter([OSError("no"), None])
 
@@ -117,33 +117,33 @@ def test_a_fetch_that_fails_leaves_nothing_behind() -> None:
 
     tokens = TokenCache(fetch)
     with pytest.raises(OSError, match="no"):
-        tokens.token()
+        tokens.get()
     assert tokens.secrets() == []
-    assert tokens.token() == "token-1"
+    assert tokens.get().access_token == "token-1"
 
 
-def test_former_tokens_stay_secrets() -> None:
+def test_earlier_tokens_stay_secret() -> None:
     endpoint = Endpoint()
-    first = endpoint.tokens.token()
+    first = endpoint.tokens.get().access_token
     endpoint.tokens.forget(first)
-    second = endpoint.tokens.token()
+    second = endpoint.tokens.get().access_token
     assert {first, second} <= set(endpoint.tokens.secrets())
 
 
-def test_what_came_with_a_token_is_a_secret_and_stays_one() -> None:
+def test_id_and_refresh_tokens_are_and_stay_secret() -> None:
     answers = iter([Token("first", 10, "id-1", "refresh-1"), Token("second", 10), Token("third", 10, "id-3")])
     tokens = TokenCache(lambda: next(answers))
-    assert tokens.granted().id_token == "id-1"
+    assert tokens.get().id_token == "id-1"
     for token in ("first", "second"):
         tokens.forget(token)
-        tokens.token()
+        tokens.get()
     assert tokens.secrets() == ["first", "id-1", "refresh-1", "second", "third", "id-3"]
 
 
-def test_two_sources_share_no_token() -> None:
+def test_two_caches_share_no_token() -> None:
     one, other = Endpoint(), Endpoint()
-    one.tokens.token()
-    one.tokens.token()
-    other.tokens.token()
+    one.tokens.get()
+    one.tokens.get()
+    other.tokens.get()
     assert (one.fetched, other.fetched) == (1, 1)
     assert one.tokens.secrets() is not other.tokens.secrets()
