@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from urllib.parse import parse_qs, quote_plus
 import pytest
 
 from tap_cxone.api.calls import ApiCall
-from tap_cxone.api.client import PlatformClient
+from tap_cxone.api.client import ApiUrl, PlatformClient
 from tap_cxone.api.grants import ClientCredentials
+from tap_cxone.api.tokens import Token
 from tap_cxone.errors import CxoneError, FatalError, OutcomeUnknownError, ThrottledError, UnavailableError
 from tap_cxone.sandbox import Fault
 from tests.scripted_platform import SECRET, Pauses, as_json, chain, get, ok, refusal, with_netrc
@@ -167,6 +169,33 @@ def test_a_token_without_a_lifetime_is_used_until_it_is_refused(serve: Serve, an
     for _ in range(3):
         get(client)
     assert len(platform.calls("/oauth/token")) == 1
+
+
+def test_threads_share_one_discovered_api_url() -> None:
+    together = threading.Barrier(16)
+    discovered: list[str] = []
+
+    def discover(token: Token) -> str:
+        discovered.append(token.access_token)
+        if len(discovered) == 1:
+            msg = "not yet"
+            raise UnavailableError(msg)
+        return f"https://api-{len(discovered)}.example.com"
+
+    url = ApiUrl(None, discover)
+
+    def use(number: int) -> str:
+        together.wait()
+        try:
+            return url.get(Token(f"token-{number}", 1200))
+        except UnavailableError:
+            return "failed"
+
+    with ThreadPoolExecutor(16) as threads:
+        used = list(threads.map(use, range(16)))
+    assert used.count("failed") == 1
+    assert used.count("https://api-2.example.com") == 15
+    assert len(discovered) == 2, "a failed discovery is repeated, a successful one is not"
 
 
 # --- Calls ------------------------------------------------------------------------------------------------------------
