@@ -40,11 +40,11 @@ def a_jwt(**claims: Any) -> str:
 WITH_TENANT = a_jwt(tenantId="tenant-7", sub=7)
 
 
-def tokens(*answers: dict[str, Any], seconds: float = 3600) -> list[Response]:
-    return [ok({"token_type": "Bearer", "expires_in": seconds} | answer) for answer in answers]
+def tokens(*responses: dict[str, Any], seconds: float = 3600) -> list[Response]:
+    return [ok({"token_type": "Bearer", "expires_in": seconds} | response) for response in responses]
 
 
-def issuer(serve: Serve, answers: dict[str, list[Response]] | None = None, **changes: Any) -> Platform:
+def issuer(serve: Serve, responses: dict[str, list[Response]] | None = None, **changes: Any) -> Platform:
     """Start a platform that is issuer, token endpoint and API in one; ``changes`` are of its two documents."""
     platform = serve()
     documents = {"token_endpoint": f"{platform.url}{TOKEN}", "api_endpoint": f"{platform.url}/"} | changes
@@ -52,7 +52,7 @@ def issuer(serve: Serve, answers: dict[str, list[Response]] | None = None, **cha
         OPENID: [ok({"token_endpoint": documents.pop("token_endpoint")})],
         CONFIG: [ok(documents)],
         TOKEN: tokens({"access_token": WITH_TENANT}),
-    } | (answers or {})
+    } | (responses or {})
     return platform
 
 
@@ -79,7 +79,7 @@ def form(request: Any) -> dict[str, str]:
     return {name: value for name, [value] in parse_qs(request.body.decode(), strict_parsing=True).items()}
 
 
-# --- What is asked ----------------------------------------------------------------------------------------------------
+# --- Token requests ---------------------------------------------------------------------------------------------------
 
 
 def test_client_credentials_are_sent_as_a_form(serve: Serve) -> None:
@@ -118,8 +118,8 @@ def test_an_application_signs_in_with_http_basic_at_discovered_addresses(serve: 
 
 @pytest.mark.parametrize("status", [400, 401])
 def test_after_a_refusal_of_http_basic_the_form_is_used_from_then_on(serve: Serve, status: int) -> None:
-    answers = [refusal(status, {"error": "invalid_client"}), *tokens({"access_token": "first"})]
-    platform = issuer(serve, {TOKEN: answers, "/x": [ok(1), refusal(401), ok(2)]})
+    responses = [refusal(status, {"error": "invalid_client"}), *tokens({"access_token": "first"})]
+    platform = issuer(serve, {TOKEN: responses, "/x": [ok(1), refusal(401), ok(2)]})
     client = password_client(platform, api_url=platform.url)
     assert [get(client), get(client)] == [1, 2]
     by_basic, first, renewed = platform.calls(TOKEN)
@@ -137,8 +137,8 @@ def test_after_a_refusal_of_http_basic_the_form_is_used_from_then_on(serve: Serv
 
 
 def test_after_a_success_of_http_basic_the_form_is_not_tried(serve: Serve) -> None:
-    answers = [*tokens({"access_token": "first"}), refusal(400)]
-    platform = issuer(serve, {TOKEN: answers, "/x": [ok(1), refusal(401)]})
+    responses = [*tokens({"access_token": "first"}), refusal(400)]
+    platform = issuer(serve, {TOKEN: responses, "/x": [ok(1), refusal(401)]})
     client = password_client(platform, api_url=platform.url)
     get(client)
     with pytest.raises(FatalError, match="call 'token' with 400"):
@@ -157,9 +157,9 @@ def test_other_refusals_of_http_basic_are_final(serve: Serve) -> None:
 def test_of_two_refusals_the_one_that_recognised_the_application_is_shown(
     serve: Serve, first: int, second: int, shown: str
 ) -> None:
-    answers = [refusal(first, {"errorDescription": "one"}), refusal(second, {"errorDescription": "two"})]
+    responses = [refusal(first, {"errorDescription": "one"}), refusal(second, {"errorDescription": "two"})]
     with pytest.raises(FatalError, match=rf"\({shown}\)"):
-        get(password_client(issuer(serve, {TOKEN: answers})))
+        get(password_client(issuer(serve, {TOKEN: responses})))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -174,7 +174,7 @@ def test_a_netrc_changes_nothing(serve: Serve, method: str, tmp_path: Path, monk
     )
 
 
-# --- What is looked up ------------------------------------------------------------------------------------------------
+# --- Discovery --------------------------------------------------------------------------------------------------------
 
 
 def test_addresses_that_are_settings_are_not_looked_up(serve: Serve) -> None:
@@ -199,7 +199,7 @@ def test_the_addresses_are_looked_up_once(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         {"access_token": WITH_TENANT},
         {"access_token": "opaque", "id_token": WITH_TENANT},
@@ -209,22 +209,22 @@ def test_the_addresses_are_looked_up_once(serve: Serve) -> None:
     ],
     ids=["access token", "opaque", "no claim", "no text", "not for us to check"],
 )
-def test_the_tenant_is_read_from_a_claim_of_one_of_the_tokens(serve: Serve, answer: dict[str, Any]) -> None:
-    platform = issuer(serve, {TOKEN: tokens(answer)})
+def test_the_tenant_is_read_from_a_claim_of_one_of_the_tokens(serve: Serve, response: dict[str, Any]) -> None:
+    platform = issuer(serve, {TOKEN: tokens(response)})
     get(password_client(platform))
     assert platform.calls(CONFIG)[0].query == "tenantId=tenant-7"
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [{"access_token": "opaque"}, {"access_token": "a.b.c", "id_token": 7}, {"access_token": a_jwt(tenantId="")}],
     ids=repr,
 )
-def test_without_a_tenant_the_error_names_the_setting_to_make(serve: Serve, answer: dict[str, Any]) -> None:
-    platform = issuer(serve, {TOKEN: tokens(answer)})
+def test_without_a_tenant_the_error_names_the_setting_to_make(serve: Serve, response: dict[str, Any]) -> None:
+    platform = issuer(serve, {TOKEN: tokens(response)})
     with pytest.raises(CxoneError, match="set 'api_url'") as caught:
         get(password_client(platform))
-    assert all(answer["access_token"] not in str(error) for error in chain(caught.value))
+    assert all(response["access_token"] not in str(error) for error in chain(caught.value))
     assert platform.pauses == []
 
 
@@ -297,25 +297,25 @@ def test_a_refused_discovery_names_the_issuer(serve: Serve, document: str, statu
 
 
 @pytest.mark.parametrize("document", [OPENID, CONFIG])
-@pytest.mark.parametrize("answer", [refusal(503), refusal(500), refusal(429), "reset", (200, {}, b"<html>"), ok([])])
-def test_a_discovery_with_a_retriable_failure_is_repeated(serve: Serve, document: str, answer: Response) -> None:
+@pytest.mark.parametrize("response", [refusal(503), refusal(500), refusal(429), "reset", (200, {}, b"<html>"), ok([])])
+def test_a_discovery_with_a_retriable_failure_is_repeated(serve: Serve, document: str, response: Response) -> None:
     platform = issuer(serve)
     good = platform.responses[document]
-    platform.responses[document] = [answer, *good]
+    platform.responses[document] = [response, *good]
     assert get(password_client(platform)) == "done"
     assert len(platform.pauses) == 1
-    platform.responses[document] = [answer]
+    platform.responses[document] = [response]
     with pytest.raises(UnavailableError, match=r"'discovery': .* gave up .* check the setting 'issuer'\.$"):
         get(password_client(platform, retry_budget=0))
 
 
-# --- How long tokens are used -----------------------------------------------------------------------------------------
+# --- Renewal ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_token_is_renewed_before_it_expires(serve: Serve, method: str) -> None:
-    answers = tokens({"access_token": "first"}, {"access_token": "second"}, {"access_token": "third"}, seconds=100)
-    platform = issuer(serve, {TOKEN: answers})
+    responses = tokens({"access_token": "first"}, {"access_token": "second"}, {"access_token": "third"}, seconds=100)
+    platform = issuer(serve, {TOKEN: responses})
     client = client_of(platform, grant_of(method, platform))
     now = 1000.0
     client._tokens._clock = lambda: now
@@ -331,8 +331,8 @@ def test_a_token_is_renewed_before_it_expires(serve: Serve, method: str) -> None
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_token_is_renewed_after_a_401(serve: Serve, method: str) -> None:
-    answers = tokens({"access_token": "first"}, {"access_token": "second"})
-    platform = issuer(serve, {TOKEN: answers, "/x": [refusal(401), ok("done")]})
+    responses = tokens({"access_token": "first"}, {"access_token": "second"})
+    platform = issuer(serve, {TOKEN: responses, "/x": [refusal(401), ok("done")]})
     assert get(client_of(platform, grant_of(method, platform))) == "done"
     assert [request.authorization for request in platform.calls()] == ["Bearer first", "Bearer second"]
     assert len(platform.calls(TOKEN)) == 2
@@ -340,9 +340,11 @@ def test_a_token_is_renewed_after_a_401(serve: Serve, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("answer", [refusal(500), refusal(503), refusal(429), "reset", "cut", ok({}), ok([])], ids=str)
-def test_a_token_request_with_a_retriable_failure_is_repeated(serve: Serve, method: str, answer: Response) -> None:
-    platform = issuer(serve, {TOKEN: [answer, *tokens({"access_token": "first"})]})
+@pytest.mark.parametrize(
+    "response", [refusal(500), refusal(503), refusal(429), "reset", "cut", ok({}), ok([])], ids=str
+)
+def test_a_token_request_with_a_retriable_failure_is_repeated(serve: Serve, method: str, response: Response) -> None:
+    platform = issuer(serve, {TOKEN: [response, *tokens({"access_token": "first"})]})
     assert get(client_of(platform, grant_of(method, platform))) == "done"
     assert len(platform.calls(TOKEN)) == 2
     assert len(platform.pauses) == 1
@@ -350,44 +352,44 @@ def test_a_token_request_with_a_retriable_failure_is_repeated(serve: Serve, meth
         assert [asked.authorization for asked in platform.calls(TOKEN)] == [f"Basic {BASIC}"] * 2
 
 
-# --- What a refusal says ----------------------------------------------------------------------------------------------
+# --- Errors -----------------------------------------------------------------------------------------------------------
 
-OF_THE_KEY = ("'access_key_id'", "'access_key_secret'")
-OF_THE_APP = ("'client_id'", "'client_secret'")
+KEY_SETTINGS = ("'access_key_id'", "'access_key_secret'")
+APP_SETTINGS = ("'client_id'", "'client_secret'")
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "advice"),
+    ("method", "status", "hints"),
     [
-        ("client_credentials", 401, OF_THE_APP),
+        ("client_credentials", 401, APP_SETTINGS),
         ("client_credentials", 404, ("'auth_url'", "'api_url'")),
-        ("access_key", 400, OF_THE_KEY),
-        ("access_key", 401, OF_THE_KEY),
+        ("access_key", 400, KEY_SETTINGS),
+        ("access_key", 401, KEY_SETTINGS),
         ("access_key", 403, ("permissions of the access key's user",)),
         ("access_key", 404, ("'region'", "'auth_url'")),
         ("access_key", 405, ("'region'", "'auth_url'")),
-        ("password", 400, OF_THE_KEY + OF_THE_APP),
-        ("password", 401, OF_THE_KEY + OF_THE_APP),
+        ("password", 400, KEY_SETTINGS + APP_SETTINGS),
+        ("password", 401, KEY_SETTINGS + APP_SETTINGS),
         ("password", 403, ("permissions of the access key's user", "application")),
         ("password", 404, ("'issuer'", "'auth_url'")),
     ],
 )
 @pytest.mark.parametrize("name", ["errorDescription", "error_description"])
 def test_a_refused_token_request_names_the_settings(
-    serve: Serve, method: str, status: int, advice: tuple[str, ...], name: str
+    serve: Serve, method: str, status: int, hints: tuple[str, ...], name: str
 ) -> None:
     platform = issuer(serve, {TOKEN: [refusal(status, {"error": "invalid", name: "what the platform says"})]})
     with pytest.raises(FatalError, match=rf"call 'token' with {status} \w.*\(what the platform says\)") as caught:
         get(client_of(platform, grant_of(method, platform)))
-    assert all(word in caught.value.message for word in advice)
-    others = set(OF_THE_KEY + OF_THE_APP) - set(advice)
+    assert all(word in caught.value.message for word in hints)
+    others = set(KEY_SETTINGS + APP_SETTINGS) - set(hints)
     assert not any(word in caught.value.message for word in others)
     assert caught.value.message.count(".") == 1, "one sentence"
     assert platform.pauses == []
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "advice"),
+    ("method", "status", "hints"),
     [
         ("access_key", 401, "'region'"),
         ("access_key", 403, "permissions of the access key's user"),
@@ -397,11 +399,11 @@ def test_a_refused_token_request_names_the_settings(
         ("password", 404, "'issuer' and 'api_url'"),
     ],
 )
-def test_a_refused_call_names_the_settings_of_its_grant(serve: Serve, method: str, status: int, advice: str) -> None:
+def test_a_refused_call_names_the_settings_of_its_grant(serve: Serve, method: str, status: int, hints: str) -> None:
     platform = issuer(serve, {"/x": [refusal(status)]})
     with pytest.raises(FatalError) as caught:
         get(client_of(platform, grant_of(method, platform)))
-    assert advice in caught.value.message
+    assert hints in caught.value.message
     assert "scopes" not in caught.value.message
 
 
@@ -413,9 +415,9 @@ def test_an_invalid_token_address_names_its_setting(serve: Serve, method: str) -
         get(client_of(platform, grant_of(method, platform), retry_budget=0))
 
 
-# --- What is never told -----------------------------------------------------------------------------------------------
+# --- Secrets ----------------------------------------------------------------------------------------------------------
 
-CAME_ALONG = {"access_token": "tok.en-1", "id_token": "id.tok-1", "refresh_token": "re/fresh+1"}
+TOKENS = {"access_token": "tok.en-1", "id_token": "id.tok-1", "refresh_token": "re/fresh+1"}
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -429,8 +431,8 @@ def test_no_credential_or_token_of_a_grant_is_quoted(
         "access_key": [KEY, KEY_SECRET],
         "password": [KEY, KEY_SECRET, APP_SECRET, BASIC],
     }[method]
-    came = tokens(CAME_ALONG)
-    secrets += CAME_ALONG.values() if where == "/x" else []
+    came = tokens(TOKENS)
+    secrets += TOKENS.values() if where == "/x" else []
     forms = {
         form
         for secret in secrets
@@ -441,8 +443,8 @@ def test_no_credential_or_token_of_a_grant_is_quoted(
         platform = issuer(serve, {TOKEN: came if where == "/x" else [refused], "/x": [refusal(503), refused]})
         with pytest.raises(FatalError, match=r"\(bad request: \*\*\* was sent\)") as caught:
             get(client_of(platform, grant_of(method, platform)))
-        told = [str(error) for error in chain(caught.value)]
-        assert not any(form_of_it in text for text in [*told, caplog.text])
+        texts = [str(error) for error in chain(caught.value)]
+        assert not any(form_of_it in text for text in [*texts, caplog.text])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -450,14 +452,14 @@ def test_a_response_of_the_token_endpoint_is_never_quoted(
     serve: Serve, method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
-    platform = issuer(serve, {TOKEN: tokens(CAME_ALONG | {"expires_in": "soon", "access_token": "tok.en-1"})})
+    platform = issuer(serve, {TOKEN: tokens(TOKENS | {"expires_in": "soon", "access_token": "tok.en-1"})})
     with pytest.raises(UnavailableError, match=r"the response \(200\) contains no usable token") as caught:
         get(client_of(platform, grant_of(method, platform), retry_budget=0))
-    told = [caplog.text, *(str(error) for error in chain(caught.value))]
-    assert not any(secret in text for secret in CAME_ALONG.values() for text in told)
+    texts = [caplog.text, *(str(error) for error in chain(caught.value))]
+    assert not any(secret in text for secret in TOKENS.values() for text in texts)
 
 
-# --- Who asks ---------------------------------------------------------------------------------------------------------
+# --- Digests ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_digest_differs_by_platform_and_identity_without_a_request(serve: Serve) -> None:

@@ -70,7 +70,7 @@ def test_no_retry_after_raises_or_exceeds_the_cap(header: str) -> None:
     assert seconds is None or 0 <= seconds <= 120
 
 
-# --- The loop ---------------------------------------------------------------------------------------------------------
+# --- Retries ----------------------------------------------------------------------------------------------------------
 
 
 class Clock:
@@ -103,14 +103,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 
 
 def failing(times: int, retry_after: float | None = None) -> Callable[[], str]:
-    """Return a call that fails so many times and then answers."""
+    """Return a call that fails a number of times and then returns a response."""
     left = iter(range(times))
 
     def attempt() -> str:
         if next(left, None) is not None:
             msg = "503 Service Unavailable"
             raise RetriableError(msg, retry_after)
-        return "answer"
+        return "response"
 
     return attempt
 
@@ -120,12 +120,12 @@ def retried(attempt: Callable[[], object], clock: Clock, **policy: Any) -> objec
 
 
 def test_a_call_that_succeeds_makes_no_pause(clock: Clock) -> None:
-    assert retried(failing(0), clock) == "answer"
+    assert retried(failing(0), clock) == "response"
     assert clock.pauses == []
 
 
 def test_pauses_grow_up_to_a_limit(clock: Clock) -> None:
-    assert retried(failing(9), clock, budget=1000) == "answer"
+    assert retried(failing(9), clock, budget=1000) == "response"
     grown = [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
     assert all(least <= pause <= least + 0.5 for least, pause in zip(grown, clock.pauses, strict=True))
 
@@ -163,7 +163,7 @@ def test_min_attempts_are_made_even_when_the_budget_is_used_up(clock: Clock) -> 
 
     with pytest.raises(UnavailableError):
         retried(attempt, clock)
-    assert retried(attempt, clock, min_attempts=3) == "answer"
+    assert retried(attempt, clock, min_attempts=3) == "response"
 
 
 def test_other_exceptions_pass_through(clock: Clock) -> None:

@@ -48,17 +48,17 @@ def fetched(storage: Platform, client: PlatformClient | None = None, **changes: 
     return file.getvalue()
 
 
-def told(caught: pytest.ExceptionInfo[BaseException], caplog: pytest.LogCaptureFixture) -> str:
+def shown(caught: pytest.ExceptionInfo[BaseException], caplog: pytest.LogCaptureFixture) -> str:
     """Return all that an error and the log show."""
     return "\n".join([caplog.text, *(f"{error!r} {error}" for error in chain(caught.value))])
 
 
-def assert_nothing_is_told(text: str) -> None:
+def assert_reveals_nothing(text: str) -> None:
     for secret in ("f00d", "AKIA", "X-Amz", "t0psecret", "bucket", "expired"):
         assert secret not in text
 
 
-# --- What is sent -----------------------------------------------------------------------------------------------------
+# --- Requests ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("netrc", [True, False])
@@ -122,7 +122,7 @@ def test_a_file_is_written_as_sent(serve: Serve) -> None:
         assert fetched(serve({FILE: [(200, headers, body)]})) == body
 
 
-# --- What is tried again ----------------------------------------------------------------------------------------------
+# --- Retries ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_each_attempt_uses_a_fresh_url(serve: Serve, broken: Response, caplog: p
     assert [request.query for request in store.calls(FILE)] == [f"n={n}&{SIGNATURE}" for n in (1, 2, 3)]
     assert len(store.pauses) == 2
     assert "Platform call 'download': " in caplog.text
-    assert_nothing_is_told(caplog.text)
+    assert_reveals_nothing(caplog.text)
 
 
 def test_a_pause_that_the_storage_requests_is_made(serve: Serve) -> None:
@@ -155,7 +155,7 @@ def test_four_refusals_are_final(serve: Serve, status: int, caplog: pytest.LogCa
     assert caught.value.status == status
     assert isinstance(caught.value, FatalError)
     assert len(store.calls(FILE)) == 4
-    assert_nothing_is_told(told(caught, caplog))
+    assert_reveals_nothing(shown(caught, caplog))
 
 
 @pytest.mark.parametrize("broken", ["cut", "reset", "no length", refusal(503)], ids=str)
@@ -179,7 +179,7 @@ def test_a_lasting_failure_is_unavailable_and_reveals_nothing(
     store = serve({FILE: [broken]})
     with pytest.raises(UnavailableError, match=r"^Platform call 'download': .*gave up after 3 attempts") as caught:
         fetched(store, retry_budget=0)
-    assert_nothing_is_told(told(caught, caplog))
+    assert_reveals_nothing(shown(caught, caplog))
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_an_invalid_url_is_requested_again(serve: Serve, url: Any, caplog: pytes
     assert store.client().download_signed(lambda: given.pop() if given else good(), io.BytesIO()) == 5
     with pytest.raises(UnavailableError) as caught:
         store.client(retry_budget=0).download_signed(lambda: url, io.BytesIO())
-    assert_nothing_is_told(told(caught, caplog))
+    assert_reveals_nothing(shown(caught, caplog))
 
 
 @pytest.mark.parametrize("location", [f"http://a..b{FILE}?f00d", f"ftp://host{FILE}?f00d", "http://\xff/?f00d", FILE])
@@ -220,7 +220,7 @@ def test_a_redirect_to_an_invalid_url_reveals_nothing(
     store = serve({FILE: [refusal(302, Location=location)]})
     with pytest.raises(CxoneError) as caught:
         fetched(store, retry_budget=0)
-    assert_nothing_is_told(told(caught, caplog))
+    assert_reveals_nothing(shown(caught, caplog))
 
 
 @pytest.mark.parametrize("location", ["http://a..b/", "ftp://host/", "http://\xff/", "/x"])
@@ -235,7 +235,7 @@ def test_a_failed_connection_names_only_the_host(serve: Serve, caplog: pytest.Lo
     client = serve().client(retry_budget=0)
     with pytest.raises(UnavailableError, match=r"the connection to 127\.0\.0\.1 failed") as caught:
         client.download_signed(lambda: f"http://127.0.0.1:9{FILE}?{SIGNATURE}", io.BytesIO())
-    assert_nothing_is_told(told(caught, caplog))
+    assert_reveals_nothing(shown(caught, caplog))
 
 
 @pytest.mark.parametrize("error", [KeyError("gone"), FatalError("status refused", 403), UnavailableError("later")])
@@ -255,8 +255,8 @@ def test_a_url_may_be_requested_with_the_same_client(serve: Serve) -> None:
     client = platform.client()
 
     def fresh_url() -> str:
-        answer: str = client.call(ApiCall("status", "GET", "/x"), lambda response: response.json()["url"])
-        return answer
+        url: str = client.call(ApiCall("status", "GET", "/x"), lambda response: response.json()["url"])
+        return url
 
     assert client.download_signed(fresh_url, io.BytesIO()) == 5
     assert len(platform.calls()) == 2
@@ -280,7 +280,7 @@ def test_a_full_disk_is_not_taken_for_an_interrupted_download(serve: Serve) -> N
 
 @pytest.mark.parametrize("status", [202, 204, 205, 206, 300, 302, 304])
 def test_only_a_200_is_a_file(serve: Serve, status: int) -> None:
-    """An empty answer of another kind would count as an empty export, and a part of a file as all of it."""
+    """Another status has no body, or a part of the file; either could be taken for the whole export."""
     odd: Response = (status, {}, b"" if status in {204, 205, 304} else b"part")
     assert fetched(serve({FILE: [odd, WHOLE]})) == b"whole"
     with pytest.raises(StorageRefusedError):

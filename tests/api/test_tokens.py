@@ -68,7 +68,7 @@ def test_a_token_without_a_lifetime_is_used_once(life: float) -> None:
 
 
 class HeldEndpoint:
-    """A token endpoint that answers only when the test lets it."""
+    """A token endpoint that responses only when the test lets it."""
 
     def __init__(self) -> None:
         self.started = threading.Event()
