@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import requests
 from standardwebhooks import Webhook
 
-from tap_cxone.api.retry import RetriableError, call_with_retry, retry_after_seconds
+from tap_cxone.api.retry import RetriableError, RetryPolicy, call_with_retry, retry_after_seconds
 from tap_cxone.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -97,9 +97,8 @@ class Deliverer:
                 raise
 
         try:
-            latency_ms = call_with_retry(
-                attempt, what=str(receiver), sleep=self._sleep, budget=0, least_attempts=max_attempts
-            )
+            policy = RetryPolicy(budget=0, min_attempts=max_attempts)
+            latency_ms = call_with_retry(attempt, what=str(receiver), sleep=self._sleep, policy=policy)
         except UnavailableError:
             raise DeliveryError(last, attempts) from None
         except _GoneError:

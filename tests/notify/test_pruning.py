@@ -69,7 +69,7 @@ def test_old_lines_go_but_for_those_of_windows_that_are_due(
     old = [line["event"] for line in map(_decoded, kept.splitlines()[: -len(young) - 1])]
     assert old == ["validation_summary", "window_extracted", "webhook_sync_failure"]
 
-    listener.requests.clear()
+    listener.clear()
     notify("send", webhook_url=urls)
     assert listener.jobs == ["job-2", "job-3", "job-2", "job-3"]
     assert listener.messages[0]["duplicates"] == 1

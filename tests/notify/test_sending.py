@@ -146,7 +146,7 @@ def test_a_receiver_that_is_down_gets_everything_at_the_next_run(notify: Notify,
     assert metrics["latency_median_ms"] is None
 
     listener.always = 200
-    listener.requests.clear()
+    listener.clear()
     assert notify("send", "--strict", webhook_url=listener.url)[0] == 0
     assert listener.jobs == ["job-1", "job-2"]
 
@@ -220,7 +220,7 @@ def test_a_bundle_of_certificates_that_is_missing_is_named(notify: Notify, log: 
 def test_a_proxy_of_the_environment_is_used(notify: Notify, listener: Listener) -> None:
     proxy = {"HTTP_PROXY": listener.url.split("/hook", maxsplit=1)[0], "NO_PROXY": ""}
     notify("send", "--allow-http", webhook_url=f"http://bi.invalid/in?token={TOKEN}", **proxy)
-    assert [request.path for request in listener.requests] == [f"http://bi.invalid/in?token={TOKEN}"] * 2
+    assert [request.target for request in listener.requests] == [f"http://bi.invalid/in?token={TOKEN}"] * 2
 
 
 def test_killed_between_delivery_and_writing_it_down_it_delivers_again_under_the_same_id(
