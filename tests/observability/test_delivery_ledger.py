@@ -113,6 +113,40 @@ def test_webhook_id_does_not_depend_on_the_date_format(log: Log) -> None:
     assert ledger(log).delivered_at("bi", window)
 
 
+def test_job_ids_may_be_numbers(log: Log) -> None:
+    log.extract("7", 1, 11)
+    dates = {"dateFrom": format_date(january(1)), "dateTo": format_date(january(11))}
+    log.write("webhook_sync_success", stream="bot_conversations", job_id=7, receiver="bi", **dates)
+    assert due(log) == []
+
+
+def test_missing_fields_are_zero_or_empty(log: Log) -> None:
+    log.write("window_extracted", dateFrom="2024-01-01", dateTo="2024-01-02")
+    [window] = ledger(log).windows
+    assert (window.stream, window.job_id, window.record_count, window.run_id) == ("", "", 0, None)
+
+
+# --- Unusable lines ---------------------------------------------------------------------------------------------------
+
+
+def test_unusable_lines_are_logged_with_their_offsets(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "cxone-notify")
+    log.path.write_bytes(b'{"event":"window_extracted"}\n{"event":"window_extracted","str\n')
+    log.extract("job", 1, 11)
+    assert due(log) == ["job"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "without dates at byte 0" in caplog.messages[0]
+    assert "unreadable line at byte 29" in caplog.messages[1]
+
+
+def test_unusable_lines_are_not_logged_on_request(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "cxone-notify")
+    log.path.write_bytes(b'{"event":"window_extracted"}\n{"event":"window_extracted","str\n')
+    with log.path.open("rb") as file:
+        assert read_ledger(file, log_problems=False).windows == []
+    assert not caplog.records
+
+
 # --- Runs -------------------------------------------------------------------------------------------------------------
 
 
