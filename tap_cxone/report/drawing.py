@@ -79,10 +79,18 @@ class Canvas:
         self.titles[gid] = title
 
     def bar(
-        self, axes: Axes, place: tuple[float, float], extent: tuple[float, float], look: BarStyle, title: str
+        self, axes: Axes, corner: tuple[float, float], extent: tuple[float, float], style: BarStyle, title: str
     ) -> None:
-        """Draw a bar from its lower left corner and its width and height, in the units of the axes."""
-        bar = Rectangle(place, *extent, facecolor=look.fill, edgecolor=look.line, hatch=look.hatch, linewidth=0.6)
+        """Draw a bar.
+
+        Args:
+            axes: where to draw.
+            corner: its lower left corner, in the units of the axes.
+            extent: its width and height, in the units of the axes.
+            style: its colours and hatch.
+            title: its title, shown as a tooltip.
+        """
+        bar = Rectangle(corner, *extent, facecolor=style.fill, edgecolor=style.line, hatch=style.hatch, linewidth=0.6)
         axes.add_patch(bar)
         self.add_title(bar, title)
 

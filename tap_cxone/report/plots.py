@@ -116,18 +116,18 @@ def _stream_days(drawing: Canvas, axes: Axes, stream: StreamDays, unit: str) -> 
 
 def rejections(figures: Figures) -> str | None:
     """Draw the number of rejected records by reason."""
-    held = figures.rejections[:_MAX_BARS]
-    if not held:
+    kinds = figures.rejections[:_MAX_BARS]
+    if not kinds:
         return None
-    with canvas(len(held) * 0.34 + 0.6) as drawing:
+    with canvas(len(kinds) * 0.34 + 0.6) as drawing:
         several = len({kind.stream for kind in figures.rejections}) > 1
         labels = [
             kind.reason + (f": {kind.fields}" if kind.fields else "") + (f" ({kind.stream})" if several else "")
-            for kind in held
+            for kind in kinds
         ]
         axes = _rows(drawing, [shorten(label, _MAX_REASON) for label in labels], 0.1, left=0.43)
-        axes.set_xlim(0, held[0].records * 1.12)
-        for row, kind in enumerate(held):
+        axes.set_xlim(0, kinds[0].records * 1.12)
+        for row, kind in enumerate(kinds):
             title = f"{kind.stream}: {kind.reason} {kind.fields}: {number(kind.records)} records"
             drawing.bar(axes, (0, row + 0.18), (kind.records, 0.64), _REJECTED, title)
             axes.annotate(
@@ -136,19 +136,19 @@ def rejections(figures: Figures) -> str | None:
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("records rejected")
         return drawing.element(
-            "refusals", f"Rejected records by reason, {len(held)} kinds; the table has the same figures"
+            "refusals", f"Rejected records by reason, {len(kinds)} kinds; the table has the same figures"
         )
 
 
 def durations(figures: Figures) -> str | None:
     """Draw the median and the 95th percentile of the durations of each phase."""
-    held = {phase: values for phase, values in figures.durations.items() if values.count}
-    if not held:
+    phases = {phase: values for phase, values in figures.durations.items() if values.count}
+    if not phases:
         return None
-    with canvas(len(held) * 0.36 + 0.95) as drawing:
-        axes = _rows(drawing, list(held), 0.4)
+    with canvas(len(phases) * 0.36 + 0.95) as drawing:
+        axes = _rows(drawing, list(phases), 0.4)
         axes.set_xscale("log")
-        for row, (phase, values) in enumerate(held.items()):
+        for row, (phase, values) in enumerate(phases.items()):
             median, high = values.percentile(50) or 0.0, values.percentile(95) or 0.0
             ends = [max(value, _MIN_SECONDS) for value in (median, high)]
             axes.plot(ends, [row + 0.5] * 2, color=svg.MUTED, linewidth=2)
@@ -173,14 +173,14 @@ def durations(figures: Figures) -> str | None:
 
 def webhooks(figures: Figures) -> str | None:
     """Draw the numbers of delivered, failed, due and waiting windows of each receiver."""
-    held = figures.deliveries[:_MAX_BARS]
-    if not held:
+    receivers = figures.deliveries[:_MAX_BARS]
+    if not receivers:
         return None
-    with canvas(len(held) * 0.38 + 0.95) as drawing:
-        axes = _rows(drawing, [shorten(entry.receiver, _MAX_LABEL) for entry in held], 0.4)
-        counts = [{name: getattr(entry, name) for name in _DELIVERIES} for entry in held]
+    with canvas(len(receivers) * 0.38 + 0.95) as drawing:
+        axes = _rows(drawing, [shorten(entry.receiver, _MAX_LABEL) for entry in receivers], 0.4)
+        counts = [{name: getattr(entry, name) for name in _DELIVERIES} for entry in receivers]
         axes.set_xlim(0, (max(sum(entry.values()) for entry in counts) or 1) * 1.05)
-        for row, (entry, parts) in enumerate(zip(held, counts, strict=True)):
+        for row, (entry, parts) in enumerate(zip(receivers, counts, strict=True)):
             left = 0
             for name, count in parts.items():
                 if count:
@@ -192,7 +192,7 @@ def webhooks(figures: Figures) -> str | None:
         used = [style.patch() for name, style in _DELIVERIES.items() if any(entry[name] for entry in counts)]
         legend(axes, used)
         return drawing.element(
-            "webhooks", f"Webhook deliveries to {len(held)} receivers; the table has the same figures"
+            "webhooks", f"Webhook deliveries to {len(receivers)} receivers; the table has the same figures"
         )
 
 

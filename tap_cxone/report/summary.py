@@ -32,7 +32,7 @@ def summary(figures: Figures) -> dict[str, Any]:
         "export_jobs": {"total": figures.jobs.count, "failed": figures.jobs.failed},
         "jobs": [_of_job(job) for job in figures.jobs.rows.values()],
         "jobs_left_out": figures.jobs.count - len(figures.jobs.rows),
-        "durations": {phase: _of_durations(held) for phase, held in figures.durations.items() if held.count},
+        "durations": {phase: _of_durations(values) for phase, values in figures.durations.items() if values.count},
         "unit": figures.unit,
         "streams": [_of_stream(days) for days in figures.days],
         "refusals": [kind._asdict() for kind in figures.rejections],
@@ -112,14 +112,14 @@ def _of_job(job: Job) -> dict[str, Any]:
     }
 
 
-def _of_durations(held: Durations) -> dict[str, Any]:
+def _of_durations(values: Durations) -> dict[str, Any]:
     return {
-        "count": held.count,
-        "median": _rounded(held.percentile(50)),
-        "p95": _rounded(held.percentile(95)),
-        "longest": _rounded(held.longest),
-        "total": _rounded(held.total),
-        "percentiles_of_every": held.every,
+        "count": values.count,
+        "median": _rounded(values.percentile(50)),
+        "p95": _rounded(values.percentile(95)),
+        "longest": _rounded(values.longest),
+        "total": _rounded(values.total),
+        "percentiles_of_every": values.every,
     }
 
 

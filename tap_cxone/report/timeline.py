@@ -61,9 +61,9 @@ def timeline(figures: Figures) -> str | None:
     groups = _groups(figures)
     if not groups:
         return None
-    rows = sum(len(held) + 1 for _, held in groups)
-    origins = {run: _origin(figures, run, held) for run, held in groups}
-    scale = _scale(max((job.finish or 0) - origins[run] for run, held in groups for job in held) / 1000)
+    rows = sum(len(jobs) + 1 for _, jobs in groups)
+    origins = {run: _origin(figures, run, jobs) for run, jobs in groups}
+    scale = _scale(max((job.finish or 0) - origins[run] for run, jobs in groups for job in jobs) / 1000)
     with canvas(rows * _ROW_INCHES + _TOP + _BOTTOM) as drawing:
         axes = drawing.figure.add_subplot()
         set_margins(drawing.figure, _TOP, _BOTTOM)
@@ -71,9 +71,9 @@ def timeline(figures: Figures) -> str | None:
         axes.set_xlim(0, scale.longest / scale.seconds)
         axes.set_ylim(rows, 0)
         chart = _Chart(drawing, axes, scale)
-        for run, held in groups:
+        for run, jobs in groups:
             chart.add_run(figures, run, origins[run])
-            for job in held:
+            for job in jobs:
                 chart.add_job(job, origins[run])
         chart.finish()
         label = f"Timeline of {rows - len(groups)} export jobs; the table below has the same figures"
@@ -81,15 +81,15 @@ def timeline(figures: Figures) -> str | None:
 
 
 def _groups(figures: Figures) -> list[tuple[str, list[Job]]]:
-    held = [job for job in figures.jobs.rows.values() if job.begin is not None]
+    jobs = [job for job in figures.jobs.rows.values() if job.begin is not None]
     order = {run: position for position, (run, _) in enumerate(figures.runs.rows)}
-    held.sort(key=lambda job: (order.get(job.run, -1), job.run, job.begin))
-    return [(run, list(members)) for run, members in groupby(held, key=lambda job: job.run)]
+    jobs.sort(key=lambda job: (order.get(job.run, -1), job.run, job.begin))
+    return [(run, list(members)) for run, members in groupby(jobs, key=lambda job: job.run)]
 
 
-def _origin(figures: Figures, run: str, held: list[Job]) -> int:
+def _origin(figures: Figures, run: str, jobs: list[Job]) -> int:
     began = [entry.began for (name, _), entry in figures.runs.rows.items() if name == run and entry.began is not None]
-    return min([*began, *([] if began else (job.begin or 0 for job in held))])
+    return min([*began, *([] if began else (job.begin or 0 for job in jobs))])
 
 
 def _scale(longest: float) -> _Scale:

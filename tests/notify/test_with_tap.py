@@ -30,8 +30,11 @@ def test_windows_of_another_running_pipeline_are_not_announced(
     assert len(message["data_sample"]) == 2
 
     assert notify("send", **settings, MELTANO_PARENT_CONTEXT_UUID="one")[0] == 0
-    assert [said["dateTo"] for said in listener.messages] == ["2024-01-06T00:00:00.000Z", "2024-01-11T00:00:00.000Z"]
-    assert {said["job_id"] for said in listener.messages} == {job.id for job in sandbox.jobs}
+    assert [message["dateTo"] for message in listener.messages] == [
+        "2024-01-06T00:00:00.000Z",
+        "2024-01-11T00:00:00.000Z",
+    ]
+    assert {message["job_id"] for message in listener.messages} == {job.id for job in sandbox.jobs}
 
 
 def test_repeated_load_is_announced_once(

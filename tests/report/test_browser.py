@@ -133,7 +133,7 @@ def test_texts_and_colours_have_enough_contrast(page: Chrome, name: str) -> None
     script = "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0])"
     for variable in ("running", "both", "download", "emit", "bad", "good", "gap", "bar", "warn"):
         text = page.execute_script(script, f"--{variable}").strip()
-        rgb = tuple(float(int(text[place : place + 2], 16)) for place in (1, 3, 5))
+        rgb = tuple(float(int(text[index : index + 2], 16)) for index in (1, 3, 5))
         assert contrast(rgb, paper) >= 3, variable
 
 
@@ -170,7 +170,7 @@ def test_page_shows_the_figures_of_the_log(page: Chrome, figures: Figures) -> No
     assert (number("jobs"), number("failed")) == ("4", "1")
     days = [[day["from"][:10], str(day["records"]), day["status"]] for day in expected["streams"][0]["days"]]
     assert cells(page, ".t-days") == days
-    durations = [[phase, str(held["count"])] for phase, held in expected["durations"].items()]
+    durations = [[phase, str(values["count"])] for phase, values in expected["durations"].items()]
     assert [row[:2] for row in cells(page, "#t-durations")] == durations
     assert cells(page, "#t-refusals") == [["bot_conversations", "missing fields", "id", "2"]]
     assert [row[:5] for row in cells(page, "#t-webhooks")] == [["bi", "2", "1", "0", "0"], ["lake", "0", "2", "1", "0"]]

@@ -22,8 +22,8 @@ windows = st.builds(
 )
 
 
-def points(*held: tuple[int, int]) -> set[int]:
-    return {point for start, end in held for point in range(start, end)}
+def points(*intervals: tuple[int, int]) -> set[int]:
+    return {point for start, end in intervals for point in range(start, end)}
 
 
 @given(st.lists(windows))
@@ -87,15 +87,15 @@ def test_long_ranges_have_longer_units() -> None:
     first, last = -62_135_596_800_000, 253_402_300_799_000  # the years 1 and 9999
     for days, unit in ((30, "day"), (800, "week"), (5000, "month"), (40_000, "year")):
         assert unit_for([(0, days * DAY)]) == unit
-        held = calendar("s", latest_parts([CoveredWindow(0, days * DAY, 500)]), [], unit)
-        assert held is not None
-        assert len(held.bins) <= MAX_BINS + 2
-        assert held.records == 500
+        shown = calendar("s", latest_parts([CoveredWindow(0, days * DAY, 500)]), [], unit)
+        assert shown is not None
+        assert len(shown.bins) <= MAX_BINS + 2
+        assert shown.records == 500
     unit = unit_for([(first, last)])
-    held = calendar("s", latest_parts([CoveredWindow(first, last, 7)]), [], unit)
-    assert held is not None
-    assert len(held.bins) == 100
-    assert held.records == 7
+    shown = calendar("s", latest_parts([CoveredWindow(first, last, 7)]), [], unit)
+    assert shown is not None
+    assert len(shown.bins) == 100
+    assert shown.records == 7
 
 
 def test_records_belong_to_the_days_in_the_log() -> None:

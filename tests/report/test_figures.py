@@ -206,12 +206,17 @@ def test_page_survives_any_field_values(log: Log, content: list[dict[str, object
 
 
 def test_percentiles_are_exact_up_to_a_limit() -> None:
-    held = Durations()
+    durations = Durations()
     for value in range(1, 102):
-        held.add(float(value))
-    held.add(None)
-    assert (held.count, held.percentile(50), held.percentile(95), held.longest) == (101, 51, 96, 101)
-    assert held.percentile(50) == median(range(1, 102))
+        durations.add(float(value))
+    durations.add(None)
+    assert (durations.count, durations.percentile(50), durations.percentile(95), durations.longest) == (
+        101,
+        51,
+        96,
+        101,
+    )
+    assert durations.percentile(50) == median(range(1, 102))
     assert Durations().percentile(50) is None
     many = Durations()
     for value in range(3 * LIMIT):
