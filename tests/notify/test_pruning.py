@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -66,7 +67,7 @@ def test_prune_removes_old_lines_except_those_of_due_windows(
     kept = log.path.read_bytes()
     assert b'"job-1"' not in kept
     assert kept.endswith(b"\n".join(recent) + b"\nhalf a li"), "lines that are not old are unchanged"
-    old = [line["event"] for line in map(_decoded, kept.splitlines()[: -len(recent) - 1])]
+    old = [line["event"] for line in map(json.loads, kept.splitlines()[: -len(recent) - 1])]
     assert old == ["validation_summary", "window_extracted", "webhook_sync_failure"]
 
     listener.requests.clear()
@@ -75,12 +76,6 @@ def test_prune_removes_old_lines_except_those_of_due_windows(
     assert listener.messages[0]["duplicates"] == 1
     assert log.path.stat().st_mode & 0o777 == 0o600
     assert names_beside(log) == ["audit.jsonl", "audit.jsonl.lock"]
-
-
-def _decoded(line: bytes) -> Any:
-    import json  # noqa: PLC0415 - one use
-
-    return json.loads(line)
 
 
 def test_prune_keeps_deliveries_to_other_receivers(notify: Notify, log: Log, listener: Listener) -> None:
