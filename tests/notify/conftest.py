@@ -1,4 +1,4 @@
-"""What the tests of cxone-notify share: a receiver that listens, an audit log to write, the command as a process."""
+"""Shared by the tests of cxone-notify: a receiver, an audit log to write, and the command as a process."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _webhook_request(request: http_server.Request) -> Request:
 
 @pytest.fixture
 def listen() -> Iterator[Callable[..., Listener]]:
-    """Start receivers; they stop with the test."""
+    """Start receivers that stop with the test."""
     started: list[Listener] = []
 
     def start(**how: Any) -> Listener:
@@ -125,7 +125,7 @@ def listen() -> Iterator[Callable[..., Listener]]:
 
 @pytest.fixture
 def listener(listen: Callable[..., Listener]) -> Listener:
-    """Return a receiver that takes everything."""
+    """Return a receiver that accepts everything."""
     return listen()
 
 
@@ -146,7 +146,7 @@ class Log:
         self.write("run_started", stream=stream, run_id=run, bookmark=mark)
 
     def extract(self, job: str, start: int, end: int, *, sample: Any = (), records: int = 10, **more: Any) -> None:
-        """Write what the tap writes of a window, from a day of January 2024 to another."""
+        """Write the events of a window, from one day of January 2024 to another."""
         stream = more.pop("stream", "bot_conversations")
         names = {
             "stream": stream,
@@ -162,7 +162,7 @@ class Log:
         self.write("window_extracted", **names, record_count=records, bytes=5, seconds=0.1, sample=list(sample))
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        """Return all events of a name; half lines are passed over."""
+        """Return all events of a name; incomplete lines are skipped."""
         found = []
         for line in self.path.read_bytes().splitlines():
             try:
