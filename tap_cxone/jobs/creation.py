@@ -16,10 +16,8 @@ from tap_cxone.jobs.slots import JobSlots
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tap_cxone.cancellation import CancellationToken
-    from tap_cxone.jobs.listener import JobListener
-    from tap_cxone.jobs.model import ActiveExport, AsyncJobApi
-    from tap_cxone.jobs.policy import JobPolicy
+    from tap_cxone.jobs.context import JobContext
+    from tap_cxone.jobs.model import ActiveExport
     from tap_cxone.jobs.store import JobStore
     from tap_cxone.windows import Window
 
@@ -53,28 +51,18 @@ class JobCreator:
     """Creates jobs one at a time, the earliest window first. Thread-safe.
 
     Args:
-        api: where jobs are created.
-        policy: limits of the stream's jobs.
+        context: what the steps of a job share.
         store: records every job.
-        listener: is notified of waits and of every job.
-        cancellation: ends every wait.
     """
 
-    def __init__(
-        self,
-        api: AsyncJobApi,
-        policy: JobPolicy,
-        store: JobStore,
-        listener: JobListener,
-        cancellation: CancellationToken,
-    ) -> None:
-        self._api = api
-        self._policy = policy
+    def __init__(self, context: JobContext, store: JobStore) -> None:
+        self._api = context.api
+        self._policy = context.policy
+        self._listener = context.listener
+        self._cancellation = context.cancellation
+        self._clock = context.clock
         self._store = store
-        self._listener = listener
-        self._cancellation = cancellation
-        self._clock = cancellation.clock
-        self._turn = JobSlots(1, cancellation)
+        self._turn = JobSlots(1, context.cancellation)
 
     def close_from(self, window: Window) -> None:
         """Create no more jobs for this window and later ones, because the run is going to end at it."""

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tap_cxone.cancellation import CancellationToken
-    from tap_cxone.jobs.listener import JobListener
-    from tap_cxone.jobs.model import AsyncJobApi, ExportJob
-    from tap_cxone.jobs.policy import JobPolicy
+    from tap_cxone.jobs.context import JobContext
+    from tap_cxone.jobs.model import ExportJob
     from tap_cxone.jobs.polling import PollSchedule
 
 FETCH_ATTEMPTS = 3
@@ -48,31 +46,20 @@ class FileFetcher(Generic[V]):
     """Downloads and verifies the files of completed jobs. Thread-safe.
 
     Args:
-        api: where the files are.
-        policy: limits of the stream's jobs.
+        context: what the steps of a job share.
         files: where files are kept and how they are verified.
         schedule: gives the pause between two downloads.
-        listener: is notified of every download.
-        cancellation: ends every wait.
     """
 
-    def __init__(
-        self,
-        api: AsyncJobApi,
-        policy: JobPolicy,
-        files: FileStore[V],
-        schedule: PollSchedule,
-        listener: JobListener,
-        cancellation: CancellationToken,
-    ) -> None:
-        self._api = api
-        self._policy = policy
+    def __init__(self, context: JobContext, files: FileStore[V], schedule: PollSchedule) -> None:
+        self._api = context.api
+        self._policy = context.policy
+        self._listener = context.listener
+        self._cancellation = context.cancellation
+        self._clock = context.clock
         self._files = files
         self._schedule = schedule
-        self._listener = listener
-        self._cancellation = cancellation
-        self._clock = cancellation.clock
-        self._verification = JobSlots(1, cancellation)
+        self._verification = JobSlots(1, context.cancellation)
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 

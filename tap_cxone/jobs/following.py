@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 from tap_cxone.jobs.model import JobFailedError, JobState
 
 if TYPE_CHECKING:
-    from tap_cxone.cancellation import CancellationToken
-    from tap_cxone.jobs.listener import JobListener
-    from tap_cxone.jobs.model import AsyncJobApi, ExportJob
-    from tap_cxone.jobs.policy import JobPolicy
+    from tap_cxone.jobs.context import JobContext
+    from tap_cxone.jobs.model import ExportJob
     from tap_cxone.jobs.polling import PollSchedule
 
 logger = logging.getLogger("tap-cxone")
@@ -21,27 +19,17 @@ class JobFollower:
     """Waits for jobs to complete. Thread-safe.
 
     Args:
-        api: where the jobs run.
-        policy: limits of the stream's jobs.
+        context: what the steps of a job share.
         schedule: when to ask for a status.
-        listener: is notified of every change of state.
-        cancellation: ends every wait.
     """
 
-    def __init__(
-        self,
-        api: AsyncJobApi,
-        policy: JobPolicy,
-        schedule: PollSchedule,
-        listener: JobListener,
-        cancellation: CancellationToken,
-    ) -> None:
-        self._api = api
-        self._policy = policy
+    def __init__(self, context: JobContext, schedule: PollSchedule) -> None:
+        self._api = context.api
+        self._policy = context.policy
+        self._listener = context.listener
+        self._cancellation = context.cancellation
+        self._clock = context.clock
         self._schedule = schedule
-        self._listener = listener
-        self._cancellation = cancellation
-        self._clock = cancellation.clock
 
     def follow(self, job: ExportJob) -> None:
         """Return when a job is completed.

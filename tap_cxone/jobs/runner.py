@@ -22,11 +22,9 @@ from tap_cxone.windows import halves
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_cxone.cancellation import CancellationToken
+    from tap_cxone.jobs.context import JobContext
     from tap_cxone.jobs.fetching import FileStore
-    from tap_cxone.jobs.listener import JobListener
-    from tap_cxone.jobs.model import AsyncJobApi, ExportFile
-    from tap_cxone.jobs.policy import JobPolicy
+    from tap_cxone.jobs.model import ExportFile
     from tap_cxone.jobs.store import JobStore
     from tap_cxone.windows import Window
 
@@ -62,33 +60,22 @@ class JobRunner(Generic[V]):
     """Exports windows, one in each thread that calls it. Thread-safe.
 
     Args:
-        api: where jobs are created.
-        policy: limits of the stream's jobs.
+        context: what the steps of a job share.
         store: jobs of earlier runs, and the record of this run's jobs.
         files: where files are kept and how they are verified.
-        listener: is notified of everything that happens to a window.
-        cancellation: ends every wait.
     """
 
-    def __init__(
-        self,
-        api: AsyncJobApi,
-        policy: JobPolicy,
-        store: JobStore,
-        files: FileStore[V],
-        listener: JobListener,
-        cancellation: CancellationToken,
-    ) -> None:
-        self._api = api
-        self._policy = policy
+    def __init__(self, context: JobContext, store: JobStore, files: FileStore[V]) -> None:
+        self._api = context.api
+        self._policy = context.policy
+        self._listener = context.listener
+        self._clock = context.clock
         self._store = store
-        self._listener = listener
-        self._clock = cancellation.clock
-        schedule = PollSchedule(policy.poll_seconds, api.first_poll_seconds)
-        self._slots = JobSlots(policy.max_jobs, cancellation)
-        self._creator = JobCreator(api, policy, store, listener, cancellation)
-        self._follower = JobFollower(api, policy, schedule, listener, cancellation)
-        self._fetcher = FileFetcher(api, policy, files, schedule, listener, cancellation)
+        schedule = PollSchedule(context.policy.poll_seconds, context.api.first_poll_seconds)
+        self._slots = JobSlots(context.policy.max_jobs, context.cancellation)
+        self._creator = JobCreator(context, store)
+        self._follower = JobFollower(context, schedule)
+        self._fetcher = FileFetcher(context, files, schedule)
 
     def files(self, window: Window) -> Iterator[ExportFile[V]]:
         """Export a window: as one file, or as several in order if it had to be split.

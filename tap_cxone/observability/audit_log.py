@@ -11,13 +11,14 @@ from typing import Any
 
 from tap_cxone.dates import format_date, utc_now
 from tap_cxone.observability import log_lines
+from tap_cxone.observability.events import EventName
 from tap_cxone.observability.jsonlines import JsonLinesFile
 
 logger = logging.getLogger("tap-cxone.audit")
 
 _FROM_RECORDS = frozenset({"record_id", "sample", "days"})
 """Fields of events that come out of records; they are only in the file."""
-_FAILURES = frozenset({"export_job_failed", "schema_validation_failure", "pipeline_error"})
+_FAILURES = frozenset({EventName.EXPORT_JOB_FAILED, EventName.SCHEMA_VALIDATION_FAILURE, EventName.PIPELINE_ERROR})
 
 
 class AuditLog:
@@ -33,7 +34,7 @@ class AuditLog:
     def __init__(self, path: str | None = None) -> None:
         self._file = JsonLinesFile(path, "audit_log_path") if path else None
 
-    def event(self, event: str, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
+    def event(self, event: EventName, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
         """Write one event.
 
         Args:

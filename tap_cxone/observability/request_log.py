@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tap_cxone.observability.events import EventName
+
 if TYPE_CHECKING:
     from tap_cxone.observability.audit_log import AuditLog
     from tap_cxone.observability.progress import Progress
@@ -31,7 +33,7 @@ class RequestLog:
         """Record that a request is going to be repeated after ``seconds``."""
         self._progress.retrying(call, reason, seconds, rate_limited=rate_limited)
         self._audit_log.event(
-            "request_retried",
+            EventName.REQUEST_RETRIED,
             log=False,  # the retry policy has logged it
             run_id=self._run_id,
             call=call,

@@ -13,10 +13,10 @@ from singer_sdk.exceptions import AbortedSyncExceptionBase, MaxRecordsLimitExcep
 from tap_cxone.cancellation import CancellationToken
 from tap_cxone.dates import format_date, utc_now
 from tap_cxone.errors import CxoneError
+from tap_cxone.jobs.context import JobContext, JobPolicy
 from tap_cxone.jobs.fetching import FileStore
 from tap_cxone.jobs.journal import Journal
 from tap_cxone.jobs.orchestrator import JobOrchestrator
-from tap_cxone.jobs.policy import JobPolicy
 from tap_cxone.jobs.runner import JobRunner
 from tap_cxone.jobs.store import JobStore
 from tap_cxone.jobs.workdir import open_workdir
@@ -171,7 +171,7 @@ class Extraction:
         windows = plan(*rounded(start, settings.end_date, api.granularity), self._stream.window_length, store.windows())
         self._run_log.plan(windows, api)
         files = FileStore(folder, lambda path: verify_export(path, self._model))
-        runner = JobRunner(api, policy, store, files, self._run_log, cancellation)
+        runner = JobRunner(JobContext(api, policy, self._run_log, cancellation), store, files)
         yield from self._emit_all(windows, orchestrator, runner)
 
     def _emit_all(

@@ -12,6 +12,7 @@ from tap_cxone.errors import CxoneError, RunCancelledError
 from tap_cxone.jobs.model import JobState
 from tap_cxone.observability import metrics
 from tap_cxone.observability.audit_log import printable
+from tap_cxone.observability.events import EventName
 from tap_cxone.observability.progress import Stage
 from tap_cxone.observability.summary import count_fields, request_fields
 
@@ -55,7 +56,7 @@ class StreamRunLog:
         text = format_date(bookmark) if bookmark else None
         self._progress.set_bookmark(text)
         self._audit_log.event(
-            "run_started", **self._names, bookmark=text, dateFrom=format_date(start), dateTo=format_date(end)
+            EventName.RUN_STARTED, **self._names, bookmark=text, dateFrom=format_date(start), dateTo=format_date(end)
         )
         self._requests_before = self._context.progress.requests()
         outcome, reason = "stopped", None
@@ -64,14 +65,14 @@ class StreamRunLog:
             outcome = "completed"
         except CxoneError as err:
             outcome, reason = ("stopped" if isinstance(err, RunCancelledError) else "failed"), err.message
-            self._audit_log.event("pipeline_error", log=False, **self._names, reason=reason)
+            self._audit_log.event(EventName.PIPELINE_ERROR, log=False, **self._names, reason=reason)
             raise
         except (AbortedSyncExceptionBase, MaxRecordsLimitException):
             raise
         except Exception as err:
             # Its text may hold a record value.
             outcome, reason = "failed", f"{type(err).__name__}: see the log"
-            self._audit_log.event("pipeline_error", log=False, **self._names, reason=reason)
+            self._audit_log.event(EventName.PIPELINE_ERROR, log=False, **self._names, reason=reason)
             raise
         finally:
             self.finish(outcome, reason)
@@ -93,7 +94,7 @@ class StreamRunLog:
         counts = self._progress.counts()
         metrics.record_counts(self._stream, rejected=counts.refused, duplicates=counts.duplicates)
         self._audit_log.event(
-            "run_finished",
+            EventName.RUN_FINISHED,
             log=False,
             **self._names,
             exit=outcome,
@@ -122,7 +123,7 @@ class StreamRunLog:
     def job_created(self, job: ExportJob, latency_ms: int | None) -> None:
         """Record a new job."""
         self._progress.count(jobs=1)
-        self._job_event("export_job_created", job, **self._file_fields, latency_ms=latency_ms)
+        self._job_event(EventName.EXPORT_JOB_CREATED, job, **self._file_fields, latency_ms=latency_ms)
 
     def polling(self, job: ExportJob, state: JobState | None) -> None:
         """Record the state of an active job."""
@@ -132,12 +133,12 @@ class StreamRunLog:
         """Record that a job is completed."""
         metrics.job_duration(self._stream, seconds)
         queued = None if queue_seconds is None else round(queue_seconds, 3)
-        self._job_event("export_job_completed", job, seconds=round(seconds, 3), queue_seconds=queued)
+        self._job_event(EventName.EXPORT_JOB_COMPLETED, job, seconds=round(seconds, 3), queue_seconds=queued)
 
     def job_failed(self, job: ExportJob, reason: str) -> None:
         """Record that a job failed."""
         self._progress.count(jobs_failed=1)
-        self._job_event("export_job_failed", job, reason=reason)
+        self._job_event(EventName.EXPORT_JOB_FAILED, job, reason=reason)
 
     def downloading(self, job: ExportJob) -> None:
         """Record that a download begins."""
@@ -147,7 +148,9 @@ class StreamRunLog:
         """Record a verified file."""
         self._progress.count(bytes=file.size)
         self._progress.enter(file.job.window, Stage.READY)
-        self._job_event("export_downloaded", file.job, bytes=file.size, seconds=round(seconds, 3), attempts=attempts)
+        self._job_event(
+            EventName.EXPORT_DOWNLOADED, file.job, bytes=file.size, seconds=round(seconds, 3), attempts=attempts
+        )
 
     def window_left(self, window: Window) -> None:
         """Record that a window was split or given up."""
@@ -168,7 +171,7 @@ class StreamRunLog:
         for number, record in enumerate(records, start=before):
             record_id = record.record_id
             self._job_event(
-                "schema_validation_failure",
+                EventName.SCHEMA_VALIDATION_FAILURE,
                 job,
                 log=number < _MAX_LOGGED_REJECTIONS,
                 record_id=printable(str(record_id))[:_MAX_ID_CHARACTERS] if isinstance(record_id, (str, int)) else None,
@@ -193,8 +196,8 @@ class StreamRunLog:
             **fields: further fields of the event.
         """
         self._progress.count(duplicates=totals["duplicates"])
-        self._job_event("validation_summary", job, total_records=sum(totals.values()), **totals)
-        self._job_event("window_extracted", job, record_count=totals["validated"], **fields)
+        self._job_event(EventName.VALIDATION_SUMMARY, job, total_records=sum(totals.values()), **totals)
+        self._job_event(EventName.WINDOW_EXTRACTED, job, record_count=totals["validated"], **fields)
 
     def committed(self, window: Window, bookmark: str | None, *, window_done: bool) -> None:
         """Record that the state has been written after a window; a part of a split window is not ``window_done``."""
@@ -202,5 +205,5 @@ class StreamRunLog:
         self._progress.leave(window)
         self._progress.count(windows_done=window_done)
 
-    def _job_event(self, event: str, job: ExportJob, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401
+    def _job_event(self, event: EventName, job: ExportJob, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401
         self._audit_log.event(event, log=log, **self._names, **job.fields(), **fields)

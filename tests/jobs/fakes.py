@@ -9,10 +9,10 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tap_cxone.cancellation import CancellationToken
 from tap_cxone.dates import utc_now
+from tap_cxone.jobs.context import JobContext, JobPolicy
 from tap_cxone.jobs.fetching import FileStore
 from tap_cxone.jobs.journal import JobRecord, Journal
 from tap_cxone.jobs.model import ActiveExport, JobState, JobStatus
-from tap_cxone.jobs.policy import JobPolicy
 from tap_cxone.jobs.store import JobStore
 from tap_cxone.windows import Window
 from tests.conftest import january
@@ -160,12 +160,9 @@ class RecordingListener:
         self.events.append(("left", window))
 
 
-def policy(**changes: Any) -> JobPolicy:
-    return replace(JobPolicy("events", max_jobs=3, poll_seconds=5.0, timeout_seconds=60.0), **changes)
-
-
-def token(clock: FakeClock | None = None) -> CancellationToken:
-    return CancellationToken(clock=clock or FakeClock())
+def a_context(api: FakeApi, listener: RecordingListener, clock: FakeClock | None = None, **limits: Any) -> JobContext:
+    policy = replace(JobPolicy("events", max_jobs=3, poll_seconds=5.0, timeout_seconds=60.0), **limits)
+    return JobContext(api, policy, listener, CancellationToken(clock=clock or FakeClock()))
 
 
 def a_record(job_id: str | None, window: Window, api: FakeApi | None = None, **changes: Any) -> JobRecord:

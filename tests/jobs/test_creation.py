@@ -11,7 +11,7 @@ from tap_cxone.errors import ExportFailedError, FatalError, OutcomeUnknownError,
 from tap_cxone.jobs.creation import MAX_REFUSALS, MAX_UNKNOWN_OUTCOMES, JobCreator
 from tap_cxone.jobs.model import ActiveExport, BusyError
 from tests.conftest import read_lines
-from tests.jobs.fakes import DAYS, FakeApi, FakeClock, RecordingListener, a_record, a_store, policy, token
+from tests.jobs.fakes import DAYS, FakeApi, FakeClock, RecordingListener, a_context, a_record, a_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +28,12 @@ class Creation:
     def __init__(self, store: JobStore | None = None, api: FakeApi | None = None, **limits: Any) -> None:
         self.api = api or FakeApi()
         self.clock = FakeClock()
-        self.cancellation = token(self.clock)
         self.listener = RecordingListener()
         self.announced: list[Any] = []
         self.store = store or a_store(self.api, announce=self.announced.append)
-        self.creator = JobCreator(self.api, policy(**limits), self.store, self.listener, self.cancellation)
+        context = a_context(self.api, self.listener, self.clock, **limits)
+        self.cancellation = context.cancellation
+        self.creator = JobCreator(context, self.store)
 
     def create(self) -> str:
         return self.creator.create(WINDOW).job_id

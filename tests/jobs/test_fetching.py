@@ -13,7 +13,7 @@ from tap_cxone.errors import CorruptExportError, ExportFailedError, UnfitExportE
 from tap_cxone.jobs.fetching import FETCH_ATTEMPTS, FileFetcher, FileStore
 from tap_cxone.jobs.model import ExportFile, ExportJob, JobFailedError, JobGoneError
 from tap_cxone.jobs.polling import PollSchedule
-from tests.jobs.fakes import DAYS, FakeApi, FakeClock, FakeVerified, RecordingListener, policy, token
+from tests.jobs.fakes import DAYS, FakeApi, FakeVerified, RecordingListener, a_context
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,14 +30,8 @@ class Fetching:
         self.api.downloads["job"] = deque(downloads)
         self.folder = folder
         self.listener = RecordingListener()
-        self.fetcher = FileFetcher(
-            self.api,
-            policy(),
-            FileStore(folder, self.verify),
-            PollSchedule(5.0),
-            self.listener,
-            token(FakeClock()),
-        )
+        context = a_context(self.api, self.listener)
+        self.fetcher = FileFetcher(context, FileStore(folder, self.verify), PollSchedule(5.0))
 
     def verify(self, path: Path) -> FakeVerified:
         content = path.read_bytes()

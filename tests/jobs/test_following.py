@@ -20,8 +20,7 @@ from tests.jobs.fakes import (
     FakeApi,
     FakeClock,
     RecordingListener,
-    policy,
-    token,
+    a_context,
 )
 
 JOB = ExportJob("job", DAYS[0], utc_now())
@@ -36,8 +35,8 @@ class Following:
         self.clock = FakeClock()
         self.listener = RecordingListener()
         self.schedule = PollSchedule(poll_seconds)
-        limits = policy(timeout_seconds=timeout_seconds)
-        self.follower = JobFollower(self.api, limits, self.schedule, self.listener, token(self.clock))
+        context = a_context(self.api, self.listener, self.clock, timeout_seconds=timeout_seconds)
+        self.follower = JobFollower(context, self.schedule)
 
     def follow(self) -> None:
         self.follower.follow(JOB)

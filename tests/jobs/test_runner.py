@@ -19,14 +19,12 @@ from tests.jobs.fakes import (
     GONE,
     RUNNING,
     FakeApi,
-    FakeClock,
     FakeVerified,
     RecordingListener,
+    a_context,
     a_file_store,
     a_record,
     a_store,
-    policy,
-    token,
 )
 
 if TYPE_CHECKING:
@@ -47,9 +45,8 @@ class Running:
         self.listener = RecordingListener()
         self.announced: list[JobRecord] = []
         store = a_store(self.api, records, announce=self.announced.append)
-        self.runner: JobRunner[FakeVerified] = JobRunner(
-            self.api, policy(**limits), store, a_file_store(folder), self.listener, token(FakeClock())
-        )
+        context = a_context(self.api, self.listener, **limits)
+        self.runner: JobRunner[FakeVerified] = JobRunner(context, store, a_file_store(folder))
 
     def windows(self, window: Window = WINDOW) -> list[Window]:
         """Export a window; return the windows of its files."""

@@ -16,6 +16,7 @@ import pytest
 
 from tap_cxone.errors import CxoneError
 from tap_cxone.observability.audit_log import AuditLog, Quarantine
+from tap_cxone.observability.events import EventName
 from tap_cxone.observability.jsonlines import JsonLinesFile
 from tests.conftest import read_lines
 
@@ -201,9 +202,9 @@ def test_record_values_are_in_the_audit_log_but_never_logged(tmp_path: Path, cap
     caplog.set_level("DEBUG")
     path = tmp_path / "audit.jsonl"
     audit = AuditLog(str(path))
-    audit.event("schema_validation_failure", record_id="id-of-a-record", reason="missing fields")
-    audit.event("window_extracted", sample=[{"id": "id-of-a-sample"}], record_count=1)
-    audit.event("export_job_created", log=False, job_id="only in the file")
+    audit.event(EventName.SCHEMA_VALIDATION_FAILURE, record_id="id-of-a-record", reason="missing fields")
+    audit.event(EventName.WINDOW_EXTRACTED, sample=[{"id": "id-of-a-sample"}], record_count=1)
+    audit.event(EventName.EXPORT_JOB_CREATED, log=False, job_id="only in the file")
     audit.close()
     assert [event["event"] for event in read_lines(path)] == [
         "schema_validation_failure",
@@ -219,7 +220,7 @@ def test_record_values_are_in_the_audit_log_but_never_logged(tmp_path: Path, cap
 def test_without_a_path_events_are_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     audit, quarantine = AuditLog(), Quarantine()
-    audit.event("export_job_failed", job_id="1", reason="no")
+    audit.event(EventName.EXPORT_JOB_FAILED, job_id="1", reason="no")
     quarantine.keep({"id": 1}, reason="no")
     audit.close()
     quarantine.close()
