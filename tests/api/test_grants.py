@@ -493,6 +493,7 @@ def test_a_digest_stays_when_the_address_was_looked_up(serve: Serve) -> None:
     assert client.digest("x") == before
 
 
+@pytest.mark.slow
 def test_the_library_that_reads_tokens_is_loaded_by_nobody_who_does_not_need_it() -> None:
     script = "import sys, tap_cxone.api.client, tap_cxone.api.grants; print('jwt' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -331,6 +331,7 @@ def nobody_called(listener: socket.socket) -> bool:
     return False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("way", "wrong"),
     [

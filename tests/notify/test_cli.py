@@ -120,6 +120,7 @@ def test_a_test_message_is_marked_signed_and_not_remembered(
     assert log.path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_it_starts_quickly_and_without_the_sdk() -> None:
     code = (
         "import sys, tap_cxone.notify.cli, tap_cxone.notify.sending; print([m for m in sys.modules if 'singer' in m])"

@@ -139,6 +139,7 @@ def test_wrong_options_end_with_one_sentence_and_2(faulty: Log, options: tuple[s
     assert not result.stdout
 
 
+@pytest.mark.slow
 def test_json_and_check_do_without_what_draws(faulty: Log) -> None:
     code = "import sys; sys.modules['matplotlib'] = None; from tap_cxone.report.cli import main; main()"
 

@@ -47,6 +47,7 @@ def _running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_the_command_serves_until_it_is_interrupted() -> None:
     with _running("--port", "0", "--fault", "list=503:1", "--token-seconds", "60") as (process, url):
         token = requests.post(f"{url}/oauth/token", data=CREDENTIALS, timeout=5).json()
@@ -95,6 +96,7 @@ def test_wrong_options_are_usage_errors(arguments: list[str], named: str) -> Non
     assert named in result.output
 
 
+@pytest.mark.slow
 def test_events_can_be_printed() -> None:
     arguments = ["--events-per-day", "12", "--bad-records", "0.5", "--print-events", "2024-01-01", "2024-01-03T00:00Z"]
     result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=True)
@@ -148,6 +150,7 @@ def test_it_stops_in_the_middle_of_an_answer() -> None:
     session.close()
 
 
+@pytest.mark.slow
 def test_a_missing_library_is_one_sentence() -> None:
     """Only the start needs the extra; importing the package, and looking at events, does without."""
     script = (
