@@ -17,8 +17,6 @@ from tests.conftest import PROJECT
 # One worker for all: the package is built once. Downloads of dependencies may take their time.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging"), pytest.mark.timeout(600)]
 
-PAGE_OPTIONS = ("--output", "page.html")
-
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a command without this checkout on its path and without this project's settings."""
@@ -139,7 +137,7 @@ def test_the_json_report_needs_no_extra(plain: Environment) -> None:
 
 def test_the_report_page_is_written(complete: Environment) -> None:
     (complete.folder / "audit.jsonl").touch()
-    complete.run("cxone-report", "--audit-log-path", "audit.jsonl", *PAGE_OPTIONS)
+    complete.run("cxone-report", "--audit-log-path", "audit.jsonl", "--output", "page.html")
     assert "<style>" in (complete.folder / "page.html").read_text()
 
 
