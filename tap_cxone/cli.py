@@ -1,21 +1,62 @@
-"""The command ``tap-cxone``: the SDK's, with a sentence in place of a traceback where its input cannot be read."""
+"""The command ``tap-cxone``: the SDK's command, but input that cannot be read ends in one sentence."""
 
 from __future__ import annotations
 
+import io
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import click
 from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
+from typing_extensions import override
 
 from tap_cxone.errors import CxoneError, exit_on_error
 from tap_cxone.tap import TapCXone
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
-_FILES = ("--config", "--state", "--catalog")
+class JsonObjectFile(click.ParamType["str | io.StringIO"]):
+    """Name of a file that holds a JSON object. It is checked before the SDK reads it; its content is never quoted.
+
+    Args:
+        opened: whether the value is the open file, as ``click.File`` has it, or its name.
+    """
+
+    name = "filename"
+
+    def __init__(self, *, opened: bool) -> None:
+        self._opened = opened
+
+    @override
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str | io.StringIO:
+        """Check the file.
+
+        Raises:
+            CxoneError: it cannot be read, or does not hold a JSON object.
+        """
+        option = param.name if param else "file"
+        if option == "config" and value == "ENV":  # the SDK's word for environment variables
+            return value
+        text = _read_object(value, f"Option '--{option}': the file '{value}'")
+        return io.StringIO(text) if self._opened else value
+
+
+def _read_object(name: str, subject: str) -> str:
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+        content = json.loads(text)
+    except OSError as err:
+        msg = f"{subject} cannot be read ({err.strerror})."
+        raise CxoneError(msg) from None
+    except json.JSONDecodeError as err:
+        msg = f"{subject} is not valid JSON (line {err.lineno}, column {err.colno})."
+        raise CxoneError(msg) from None
+    except ValueError:  # the decoding of the text failed
+        msg = f"{subject} is not valid JSON: it is not in UTF-8."
+        raise CxoneError(msg) from None
+    if not isinstance(content, dict):
+        msg = f"{subject} must hold a JSON object."
+        raise CxoneError(msg)
+    return text
 
 
 def main() -> None:
@@ -24,42 +65,12 @@ def main() -> None:
 
 
 def _run() -> None:
-    check_files(sys.argv[1:])
+    command = TapCXone.cli
+    for param in command.params:
+        if param.name in {"config", "state", "catalog"}:
+            param.type = JsonObjectFile(opened=param.name != "config")
     try:
-        TapCXone.cli()
+        command()
     except (MapExpressionError, StreamMapConfigError) as err:
         msg = f"Setting 'stream_maps': {err}"
         raise CxoneError(msg) from err
-
-
-def check_files(arguments: Sequence[str]) -> None:
-    """Look whether the files that the command line names can be read, before the SDK does.
-
-    Raises:
-        CxoneError: one cannot, or is something else than a JSON object. Nothing of it is quoted.
-    """
-    for option, name in _named_files(arguments):
-        try:
-            content = json.loads(Path(name).read_text(encoding="utf-8"))
-        except OSError as err:
-            msg = f"Option '{option}': the file '{name}' cannot be read ({err.strerror})."
-            raise CxoneError(msg) from None
-        except json.JSONDecodeError as err:
-            msg = f"Option '{option}': the file '{name}' is no JSON (line {err.lineno}, column {err.colno})."
-            raise CxoneError(msg) from None
-        except ValueError:  # no UTF-8
-            msg = f"Option '{option}': the file '{name}' is no JSON: it is not in UTF-8."
-            raise CxoneError(msg) from None
-        if not isinstance(content, dict):
-            msg = f"Option '{option}': the file '{name}' must hold a JSON object."
-            raise CxoneError(msg)
-
-
-def _named_files(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    behind = ["", *arguments]
-    for before, argument in zip(behind, arguments, strict=False):
-        option, equals, value = argument.partition("=")
-        if equals and option in _FILES and argument != "--config=ENV":
-            yield option, value
-        elif before in _FILES and not (before == "--config" and argument == "ENV"):
-            yield before, argument

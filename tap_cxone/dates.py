@@ -1,7 +1,6 @@
-"""Dates as the platform writes them: UTC, milliseconds, a literal ``Z``.
+"""Date-times as the platform writes them: UTC, milliseconds, a literal ``Z``.
 
-One textual form everywhere (wire, bookmark, audit log), because bookmarks are compared as text.
-Pure functions; nothing here knows of HTTP, Singer or settings.
+Wire, bookmarks and audit log share this one form, because the SDK compares bookmarks as text. Pure functions.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\
 
 
 def parse_date(text: str) -> datetime:
-    """Read any ISO 8601 date or date-time.
+    """Parse any ISO 8601 date or date-time into an aware UTC date-time of whole milliseconds.
 
-    An offset is converted to UTC; a form without one is taken as UTC. Precision below a millisecond is cut off,
-    as the platform has none.
+    An offset is converted to UTC; without one the text is taken as UTC. Anything below a millisecond is cut off,
+    because the platform has no finer precision.
 
     Raises:
         ValueError: the text is not an ISO 8601 date.
     """
-    from dateutil.parser import isoparse  # noqa: PLC0415 - a tenth of the start-up, for commands that read no date
+    from dateutil.parser import isoparse  # noqa: PLC0415 - a tenth of the start-up time of commands that need no date
 
     try:
         value = isoparse(text.strip())
@@ -33,30 +32,30 @@ def parse_date(text: str) -> datetime:
 
 
 def floor_to_milliseconds(value: datetime) -> datetime:
-    """Cut off what the wire format cannot say."""
+    """Cut off what the wire format cannot express."""
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
 def format_date(value: datetime) -> str:
-    """Write an aware date as ``YYYY-MM-DDTHH:MM:SS.mmmZ``.
+    """Format an aware date-time as ``YYYY-MM-DDTHH:MM:SS.mmmZ``.
 
     Raises:
-        ValueError: the date carries no offset, so what instant it means is not known.
+        ValueError: the date-time has no offset, so it does not name an instant.
     """
     if value.tzinfo is None:
-        msg = "a date without an offset has no place on the wire"
+        msg = "a date-time without an offset cannot be written: it does not name an instant"
         raise ValueError(msg)
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def as_date_time(text: str) -> str:
-    """Bring a date-time of an export into a form that every loader takes (RFC 3339).
+    """Convert a date-time of an export to a form that every loader accepts (RFC 3339).
 
-    What has that form is returned as it is. ISO 8601 in any other form is written like ``format_date`` does; without
-    an offset it is UTC. Nothing else is guessed: whether 10/1 is in January or in October, no file says.
+    RFC 3339 is returned unchanged. Any other form of ISO 8601 is written like ``format_date`` writes it; without an
+    offset it is taken as UTC. Nothing else is guessed, because no file says whether 10/1 is in January or in October.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text is in neither form.
     """
     text = text.strip()
     if _RFC_3339.fullmatch(text):
@@ -67,5 +66,5 @@ def as_date_time(text: str) -> str:
 
 
 def utc_now() -> datetime:
-    """Return the present, to the millisecond."""
+    """Return the current time in UTC, to the millisecond."""
     return floor_to_milliseconds(datetime.now(UTC))

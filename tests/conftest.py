@@ -1,16 +1,22 @@
 """Shared by all tests: the marker ``slow``, a sandbox, the tap as a process, and Meltano in a copy of the project.
 
-A test that starts a process is slow. Most are marked here, by their folder or their fixtures; any other has the marker
-itself. A test without it fails when it starts a process.
+Tests that start a process are slow. Most of them are marked here, by their folder or their fixtures. The others carry
+the marker themselves. A test without the marker fails when it starts a process.
 """
 
 from __future__ import annotations
 
+import array
+import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import termios
+import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +27,7 @@ import pytest
 from tap_cxone.sandbox import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     StartSandbox = Callable[..., Sandbox]
 
@@ -65,6 +71,15 @@ def january(day: int) -> datetime:
     return datetime(2024, 1, day, tzinfo=UTC)
 
 
+def wait_until(condition: Callable[[], object], description: str, seconds: float = 30) -> None:
+    """Wait until a condition is true; fail with its description after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"Waited {seconds:g} seconds in vain until {description}.")
+        time.sleep(0.02)
+
+
 @dataclass
 class Run:
     """One finished run of the tap."""
@@ -92,27 +107,27 @@ class Run:
 
     @property
     def errors(self) -> list[str]:
-        """What the log says at level ERROR."""
+        """The log messages of level ERROR."""
         return [line.rsplit("| ", 1)[1] for line in self.log.splitlines() if "| ERROR" in line]
 
 
 @pytest.fixture
 def start_sandbox() -> Iterator[StartSandbox]:
-    """Start sandboxes with the given switches; they stop with the test."""
-    started: list[Sandbox] = []
+    """Start sandboxes with the given options; they stop when the test ends."""
+    sandboxes: list[Sandbox] = []
 
-    def start(**switches: Any) -> Sandbox:
-        sandbox = Sandbox(SandboxOptions(**{"job_seconds": 0.05, "events_per_day": 24} | switches)).start()
-        started.append(sandbox)
+    def start(**options: Any) -> Sandbox:
+        sandbox = Sandbox(SandboxOptions(**{"job_seconds": 0.05, "events_per_day": 24} | options)).start()
+        sandboxes.append(sandbox)
         return sandbox
 
     yield start
-    for sandbox in started:
+    for sandbox in sandboxes:
         sandbox.stop()
 
 
 def config_for(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
-    """Return a configuration: ten days of January 2024 in windows of three."""
+    """Return a configuration that exports the first ten days of January 2024 in windows of three days."""
     return {
         "api_url": sandbox.url,
         "client_id": sandbox.client_id,
@@ -124,30 +139,94 @@ def config_for(sandbox: Sandbox, **settings: Any) -> dict[str, Any]:
     } | settings
 
 
+class RunningTap:
+    """A tap process whose standard output a test reads message by message. The log goes to a file."""
+
+    def __init__(self, command: list[str], folder: Path, log_path: Path) -> None:
+        self._log_path = log_path
+        with log_path.open("w") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder)
+        assert self.process.stdout
+        self.stdout = self.process.stdout
+
+    @property
+    def log(self) -> str:
+        return self._log_path.read_text()
+
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """Yield the Singer messages as the tap writes them."""
+        for line in self.stdout:
+            yield json.loads(line)
+
+    def read_until(self, condition: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+        """Read up to the first message that meets a condition, and return that message."""
+        for message in self.messages():
+            if condition(message):
+                return message
+        pytest.fail(f"The tap ended before it wrote the expected message:\n{self.log}")
+
+    def wait_until_output_is_full(self) -> None:
+        """Wait until the pipe to the target is full, so that the tap is blocked while it writes."""
+        unread = array.array("i", [0])
+
+        def is_full() -> bool:
+            before = unread[0]
+            fcntl.ioctl(self.stdout, termios.FIONREAD, unread)
+            return unread[0] == before > 32 * 1024
+
+        wait_until(is_full, "the output of the tap is full")
+
+    def finish(self, seconds: float = 60) -> Run:
+        """Read the rest of the output and return the finished run; a tap that takes longer is killed, and it fails."""
+        # Not communicate(): it would skip what the text layer has read ahead.
+        watchdog = threading.Timer(seconds, self.process.kill)
+        watchdog.start()
+        with self.stdout:
+            out = self.stdout.read()
+        code = self.process.wait()
+        watchdog.cancel()
+        assert code != -signal.SIGKILL, f"the tap did not end within {seconds:g} seconds"
+        return Run(code, out, self.log)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.stdout.close()
+
+
 @dataclass
 class Tap:
     """Runs the tap as a process of its own."""
 
     folder: Path
+    running: list[RunningTap] = field(default_factory=list)
 
     def command(self, config: dict[str, Any], *options: str, **files: Any) -> list[str]:
-        """Return the command line; ``files`` (state, catalog) are written out for it."""
-        given = ["--config", self._write("config", config)]
+        """Return the command line; the contents of ``files`` (state, catalog) are written to files for it."""
+        arguments = ["--config", self._write("config", config)]
         for name, content in files.items():
             if content is not None:
-                given += [f"--{name}", self._write(name, content)]
-        return [sys.executable, "-m", "tap_cxone", *given, *options]
+                arguments += [f"--{name}", self._write(name, content)]
+        return [sys.executable, "-m", "tap_cxone", *arguments, *options]
 
     def __call__(
         self, config: dict[str, Any], *options: str, environment: dict[str, str] | None = None, **files: Any
     ) -> Run:
-        done = self._run(self.command(config, *options, **files), environment)
-        return Run(done.returncode, done.stdout, done.stderr)
+        """Run the tap to its end."""
+        result = self._run(self.command(config, *options, **files), environment)
+        return Run(result.returncode, result.stdout, result.stderr)
+
+    def start(self, config: dict[str, Any], **files: Any) -> RunningTap:
+        """Start the tap and return while it runs."""
+        log_path = self.folder / f"tap-{len(self.running)}.log"
+        running = RunningTap(self.command(config, **files), self.folder, log_path)
+        self.running.append(running)
+        return running
 
     def text(self, *options: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
         """Run without a configuration file; return exit code, standard output and standard error."""
-        done = self._run([sys.executable, "-m", "tap_cxone", *options], environment)
-        return done.returncode, done.stdout, done.stderr
+        result = self._run([sys.executable, "-m", "tap_cxone", *options], environment)
+        return result.returncode, result.stdout, result.stderr
 
     def _run(self, command: list[str], environment: dict[str, str] | None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -167,23 +246,26 @@ class Tap:
 
 
 @pytest.fixture
-def tap(tmp_path: Path) -> Tap:
-    """Return the tap as a command."""
-    return Tap(tmp_path)
+def tap(tmp_path: Path) -> Iterator[Tap]:
+    """Return the tap as a command; processes that a failed test leaves behind are killed."""
+    tap = Tap(tmp_path)
+    yield tap
+    for running in tap.running:
+        running.kill()
 
 
 def copy_project(folder: Path) -> Path:
-    """Copy the sample project, without what earlier runs and tests have left in it."""
-    left_out = (".git", ".venv*", ".meltano", "*.duckdb", "*.jsonl", "*.html", ".*_cache", "tests")
-    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*left_out))
+    """Copy the sample project without the files that earlier runs and tests left in it."""
+    ignored = (".git", ".venv*", ".meltano", "*.duckdb", "*.jsonl", "*.html", ".*_cache", "tests")
+    shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*ignored))
     return folder
 
 
 def run_meltano(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Meltano in a project, with nothing of this process's settings; both outputs come in one."""
-    ours = ("TAP_CXONE", "MELTANO", "CXONE")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    # Packages may have to come through a proxy; what a test serves here must not go there.
+    """Run Meltano in a project without the settings of this process; standard error goes to standard output."""
+    prefixes = ("TAP_CXONE", "MELTANO", "CXONE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+    # Packages may have to be installed through a proxy; requests to the servers of a test must bypass it.
     for name in ("NO_PROXY", "no_proxy"):
         inherited[name] = ",".join(filter(None, (inherited.get(name), "127.0.0.1", "localhost")))
     return subprocess.run(
@@ -198,13 +280,19 @@ def run_meltano(folder: Path, *arguments: str, **environment: str) -> subprocess
     )
 
 
-def by_id(records: Any) -> dict[str, dict[str, Any]]:
-    """Return records by their key; fails where one comes twice."""
-    found: dict[str, dict[str, Any]] = {}
+def by_key(records: Iterable[dict[str, Any]], names: tuple[str, ...]) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return records by the values of their key fields; fail if a key occurs twice."""
+    result: dict[tuple[Any, ...], dict[str, Any]] = {}
     for record in records:
-        assert record["id"] not in found, "a key came twice"
-        found[record["id"]] = record
-    return found
+        key = tuple(record[name] for name in names)
+        assert key not in result, "a key occurs twice"
+        result[key] = record
+    return result
+
+
+def by_id(records: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return records by their ``id``; fail if one occurs twice."""
+    return {record_id: record for (record_id,), record in by_key(records, ("id",)).items()}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Dates: any ISO 8601 form in, one form out."""
+"""Dates: any ISO 8601 form is read, one form is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tap_cxone.dates import floor_to_milliseconds, format_date, parse_date, utc_
 
 
 @pytest.mark.parametrize(
-    ("text", "wire"),
+    ("text", "formatted"),
     [
         ("2024-03-05", "2024-03-05T00:00:00.000Z"),
         (" 2024-03-05\n", "2024-03-05T00:00:00.000Z"),
@@ -41,8 +41,8 @@ from tap_cxone.dates import floor_to_milliseconds, format_date, parse_date, utc_
         ("9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999Z"),
     ],
 )
-def test_any_iso_8601_form_is_read_as_utc(text: str, wire: str) -> None:
-    assert format_date(parse_date(text)) == wire
+def test_any_iso_8601_form_is_read_as_utc(text: str, formatted: str) -> None:
+    assert format_date(parse_date(text)) == formatted
 
 
 @pytest.mark.parametrize(
@@ -72,41 +72,41 @@ def test_any_iso_8601_form_is_read_as_utc(text: str, wire: str) -> None:
         "9999-12-31T23:00:00-02:00",
     ],
 )
-def test_what_is_no_date_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - whoever catches it has words of his own
+def test_an_invalid_date_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - callers replace the message
         parse_date(text)
 
 
 @given(st.text(alphabet="0123456789-:TWZ+., ", max_size=30))
-def test_no_text_fails_in_another_way(text: str) -> None:
+def test_no_text_raises_anything_but_a_value_error(text: str) -> None:
     with contextlib.suppress(ValueError):
         assert parse_date(text).tzinfo is UTC
 
 
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-moments = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=offsets)  # noqa: DTZ001 - hypothesis wants them so
+moments = st.datetimes(datetime(2, 1, 1), datetime(9998, 12, 31), timezones=offsets)  # noqa: DTZ001 - Hypothesis wants them without an offset
 
 
 @given(moments)
-def test_the_wire_form_says_the_instant_to_the_millisecond(moment: datetime) -> None:
-    wire = format_date(moment)
-    assert len(wire) == len("2024-01-01T00:00:00.000Z")
-    assert wire.endswith("Z")
-    assert parse_date(wire) == floor_to_milliseconds(moment.astimezone(UTC)) == parse_date(moment.isoformat())
+def test_formatting_keeps_the_instant_to_the_millisecond(moment: datetime) -> None:
+    text = format_date(moment)
+    assert len(text) == len("2024-01-01T00:00:00.000Z")
+    assert text.endswith("Z")
+    assert parse_date(text) == floor_to_milliseconds(moment.astimezone(UTC)) == parse_date(moment.isoformat())
 
 
 @given(moments, moments)
-def test_the_wire_form_sorts_as_the_instants_do(one: datetime, other: datetime) -> None:
+def test_formatted_dates_sort_like_their_instants(one: datetime, other: datetime) -> None:
     floored = floor_to_milliseconds(one.astimezone(UTC)) < floor_to_milliseconds(other.astimezone(UTC))
     assert (format_date(one) < format_date(other)) is floored
 
 
-def test_a_date_without_an_offset_has_no_place_on_the_wire() -> None:
+def test_a_date_without_an_offset_cannot_be_formatted() -> None:
     with pytest.raises(ValueError, match="without an offset"):
         format_date(datetime(2024, 1, 1))  # noqa: DTZ001
 
 
-def test_the_present_has_whole_milliseconds() -> None:
+def test_the_current_time_has_whole_milliseconds() -> None:
     now = utc_now()
     assert now.microsecond % 1000 == 0
     assert abs(now - datetime.now(UTC)) < timedelta(minutes=1)

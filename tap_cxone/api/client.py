@@ -54,7 +54,7 @@ class PlatformClient:
         watch: told of every request and of every pause before another one.
     """
 
-    def __init__(  # noqa: PLR0913 - what a client is made of
+    def __init__(
         self,
         *,
         api_url: str | None,

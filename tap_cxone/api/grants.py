@@ -151,7 +151,7 @@ class Password(Grant):
     kinship = "'issuer' and 'api_url' belong to the tenant of the access key"
     api_settings = "the settings 'issuer' and 'api_url'"
 
-    def __init__(  # noqa: PLR0913, PLR0917 - what a sign-in is made of
+    def __init__(
         self,
         issuer: str,
         client_id: str,

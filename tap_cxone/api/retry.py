@@ -81,7 +81,7 @@ class RetriableError(Exception):
         self.refusal = refusal
 
 
-def call_with_retry(  # noqa: PLR0913 - what a retry is made of
+def call_with_retry(
     attempt: Callable[[], _T],
     *,
     what: str,

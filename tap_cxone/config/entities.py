@@ -1,7 +1,7 @@
-"""Which entities of the Data Extraction API become streams: three that are known, and any other by configuration.
+"""Data Extraction entities: three built-in ones, and any other from the setting ``data_extraction_entities``.
 
-Entity names, versions and keys come from the vendor's documentation and from clients that are known to work; the types
-of the known streams stand in ``schemas/``. Pure: knows nothing of jobs and files.
+Names, versions and keys come from the vendor's documentation and from clients that are known to work. The types of the
+built-in streams are in ``schemas/``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tap_cxone.config.schema import MAX_EXTRACTION_WINDOW_DAYS
 from tap_cxone.errors import SettingsError
 from tap_cxone.records.names import TEXT, column_name
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SETTING = "data_extraction_entities"
-MAX_WINDOW_DAYS = 14
-"""Two weeks is the most that the vendor recommends for one job."""
 _TYPES = ("string", "number", "integer", "boolean", "null")
 
 
@@ -29,14 +28,14 @@ class Entity:
 
     Attributes:
         stream: name of the stream.
-        entity: name of the entity, as the platform has it.
-        version: its version, which decides on the columns.
-        primary_keys: columns that identify a row together, in snake_case.
+        entity: name of the entity on the platform.
+        version: version of the entity, which determines its columns.
+        primary_keys: columns that together identify a row, in snake_case.
         replication_key: column that the platform filters by, in snake_case.
-        schema: types of columns.
-        allow_new_columns: whether columns besides those of the schema are taken up.
-        window_days: days in one job; none: as the setting says.
-        aliases: other names under which a key is known in some files.
+        schema: JSON Schema of the rows.
+        allow_new_columns: whether columns that are not in the schema are added.
+        window_days: days per job; None: the setting ``extraction_window_days`` applies.
+        aliases: other names that some files use for a key, by key.
     """
 
     stream: str
@@ -51,31 +50,35 @@ class Entity:
 
 
 def entities(configured: object) -> list[Entity]:
-    """Return the known entities and the configured ones.
+    """Return the built-in entities and the configured ones.
 
-    A configured one whose stream is a known one changes that one in what it gives.
+    An entry with the stream name of a built-in entity overrides the values that it gives.
+
+    Args:
+        configured: value of the setting ``data_extraction_entities``; None if it is not set.
 
     Raises:
-        SettingsError: something is missing or impossible.
+        SettingsError: an entry is incomplete or invalid.
     """
-    found = {entity.stream: entity for entity in _known()}
+    found = {entity.stream: entity for entity in _built_in()}
     if configured is None:
         configured = []
     if not isinstance(configured, list):
-        _refuse("must be a list of objects")
-    # Tables are, as a rule, not told apart by case.
+        _fail("must be a list of objects")
+    # Most targets do not distinguish table names by case.
     seen: set[str] = set()
-    known = {stream.lower(): stream for stream in (*found, "bot_conversations")}
-    for place, item in enumerate(configured, start=1):
-        entity = _entity(item, place, found)
-        if entity.stream.lower() in seen or known.get(entity.stream.lower(), entity.stream) != entity.stream:
-            _refuse(f"names the stream '{entity.stream}' twice")
-        seen.add(entity.stream.lower())
+    reserved = {stream.lower(): stream for stream in (*found, "bot_conversations")}
+    for number, entry in enumerate(configured, start=1):
+        entity = _entity(entry, number, found)
+        lower = entity.stream.lower()
+        if lower in seen or reserved.get(lower, entity.stream) != entity.stream:
+            _fail(f"names the stream '{entity.stream}' twice")
+        seen.add(lower)
         found[entity.stream] = entity
     return list(found.values())
 
 
-def _known() -> list[Entity]:
+def _built_in() -> list[Entity]:
     return [
         Entity(
             stream="recording_interaction_metadata",
@@ -83,7 +86,7 @@ def _known() -> list[Entity]:
             version="12",
             primary_keys=("segment_id",),
             replication_key="start_date",
-            schema=_schema_of("recording_interaction_metadata"),
+            schema=_built_in_schema("recording_interaction_metadata"),
         ),
         Entity(
             stream="qm_workflows",
@@ -91,7 +94,7 @@ def _known() -> list[Entity]:
             version="4",
             primary_keys=("workflow_id",),
             replication_key="submission_date",
-            schema=_schema_of("qm_workflows"),
+            schema=_built_in_schema("qm_workflows"),
         ),
         Entity(
             stream="qm_questions",
@@ -99,7 +102,7 @@ def _known() -> list[Entity]:
             version="1",
             primary_keys=("workflow_instance_id", "question_id"),
             replication_key="submission_date",
-            schema=_schema_of("qm_questions"),
+            schema=_built_in_schema("qm_questions"),
             aliases={
                 "workflow_instance_id": ("workflow_instance", "workflow_id"),
                 "question_id": ("question", "question_text"),
@@ -108,36 +111,39 @@ def _known() -> list[Entity]:
     ]
 
 
-def _schema_of(stream: str) -> dict[str, Any]:
+def _built_in_schema(stream: str) -> dict[str, Any]:
     schema: dict[str, Any] = json.loads(
         resources.files("tap_cxone.config.schemas").joinpath(f"{stream}.json").read_text()
     )
     return schema
 
 
-def _entity(item: object, place: int, known: Mapping[str, Entity]) -> Entity:
-    if not isinstance(item, dict):
-        _refuse(f"entry {place} must be an object")
-    unknown = item.keys() - _READERS.keys()
+def _entity(entry: object, number: int, known: Mapping[str, Entity]) -> Entity:
+    """Check one entry of the setting; ``number`` counts from 1."""
+    if not isinstance(entry, dict):
+        _fail(f"entry {number} must be an object")
+    unknown = entry.keys() - _PARSERS.keys()
     if unknown:
-        _refuse(f"entry {place} has '{min(map(str, unknown))}', which is none of {', '.join(_READERS)}")
-    given = {name: read(item[name], f"entry {place}: '{name}'") for name, read in _READERS.items() if name in item}
-    preset = known.get(given.get("stream", ""))
-    if preset and given.get("entity", preset.entity) != preset.entity:
-        preset = None  # another entity under a known name has nothing of the known one
-    missing = [name for name in _NEEDED if name not in given]
+        _fail(f"entry {number} has '{min(map(str, unknown))}', which is none of {', '.join(_PARSERS)}")
+    values = {
+        name: parse(entry[name], f"entry {number}: '{name}'") for name, parse in _PARSERS.items() if name in entry
+    }
+    preset = known.get(values.get("stream", ""))
+    if preset and values.get("entity", preset.entity) != preset.entity:
+        preset = None  # a different entity shares only the stream name with the built-in one
+    missing = [name for name in _REQUIRED if name not in values]
     if missing and not preset:
-        _refuse(f"entry {place} lacks {', '.join(map(repr, missing))}")
-    if "schema" in given:
-        given["allow_new_columns"] = False
-    entity = replace(preset, **given) if preset else Entity(**given)
-    if "primary_keys" in given:
+        _fail(f"entry {number} lacks {', '.join(map(repr, missing))}")
+    if "schema" in values:
+        values["allow_new_columns"] = False
+    entity = replace(preset, **values) if preset else Entity(**values)
+    if "primary_keys" in values:
         entity = replace(entity, aliases={})
-    return replace(entity, schema=_completed(entity))
+    return replace(entity, schema=_complete_schema(entity))
 
 
-def _completed(entity: Entity) -> dict[str, Any]:
-    """Return the schema with the keys, which have to be there, and the replication key."""
+def _complete_schema(entity: Entity) -> dict[str, Any]:
+    """Return the schema with all key columns; those of the primary key are required."""
     properties = dict(entity.schema.get("properties", {}))
     for key in entity.primary_keys:
         properties.setdefault(key, {"type": "string"})
@@ -147,62 +153,66 @@ def _completed(entity: Entity) -> dict[str, Any]:
     return {**entity.schema, "type": "object", "properties": properties, "required": list(required)}
 
 
-# --- What an entry may hold -------------------------------------------------------------------------------------------
+# --- Values of an entry: each parser takes the value and its name for error messages ----------------------------------
 
 
 def _text(value: object, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not str(value).strip():
-        _refuse(f"{name} must be a text that is not empty")
+        _fail(f"{name} must be a string that is not empty")
     return str(value).strip()
 
 
 def _stream(value: object, name: str) -> str:
     text = _text(value, name)
     if text == "bot_conversations" or not text.replace("_", "").replace("-", "").isalnum():
-        _refuse(f"{name} must be made of letters, digits, hyphens and underscores, and no other stream's name")
+        _fail(
+            f"{name} must consist of letters, digits, hyphens and underscores, and must not be the name of another "
+            "stream"
+        )
     return text
 
 
 def _column(value: object, name: str) -> str:
     column = column_name(_text(value, name))
     if not column:
-        _refuse(f"{name} must name a column")
+        _fail(f"{name} must name a column")
     return column
 
 
 def _columns(value: object, name: str) -> tuple[str, ...]:
-    names = tuple(_column(item, name) for item in value) if isinstance(value, list) else (_column(value, name),)
-    if not names or len(set(names)) < len(names):
-        _refuse(f"{name} must name at least one column, and none twice")
-    return names
+    columns = tuple(_column(item, name) for item in value) if isinstance(value, list) else (_column(value, name),)
+    if not columns or len(set(columns)) < len(columns):
+        _fail(f"{name} must name at least one column, and none twice")
+    return columns
 
 
 def _days(value: object, name: str) -> int:
     text = str(value).strip()
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MAX_WINDOW_DAYS:
-        _refuse(f"{name} must be a whole number from 1 to {MAX_WINDOW_DAYS}")
+    is_number = text.isascii() and text.isdigit() and not isinstance(value, bool)
+    if not is_number or not 1 <= int(text) <= MAX_EXTRACTION_WINDOW_DAYS:
+        _fail(f"{name} must be a whole number from 1 to {MAX_EXTRACTION_WINDOW_DAYS}")
     return int(text)
 
 
 def _schema(value: object, name: str) -> dict[str, Any]:
     properties = value.get("properties") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(properties, dict) or not properties:
-        _refuse(f"{name} must be a JSON Schema of an object with 'properties'")
+        _fail(f"{name} must be a JSON Schema of an object with 'properties'")
     for column, spec in properties.items():
-        kinds = spec.get("type") if isinstance(spec, dict) else None
-        kinds = [kinds] if isinstance(kinds, str) else kinds
-        if not isinstance(kinds, list) or not kinds or kinds == ["null"] or any(kind not in _TYPES for kind in kinds):
-            _refuse(f"{name}: '{column}' must have a 'type' of {', '.join(sorted(_TYPES))}")
+        types = spec.get("type") if isinstance(spec, dict) else None
+        types = [types] if isinstance(types, str) else types
+        if not isinstance(types, list) or not types or types == ["null"] or any(kind not in _TYPES for kind in types):
+            _fail(f"{name}: '{column}' must have a 'type' of {', '.join(sorted(_TYPES))}")
     required = value.get("required", [])
     if not isinstance(required, list) or not all(isinstance(column, str) for column in required):
-        _refuse(f"{name}: 'required' must be a list of columns")
-    named = {_column(column, name): spec for column, spec in properties.items()}
-    if len(named) < len(properties):
-        _refuse(f"{name} has two columns that both are called the same in snake_case")
-    return {**value, "properties": named, "required": [_column(column, name) for column in required]}
+        _fail(f"{name}: 'required' must be a list of columns")
+    columns = {_column(column, name): spec for column, spec in properties.items()}
+    if len(columns) < len(properties):
+        _fail(f"{name} has two columns with the same name in snake_case")
+    return {**value, "properties": columns, "required": [_column(column, name) for column in required]}
 
 
-_READERS: dict[str, Any] = {
+_PARSERS: dict[str, Any] = {
     "stream": _stream,
     "entity": _text,
     "version": _text,
@@ -211,9 +221,9 @@ _READERS: dict[str, Any] = {
     "schema": _schema,
     "window_days": _days,
 }
-_NEEDED = ("stream", "entity", "version", "primary_keys", "replication_key")
+_REQUIRED = ("stream", "entity", "version", "primary_keys", "replication_key")
 
 
-def _refuse(reason: str) -> NoReturn:
+def _fail(reason: str) -> NoReturn:
     msg = f"Setting '{SETTING}': {reason}."
     raise SettingsError(msg)

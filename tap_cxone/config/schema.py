@@ -1,6 +1,6 @@
-"""The settings as users meet them: names, titles, descriptions, defaults, and the bounds of numbers.
+"""The settings schema: names, titles, descriptions, defaults, bounds and allowed values.
 
-``PROPERTIES`` is the one source: ``--about``, meltano.yml, .env.example and the README are held against it by a test.
+``PROPERTIES`` is the single source. A test compares ``--about``, meltano.yml, .env.example and the README with it.
 """
 
 from __future__ import annotations
@@ -9,28 +9,23 @@ from typing import Any
 
 from singer_sdk import typing as th
 
-from tap_cxone.config.entities import MAX_WINDOW_DAYS as MAX_EXTRACTION_WINDOW_DAYS
-
 MAX_WINDOW_DAYS = 30
-"""The platform refuses an export over a longer range (platform contract, analytics export surface)."""
-
+"""The platform rejects an export of a longer range (platform contract, analytics export surface)."""
+MAX_EXTRACTION_WINDOW_DAYS = 14
+"""The vendor recommends at most two weeks per Data Extraction job."""
 MAX_CONCURRENT_EXPORTS = 3
 """Active exports that the platform grants an organisation (platform contract, analytics export surface)."""
-
-AUTH_METHODS = ("client_credentials", "access_key", "password")
-API_URL = "https://api.nicecxone.com"
-"""The analytics export surface."""
-FORMATS = ("json", "csv")
-COMPRESSIONS = ("gzip", "none")
+MAX_WHOLE_NUMBER = 10**9
+"""Upper bound of all other numbers. It keeps date arithmetic from overflowing: two thousand years, in minutes."""
 
 PROPERTIES = th.PropertiesList(
     th.Property(
         "auth_method",
         th.StringType,
         default="client_credentials",
-        allowed_values=list(AUTH_METHODS),
-        title="Authentication",
-        description="How a token is got: client_credentials, access_key or password (an access key with a client).",
+        allowed_values=["client_credentials", "access_key", "password"],
+        title="Authentication method",
+        description="Authentication method: client_credentials, access_key or password (access key and OAuth client).",
     ),
     th.Property(
         "client_id",
@@ -71,173 +66,155 @@ PROPERTIES = th.PropertiesList(
         th.StringType,
         default="https://cxone.niceincontact.com",
         title="Issuer",
-        description="Where the token endpoint and the API are discovered (password); FedRAMP has one of its own.",
+        description="Issuer used to discover the token endpoint and the API (password). FedRAMP has its own.",
     ),
     th.Property(
         "api_url",
         th.StringType,
         title="API URL",
         description="Base URL of the API. Default: https://api.nicecxone.com; with access_key the region's host; with "
-        "password what is discovered.",
+        "password the discovered URL.",
     ),
     th.Property(
         "auth_url",
         th.StringType,
         title="Token URL",
         description="Token endpoint. Default: {api_url}/oauth/token; with access_key that of the region; with password "
-        "what is discovered.",
+        "the discovered one.",
     ),
     th.Property(
         "start_date",
         th.DateTimeType,
         required=True,
         title="Start date",
-        description="Where the first run begins: any ISO 8601 date; without an offset it is UTC.",
+        description="Start of the first run: an ISO 8601 date, UTC unless it has an offset.",
     ),
     th.Property(
         "end_date",
         th.DateTimeType,
         title="End date",
-        description="Where a run ends (exclusive). Default, and never later than: now minus settle_minutes.",
+        description="End of a run (exclusive). Default and upper limit: now minus settle_minutes.",
     ),
     th.Property(
         "window_days",
-        th.IntegerType,
+        th.IntegerType(minimum=1, maximum=MAX_WINDOW_DAYS),
         default=30,
         title="Window (days)",
-        description="Length of one analytics export in days: more than 0, at most 30.",
+        description="Length of one analytics export in days: 1 to 30.",
     ),
     th.Property(
         "extraction_window_days",
-        th.IntegerType,
+        th.IntegerType(minimum=1, maximum=MAX_EXTRACTION_WINDOW_DAYS),
         default=1,
         title="Data Extraction window (days)",
         description="Length of one Data Extraction job in days: 1 to 14.",
     ),
     th.Property(
         "submit_interval",
-        th.IntegerType,
+        th.IntegerType(minimum=0, maximum=MAX_WHOLE_NUMBER),
         default=30,
         title="Submit interval (seconds)",
-        description="Least time between the creation of two Data Extraction jobs, which the platform asks for.",
+        description="Minimum time between creating two Data Extraction jobs, as the platform requires.",
     ),
     th.Property(
         "data_extraction_entities",
         th.ArrayType(th.ObjectType(additional_properties=True)),
         title="Data Extraction entities",
-        description="Further entities of the Data Extraction API, or other versions of the known ones, as a JSON list.",
+        description="Additional Data Extraction entities, or other versions of the built-in ones, as a JSON list.",
     ),
     th.Property(
         "lookback_minutes",
-        th.IntegerType,
+        th.IntegerType(minimum=0, maximum=MAX_WHOLE_NUMBER),
         default=0,
-        title="Look-back (minutes)",
-        description="How far before the bookmark each run reads again, for late events.",
+        title="Lookback (minutes)",
+        description="How far before the bookmark each run starts, to include late events.",
     ),
     th.Property(
         "settle_minutes",
-        th.IntegerType,
+        th.IntegerType(minimum=0, maximum=MAX_WHOLE_NUMBER),
         default=30,
         title="Settling time (minutes)",
-        description="How long the platform needs until an event can be exported.",
+        description="Time until the platform can export a new event.",
     ),
     th.Property(
         "export_filter",
         th.StringType,
         default="type eq 'bot'",
         title="Export filter",
-        description="Filter of the export query.",
+        description="Filter expression of analytics exports.",
     ),
     th.Property(
         "export_format",
         th.StringType,
         default="json",
-        allowed_values=list(FORMATS),
+        allowed_values=["json", "csv"],
         title="Export format",
-        description="Format that the platform is asked for: json or csv.",
+        description="Format of analytics exports: json or csv.",
     ),
     th.Property(
         "export_compression",
         th.StringType,
         default="gzip",
-        allowed_values=list(COMPRESSIONS),
+        allowed_values=["gzip", "none"],
         title="Export compression",
-        description="Compression that the platform is asked for: gzip or none.",
+        description="Compression of analytics exports: gzip or none.",
     ),
     th.Property(
         "poll_interval",
-        th.IntegerType,
+        th.IntegerType(minimum=1, maximum=MAX_WHOLE_NUMBER),
         default=5,
         title="Poll interval (seconds)",
-        description="Longest time between two looks at a job; the first looks come quickly and grow to it.",
+        description="Maximum time between two status checks of a job; the first checks follow each other faster.",
     ),
     th.Property(
         "export_timeout",
-        th.IntegerType,
+        th.IntegerType(minimum=1, maximum=MAX_WHOLE_NUMBER),
         default=3600,
         title="Export timeout (seconds)",
-        description="Time until a job that has not finished counts as failed.",
+        description="Time after which an unfinished job counts as failed.",
     ),
     th.Property(
         "max_concurrent_exports",
-        th.IntegerType,
+        th.IntegerType(minimum=1, maximum=MAX_CONCURRENT_EXPORTS),
         default=3,
         title="Concurrent exports",
-        description="Export jobs of this tap that may be active at once: 1 to 3.",
+        description="Maximum number of active export jobs: 1 to 3.",
     ),
     th.Property(
         "journal_path",
         th.StringType,
         title="Job journal",
-        description="JSON Lines file that remembers jobs across a crash. Default: only the state remembers them.",
+        description="JSON Lines file that records jobs across crashes. Default: only the state records them.",
     ),
     th.Property(
         "audit_log_path",
         th.StringType,
         title="Audit log",
-        description="JSON Lines file of what was exported. Default: the same events go to the log only.",
+        description="JSON Lines file that records what was exported. Default: the same events go to the log only.",
     ),
     th.Property(
         "quarantine_path",
         th.StringType,
         title="Quarantine",
-        description="JSON Lines file for refused records. Default: they are counted and named, not kept.",
+        description="JSON Lines file for rejected records. Default: they are counted and logged, but not kept.",
     ),
     th.Property(
         "sample_size",
-        th.IntegerType,
+        th.IntegerType(minimum=0, maximum=MAX_WHOLE_NUMBER),
         default=0,
         title="Sample size",
-        description="Records of each window kept in the audit log as a sample for receivers of the webhook.",
+        description="Number of records per window that the audit log keeps as a sample for webhook receivers.",
     ),
     th.Property(
         "sandbox",
         th.BooleanType,
         default=False,
         title="Sandbox",
-        description="Run against the simulated platform, started inside the process; needs no credentials.",
+        description="Run against the simulated platform, started inside this process; needs no credentials.",
     ),
 )
 
 JSONSCHEMA: dict[str, Any] = PROPERTIES.to_dict()
-DEFAULTS: dict[str, Any] = {
-    name: spec["default"] for name, spec in JSONSCHEMA["properties"].items() if "default" in spec
-}
-
-MINIMUMS = {
-    "window_days": 1,
-    "lookback_minutes": 0,
-    "settle_minutes": 0,
-    "extraction_window_days": 1,
-    "submit_interval": 0,
-    "poll_interval": 1,
-    "export_timeout": 1,
-    "max_concurrent_exports": 1,
-    "sample_size": 0,
-}
-"""Whole numbers, with the least that each may be."""
-MAXIMUMS = {
-    "window_days": MAX_WINDOW_DAYS,
-    "extraction_window_days": MAX_EXTRACTION_WINDOW_DAYS,
-    "max_concurrent_exports": MAX_CONCURRENT_EXPORTS,
-}
+SETTINGS: dict[str, dict[str, Any]] = JSONSCHEMA["properties"]
+"""JSON Schema of each setting by name, in the order of the documentation."""
+DEFAULTS: dict[str, Any] = {name: spec["default"] for name, spec in SETTINGS.items() if "default" in spec}

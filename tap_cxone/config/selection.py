@@ -1,7 +1,8 @@
-"""Who asked for a stream: Meltano selects every stream where its user said nothing, so its patterns are looked at.
+"""Meltano selection rules.
 
-A Singer catalog can say that a stream is not selected by default, but Meltano's own default, the pattern ``*.*``,
-overrides that. It hands its patterns to the process of a plugin in the environment. Pure.
+Meltano selects every stream by default, with the pattern ``*.*``; this overrides a Singer catalog in which a stream is
+not selected by default. Meltano passes the patterns to the plugin's process in environment variables, which show
+whether a stream was selected by name.
 """
 
 from __future__ import annotations
@@ -14,22 +15,28 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_SELECT, _FILTER, _METADATA = (f"MELTANO_EXTRACT__{name}" for name in ("SELECT", "SELECT_FILTER", "METADATA"))
+_SELECT = "MELTANO_EXTRACT__SELECT"
+_PATTERN_VARIABLES = (_SELECT, "MELTANO_EXTRACT__SELECT_FILTER", "MELTANO_EXTRACT__METADATA")
 _CATALOG = "MELTANO_EXTRACT__CATALOG"
 
 
 def is_named(stream: str, environment: Mapping[str, str]) -> bool:
-    """Tell whether a selected stream was named, if only by a part of its name, or just fell to ``*``.
+    """Return whether a selected stream was selected by name or by a part of it, not just by ``*``.
 
-    Without Meltano, and where it was given a catalog, that is what the catalog says already.
+    Without Meltano, or if Meltano got a catalog file, the catalog alone decides, so the result is True.
+
+    Args:
+        stream: name of the stream.
+        environment: environment variables of the process.
     """
     if _SELECT not in environment or environment.get(_CATALOG):
         return True
-    patterns = chain.from_iterable(_listed(environment.get(name, "")) for name in (_SELECT, _FILTER, _METADATA))
-    return any(_names(pattern, stream) for pattern in patterns)
+    patterns = chain.from_iterable(_patterns(environment.get(variable, "")) for variable in _PATTERN_VARIABLES)
+    return any(_matches_by_name(pattern, stream) for pattern in patterns)
 
 
-def _listed(text: str) -> Iterable[str]:
+def _patterns(text: str) -> Iterable[str]:
+    """Return the items of a JSON list or the keys of a JSON object; none for anything else."""
     try:
         value = json.loads(text or "[]")
     except ValueError:
@@ -37,6 +44,7 @@ def _listed(text: str) -> Iterable[str]:
     return map(str, value) if isinstance(value, (list, dict)) else []
 
 
-def _names(pattern: str, stream: str) -> bool:
-    named = pattern.partition(".")[0]
-    return not pattern.startswith("!") and bool(named.strip("*?")) and fnmatch.fnmatchcase(stream, named)
+def _matches_by_name(pattern: str, stream: str) -> bool:
+    stream_pattern = pattern.partition(".")[0]
+    has_name = bool(stream_pattern.strip("*?"))
+    return has_name and not pattern.startswith("!") and fnmatch.fnmatchcase(stream, stream_pattern)

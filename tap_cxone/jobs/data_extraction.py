@@ -95,11 +95,11 @@ class DataExtraction(AsyncJobApi):
 
     @override
     def seconds_until_create(self) -> float:
-        return self._spacing.left()
+        return self._spacing.remaining()
 
     @override
     def record_create(self, at: datetime) -> None:
-        self._spacing.begin(ago=(utc_now() - at).total_seconds())
+        self._spacing.restart(ago=(utc_now() - at).total_seconds())
 
     @override
     def list_active(self) -> list[ActiveExport]:
@@ -107,7 +107,7 @@ class DataExtraction(AsyncJobApi):
         listed = frozenset(jobs) - self._own
         if self._known is not None and listed - self._known:
             self._news = True
-            self._spacing.shared()
+            self._spacing.share()
         self._known = listed
         return [ActiveExport(job_id) for job_id, state in jobs.items() if state.active]
 
@@ -135,7 +135,7 @@ class DataExtraction(AsyncJobApi):
             raise
         finally:
             # Refused ones, too: whether they count is not documented.
-            self._spacing.begin()
+            self._spacing.restart()
         self._own.add(job_id)
         return job_id
 

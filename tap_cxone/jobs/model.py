@@ -1,10 +1,10 @@
-"""What the engine and a platform surface say to each other: queries, jobs, and what became of them."""
+"""The values of this package (jobs, their states, files) and the interface that a platform API implements."""
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tap_cxone.dates import format_date
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class JobState(enum.Enum):
-    """Where a job stands. ``GONE``: the platform does not know it (any more)."""
+    """State of a job. ``GONE``: the platform does not know the job, or does not know it any more."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -27,13 +27,13 @@ class JobState(enum.Enum):
 
     @property
     def active(self) -> bool:
-        """Whether the job holds one of the organisation's places."""
+        """Whether the job occupies one of the organisation's slots."""
         return self in {JobState.QUEUED, JobState.RUNNING}
 
 
 @dataclass(frozen=True)
 class JobStatus:
-    """One look at a job; ``reason`` is the platform's word on a failure, redacted."""
+    """Result of one status call; ``reason`` is the platform's explanation of a failure, redacted."""
 
     state: JobState
     reason: str = ""
@@ -41,7 +41,7 @@ class JobStatus:
 
 @dataclass(frozen=True)
 class ActiveExport:
-    """One active export of the organisation, ours or not; ``query`` is none where the platform does not show it."""
+    """One active export of the organisation, ours or not; ``query`` is None if the platform does not show it."""
 
     job_id: str
     query: dict[str, Any] | None = None
@@ -49,17 +49,20 @@ class ActiveExport:
 
 @dataclass(frozen=True)
 class ExportJob:
-    """A job of ours: its id, the window that it exports, and when it was asked for.
+    """A job of ours.
 
-    What the platform got later than that is not in its file.
+    Attributes:
+        job_id: the platform's id.
+        window: the window that it exports.
+        requested_at: when it was requested. Events that reached the platform later are not in its file.
     """
 
     job_id: str
     window: Window
-    at: datetime
+    requested_at: datetime
 
-    def fields(self) -> dict[str, Any]:
-        """Return the fields by which events of the audit log name a job."""
+    def fields(self) -> dict[str, str]:
+        """Return the fields by which audit events name a job."""
         return {
             "job_id": self.job_id,
             "dateFrom": format_date(self.window.start),
@@ -67,30 +70,54 @@ class ExportJob:
         }
 
 
+class Closable(Protocol):
+    """Something that holds files open until it is closed."""
+
+    def close(self) -> None:
+        """Release the files."""
+
+
+V = TypeVar("V", bound=Closable)
+
+
 @dataclass(frozen=True)
-class ExportFile:
-    """A downloaded and verified export: complete, but not yet read by anybody.
+class ExportFile(Generic[V]):
+    """A downloaded export, complete and verified, that nobody has read yet.
 
     Attributes:
-        job: the job that made it.
-        path: where its bytes lie until the consumer is done with it.
+        job: the job that produced it.
+        path: the file; it exists until the consumer asks for the next one.
         size: bytes as downloaded.
-        seconds: from creating the job to the verified file.
-        scan: what the verification learned, for whoever reads the records; has a ``close``.
+        seconds: from the creation of the job to the verified file.
+        verified: result of the verification, for the reader of the records.
     """
 
     job: ExportJob
     path: Path
     size: int
     seconds: float
-    scan: Any
+    verified: V
+
+
+class JobFailedError(Exception):
+    """One job failed; another one for the same window may succeed.
+
+    Attributes:
+        job: the job.
+        reason: why, for messages and the audit log.
+    """
+
+    def __init__(self, job: ExportJob, reason: str) -> None:
+        super().__init__(reason)
+        self.job = job
+        self.reason = reason or "the platform gave no reason"
 
 
 class BusyError(Exception):
-    """The platform has no place for another job at the moment.
+    """The platform accepts no further job at the moment.
 
     Attributes:
-        refusal: where the same answer may also be one for good, the error to end with when it does not pass.
+        refusal: the error to end with if this does not change, for responses that may also mean "never"; else None.
     """
 
     def __init__(self, refusal: CxoneError | None = None) -> None:
@@ -99,28 +126,28 @@ class BusyError(Exception):
 
 
 class JobGoneError(Exception):
-    """The platform does not have the file of a job (any more)."""
+    """The platform does not have the file of a job, or does not have it any more."""
 
 
 class AsyncJobApi(Protocol):
-    """One way of exporting that a platform offers. All methods raise the errors of ``tap_cxone.errors``."""
+    """A platform API for asynchronous export jobs. All methods raise the errors of ``tap_cxone.errors``."""
 
     max_active: int
     """Active exports that an organisation may have, those of other integrations included."""
     format: str
     compression: str | None
     granularity: timedelta
-    """What the edges of windows are whole multiples of, counted from midnight UTC."""
+    """Windows begin and end at multiples of this, counted from midnight UTC."""
     min_window: timedelta
-    """A window that is no longer than this is not cut any more."""
+    """A window of this length or less is not split any further."""
     first_poll_seconds: float
-    """How soon after its creation a job may be looked at."""
+    """Shortest time between the creation of a job and its first status call."""
 
     def seconds_until_create(self) -> float:
-        """Return how long to wait until the next job may be created."""
+        """Return how long to wait before the next job may be created."""
 
     def record_create(self, at: datetime) -> None:
-        """Count a request for a job that an earlier run has made, whatever became of it."""
+        """Take note of a create request that an earlier run sent, whatever its outcome."""
 
     def list_active(self) -> list[ActiveExport]:
         """Return the organisation's active exports."""
@@ -130,21 +157,21 @@ class AsyncJobApi(Protocol):
 
         Raises:
             BusyError: the organisation has as many active exports as it may have, or creates them too fast.
-            OutcomeUnknownError: whether the job was created is not known.
+            OutcomeUnknownError: nobody knows whether the job was created.
         """
 
     def matches_query(self, export: ActiveExport, window: Window) -> bool:
-        """Tell whether an active export shows the very query that ``create`` sends for the window."""
+        """Tell whether an active export shows exactly the query that ``create`` sends for the window."""
 
     def fingerprint(self, window: Window) -> str:
-        """Return a digest of everything that makes an export what it is: surface, address, client and query."""
+        """Return a digest of everything that determines an export: API, address, client and query."""
 
     def status(self, job_id: str) -> JobStatus:
-        """Look at a job."""
+        """Ask for the state of a job."""
 
     def download(self, job_id: str, file: IO[bytes]) -> int:
         """Write the export of a completed job into a file and return its size in bytes.
 
         Raises:
-            JobGoneError: there is no such file (any more).
+            JobGoneError: there is no such file, or not any more.
         """

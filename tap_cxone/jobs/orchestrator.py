@@ -1,11 +1,11 @@
-"""The export engine: who runs when. Threads export windows; the caller's thread gets their files in window order.
+"""The job orchestrator: threads export windows; the caller's thread gets the files in the order of the windows.
 
-As many jobs are in flight as are allowed, while earlier windows download and are consumed. Windows are begun in order
-and no more than ``WINDOWS_AHEAD`` times the allowed jobs ahead of the one that is being consumed, that one included:
-with three jobs at once no more than six windows lie on the disk, however slow the consumer is.
+As many jobs are active as are allowed, while earlier windows are downloaded and consumed. Windows are started in
+order, and no more than ``WINDOWS_AHEAD`` times the allowed jobs ahead of the one that is being consumed, that one
+included: with three jobs at once, no more than six windows are on the disk, however slow the consumer is.
 
-Only the caller's thread touches what the caller owns (state, standard output): threads send it notes, and it reads
-them whenever it waits for a file or calls ``attend``.
+Only the caller's thread touches what the caller owns (state, standard output). Threads send it messages, which it
+handles whenever it waits for a file or calls ``process_messages``.
 """
 
 from __future__ import annotations
@@ -15,89 +15,98 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+from tap_cxone.jobs.model import Closable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tap_cxone.cancellation import CancellationToken
+    from tap_cxone.jobs.journal import JobRecord
     from tap_cxone.jobs.model import ExportFile
-    from tap_cxone.jobs.runner import JobRunner
-    from tap_cxone.jobs.store import JobRecord
     from tap_cxone.windows import Window
 
 WINDOWS_AHEAD = 2
-_LOOK_SECONDS = 0.2
+_CHECK_SECONDS = 0.2
 _JOIN_SECONDS = 0.5
+
+V = TypeVar("V", bound=Closable)
+
+
+class WindowRunner(Protocol[V]):
+    """Exports one window."""
+
+    def files(self, window: Window) -> Iterator[ExportFile[V]]:
+        """Yield the files of a window in order."""
 
 
 @dataclass
-class _Task:
-    """One window and what its thread has sent so far."""
+class _Task(Generic[V]):
+    """One window and what has arrived for it. Only the caller's thread uses it, except for ``window``."""
 
     window: Window
-    files: deque[ExportFile] = field(default_factory=deque)
-    running: bool = False
+    files: deque[ExportFile[V]] = field(default_factory=deque)
     done: bool = False
     error: BaseException | None = None
 
 
 @dataclass
-class _Note:
-    """What a thread tells the caller's: a file, the end of a task, or a new job that waits to be announced."""
+class _Message(Generic[V]):
+    """From a thread to the caller's: a file or the end of a task, or a new job that waits to be announced."""
 
-    task: _Task | None = None
-    file: ExportFile | None = None
+    task: _Task[V] | None = None
+    file: ExportFile[V] | None = None
     error: BaseException | None = None
     job: JobRecord | None = None
-    heard: threading.Event = field(default_factory=threading.Event)
+    handled: threading.Event = field(default_factory=threading.Event)
 
 
-class JobOrchestrator:
-    """Runs the export of a list of windows.
+class JobOrchestrator(Generic[V]):
+    """Runs the exports of a list of windows.
 
     Args:
-        most_jobs: jobs of ours that may be active at once.
-        on_job: told of each job, in the caller's thread, before the job is first looked at.
-        check: called in the caller's thread now and then; raises to end the run.
-        stop: ends the threads' waits; raised when the engine is done.
+        max_jobs: jobs of ours that may be active at once.
+        on_job: receives each job in the caller's thread, before its status is asked for.
+        check: called in the caller's thread between two steps; raises to end the run.
+        cancellation: token of these exports; cancelled when they end.
     """
 
     def __init__(
         self,
         *,
-        most_jobs: int,
+        max_jobs: int,
         on_job: Callable[[JobRecord], None],
         check: Callable[[], None],
-        stop: CancellationToken,
+        cancellation: CancellationToken,
     ) -> None:
-        self._ahead = WINDOWS_AHEAD * most_jobs
+        self._max_ahead = WINDOWS_AHEAD * max_jobs
         self._on_job = on_job
         self._check = check
-        self._stop = stop
-        self._notes: queue.SimpleQueue[_Note] = queue.SimpleQueue()
-        self._tasks: list[_Task] = []
-        self._begun = 0
+        self._cancellation = cancellation
+        self._messages: queue.SimpleQueue[_Message[V]] = queue.SimpleQueue()
+        self._tasks: list[_Task[V]] = []
+        self._started = 0
         self._consumed = 0
-        self._room = threading.Condition()
+        self._progress = threading.Condition()
 
     def announce(self, job: JobRecord) -> None:
-        """From a thread: hand a job over and wait until the caller's thread has dealt with it."""
-        note = _Note(job=job)
-        self._notes.put(note)
-        while not note.heard.wait(_LOOK_SECONDS):
-            self._stop.check()
+        """Pass a job to the caller's thread and wait until it has been handled. Called from a thread of a window."""
+        message = _Message[V](job=job)
+        self._messages.put(message)
+        while not message.handled.wait(_CHECK_SECONDS):
+            self._cancellation.check()
 
-    def exports(self, windows: Sequence[Window], exporter: JobRunner) -> Iterator[ExportFile]:
+    def exports(self, windows: Sequence[Window], runner: WindowRunner[V]) -> Iterator[ExportFile[V]]:
         """Export windows and yield their files in order. A file is removed when the next one is asked for.
 
         Raises:
-            CxoneError: whatever ended the export of a window, after the files of all windows before it.
+            CxoneError: the error that ended the export of a window, after the files of all windows before it.
         """
         self._tasks = [_Task(window) for window in windows]
         threads = [
-            threading.Thread(target=self._work, args=(exporter,), name=f"export-{number}", daemon=True)
-            for number in range(min(self._ahead, len(windows)))
+            threading.Thread(target=self._work, args=(runner,), name=f"export-{number}", daemon=True)
+            for number in range(min(self._max_ahead, len(windows)))
         ]
         for thread in threads:
             thread.start()
@@ -108,21 +117,21 @@ class JobOrchestrator:
                         yield file
                     finally:
                         file.path.unlink(missing_ok=True)
-                with self._room:
+                with self._progress:
                     self._consumed += 1
-                    self._room.notify_all()
+                    self._progress.notify_all()
         finally:
             self._close(threads)
 
-    def attend(self) -> None:
-        """In the caller's thread, between two writes: deal with what the threads have sent."""
+    def process_messages(self) -> None:
+        """Handle what the threads have sent; called by the caller's thread between two writes."""
         self._check()
-        while not self._notes.empty():
-            self._read(self._notes.get())
+        while not self._messages.empty():
+            self._handle(self._messages.get())
 
-    def _files(self, task: _Task) -> Iterator[ExportFile]:
+    def _files(self, task: _Task[V]) -> Iterator[ExportFile[V]]:
         while True:
-            self.attend()
+            self.process_messages()
             if task.files:
                 yield task.files.popleft()
             elif task.error:
@@ -131,54 +140,52 @@ class JobOrchestrator:
                 return
             else:
                 try:
-                    self._read(self._notes.get(timeout=_LOOK_SECONDS))
+                    self._handle(self._messages.get(timeout=_CHECK_SECONDS))
                 except queue.Empty:
                     continue
 
-    def _read(self, note: _Note) -> None:
-        if note.job:
-            self._on_job(note.job)
-            note.heard.set()
-        elif note.task and note.file:
-            note.task.files.append(note.file)
-        elif note.task:
-            note.task.error = note.error
-            note.task.done = True
+    def _handle(self, message: _Message[V]) -> None:
+        if message.job:
+            self._on_job(message.job)
+            message.handled.set()
+        elif message.task and message.file:
+            message.task.files.append(message.file)
+        elif message.task:
+            message.task.error = message.error
+            message.task.done = True
 
     def _close(self, threads: list[threading.Thread]) -> None:
-        """End the threads; one that hangs in a request is left behind, and does not keep the process alive."""
-        self._stop.cancel()
+        """End the threads. One that hangs in a request is left behind; it does not keep the process alive."""
+        self._cancellation.cancel()
         deadline = time.monotonic() + _JOIN_SECONDS
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        while not self._notes.empty():
-            if file := self._notes.get().file:
-                file.scan.close()
+        while not self._messages.empty():
+            if file := self._messages.get().file:
+                file.verified.close()
         for task in self._tasks:
             for file in task.files:
-                file.scan.close()
+                file.verified.close()
 
     # --- In the threads -----------------------------------------------------------------------------------------------
 
-    def _work(self, exporter: JobRunner) -> None:
+    def _work(self, runner: WindowRunner[V]) -> None:
         while task := self._next_task():
             error: BaseException | None = None
             try:
-                for file in exporter.files(task.window):
-                    self._notes.put(_Note(task, file))
-            except BaseException as err:  # noqa: BLE001 - it is raised again, in the caller's thread
+                for file in runner.files(task.window):
+                    self._messages.put(_Message(task, file))
+            except BaseException as err:  # noqa: BLE001 - raised again in the caller's thread
                 error = err
-            self._notes.put(_Note(task, error=error))
+            self._messages.put(_Message(task, error=error))
 
-    def _next_task(self) -> _Task | None:
-        with self._room:
-            while (
-                self._begun < len(self._tasks) and self._begun >= self._consumed + self._ahead and not self._stop.cause
-            ):
-                self._room.wait(_LOOK_SECONDS)
-            if self._stop.cause or self._begun >= len(self._tasks):
-                return None
-            task = self._tasks[self._begun]
-            self._begun += 1
-            task.running = True
-            return task
+    def _next_task(self) -> _Task[V] | None:
+        """Wait until another window may be started; return None if there is none left or the run ends."""
+        with self._progress:
+            while not self._cancellation.cause and self._started < len(self._tasks):
+                if self._started < self._consumed + self._max_ahead:
+                    task = self._tasks[self._started]
+                    self._started += 1
+                    return task
+                self._progress.wait(_CHECK_SECONDS)
+            return None

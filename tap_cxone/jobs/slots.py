@@ -1,4 +1,4 @@
-"""JobSlots: so many may go on at once, and who stands earlier in time goes first."""
+"""Slots: a limited number of windows may do something at once, and the earliest window goes first."""
 
 from __future__ import annotations
 
@@ -7,42 +7,67 @@ import heapq
 import threading
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from tap_cxone.errors import RunCancelledError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_cxone.cancellation import CancellationToken
     from tap_cxone.windows import Window
 
-_LOOK_SECONDS = 0.5
+_CHECK_SECONDS = 0.5
 
 
 class JobSlots:
-    """A number of places that windows take, the earliest window first.
+    """A number of slots that windows acquire, the earliest window first. Thread-safe.
 
     Args:
         number: how many there are.
-        check: called now and then while waiting; raises to end the wait.
+        cancellation: ends the wait for a slot.
     """
 
-    def __init__(self, number: int, check: Callable[[], None]) -> None:
+    def __init__(self, number: int, cancellation: CancellationToken) -> None:
         self._free = number
-        self._check = check
+        self._cancellation = cancellation
         self._waiting: list[Window] = []
+        self._closed_from: Window | None = None
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
     def acquire(self, window: Window) -> Iterator[None]:
-        """Wait for a place and hold it for the length of a ``with`` block."""
+        """Wait for a slot and hold it for the duration of a ``with`` block.
+
+        Raises:
+            RunCancelledError: the run was cancelled, or the slots were closed for this window.
+        """
         with self._changed:
             heapq.heappush(self._waiting, window)
-            while not self._free or self._waiting[0] is not window:
-                self._changed.wait(_LOOK_SECONDS)
-                self._check()
-            heapq.heappop(self._waiting)
-            self._free -= 1
-            self._changed.notify_all()
+            try:
+                while not self._free or self._waiting[0] is not window:
+                    self._changed.wait(_CHECK_SECONDS)
+                    self._cancellation.check()
+                self._free -= 1
+            finally:
+                self._waiting.remove(window)
+                heapq.heapify(self._waiting)
+                self._changed.notify_all()
         try:
             yield
         finally:
             with self._changed:
                 self._free += 1
                 self._changed.notify_all()
+
+    def close_from(self, window: Window) -> None:
+        """Have ``check`` refuse this window and every later one: the run is going to end here."""
+        with self._changed:
+            self._closed_from = min(window, self._closed_from or window)
+
+    def check(self, window: Window) -> None:
+        """Raise RunCancelledError if the run was cancelled, or closed at an earlier window."""
+        self._cancellation.check()
+        with self._changed:
+            closed_from = self._closed_from
+        if closed_from and window >= closed_from:
+            msg = f"Window {closed_from} has failed."
+            raise RunCancelledError(msg)

@@ -1,236 +1,111 @@
-"""What is remembered of jobs from one run to the next, so that none is forgotten: the state, and the job journal.
+"""The job store: which export jobs of earlier runs can be used, and where the jobs of this run are recorded.
 
-The state travels with the data and is enough while the target lives to echo it. The journal is a file beside the tap,
-flushed to disk: what was meant to be created (before the request) and what was. Neither is trusted: every remembered
-job is looked at before it is used, and one that does not fit this run's query, address and client is not looked at.
+Jobs are remembered in two places. The state travels with the data and is enough as long as the target lives to echo
+it. The journal survives a killed target. Neither is trusted: every remembered job is looked up before it is used, and
+one that does not fit this run's query, address and client is ignored.
 """
 
 from __future__ import annotations
 
-import contextlib
-from dataclasses import dataclass
+import threading
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from tap_cxone.dates import format_date, parse_date, utc_now
-from tap_cxone.observability.jsonlines import JsonLinesFile
-from tap_cxone.windows import Window, covered
+from tap_cxone.dates import utc_now
+from tap_cxone.jobs.journal import JobRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
-    from types import TracebackType
 
+    from tap_cxone.jobs.journal import Journal
     from tap_cxone.jobs.model import ExportJob
+    from tap_cxone.windows import Window
 
-OLDEST_JOB = timedelta(hours=24)
-"""A job of an earlier run that is older than this is not used: its export lacks what arrived late since then."""
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    """A line of memory: a job, or (without an id) the intention to create one.
-
-    Attributes:
-        job_id: id, or none.
-        window: what it exports.
-        fingerprint: of query, surface, address and client.
-        at: when it was written down.
-        active_before: with an intention: the exports that were active before the request.
-        until: where the run was to end that asked for it, if that lies inside of the window.
-    """
-
-    job_id: str | None
-    window: Window
-    fingerprint: str
-    at: datetime
-    active_before: tuple[str, ...] = ()
-    until: datetime | None = None
-
-    def covers(self, settle: timedelta) -> datetime:
-        """Return up to where the job's file has everything, if the platform needs so long until it has it."""
-        return covered(self.window, self.at, settle)
-
-    def is_done_at(self, bookmark: datetime, settle: timedelta) -> bool:
-        """Tell whether a target with this bookmark has what the job was asked for."""
-        return min(self.covers(settle), self.until or self.window.end) <= bookmark
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the form that stands in the state and in the journal."""
-        line = {
-            "job_id": self.job_id,
-            "dateFrom": format_date(self.window.start),
-            "dateTo": format_date(self.window.end),
-            "fingerprint": self.fingerprint,
-            "at": format_date(self.at),
-        }
-        if self.until:
-            line["until"] = format_date(self.until)
-        return line if self.job_id else line | {"active_before": list(self.active_before)}
-
-    @classmethod
-    def from_dict(cls, line: object) -> JobRecord | None:
-        """Read that form; anything else is nothing."""
-        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
-            if isinstance(line, dict) and isinstance(line["job_id"], (str, type(None))) and line["job_id"] != "":
-                return cls(
-                    job_id=line["job_id"],
-                    window=Window(parse_date(line["dateFrom"]), parse_date(line["dateTo"])),
-                    fingerprint=str(line["fingerprint"]),
-                    at=parse_date(line["at"]),
-                    active_before=tuple(map(str, line.get("active_before", ()))),
-                    until=parse_date(line["until"]) if "until" in line else None,
-                )
-        return None
-
-
-class Journal:
-    """The job journal: append-only JSON Lines, flushed to disk line by line.
-
-    Args:
-        path: the file; none: nothing is remembered.
-        scope: names stream, surface, address and client; lines of another scope are not ours.
-        settle: how long the platform needs until an event can be exported.
-
-    Attributes:
-        last_request: when a job was last asked for, in whatever scope, as far as ``lines`` has seen.
-    """
-
-    def __init__(self, path: str | None, scope: str, settle: timedelta) -> None:
-        self._scope = scope
-        self._settle = settle
-        self.last_request: datetime | None = None
-        self._path = Path(path).expanduser() if path else None
-        self._file = JsonLinesFile(path, "journal_path", durable=True) if path else None
-
-    def lines(self) -> list[JobRecord]:
-        """Return what is remembered and not done with, the newest last."""
-        kept: list[JobRecord] = []
-        began: datetime | None = None
-        for line in self._read():
-            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
-                remembered = JobRecord.from_dict(line)
-                if remembered:
-                    self.last_request = max(remembered.at, self.last_request or remembered.at)
-                if line["scope"] != self._scope:
-                    continue
-                if line["event"] in {"began", "completed"}:
-                    done = parse_date(line["behind"])
-                    if line["event"] == "completed" or began is None or done > began:
-                        kept = [other for other in kept if not other.is_done_at(done, self._settle)]
-                    began = done if line["event"] == "began" else began
-                elif remembered:
-                    kept.append(remembered)
-        return kept
-
-    def began(self, bookmark: datetime) -> None:
-        """Write down the bookmark that a run was given.
-
-        Where it has moved on since the run before, the target has what lies before it: what a later run reads again
-        there (a look-back, a full refresh) shall be exported anew.
-        """
-        self._write("began", {"behind": format_date(bookmark)})
-
-    def completed(self, edge: datetime) -> None:
-        """Write down that a run came to its end, and up to where no bookmark will tell the next one so."""
-        self._write("completed", {"behind": format_date(edge)})
-
-    def remember(self, remembered: JobRecord) -> None:
-        """Write down a job, or the intention to create one."""
-        self._write("created" if remembered.job_id else "intended", remembered.to_dict())
-
-    def __enter__(self) -> Self:
-        """Return the open journal."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the file."""
-        if self._file:
-            self._file.close()
-
-    def _write(self, event: str, fields: dict[str, Any]) -> None:
-        if self._file:
-            self._file.write({"event": event, "scope": self._scope, **fields})
-
-    def _read(self) -> Iterator[dict[str, Any]]:
-        if self._path:
-            with self._path.open("rb") as lines:
-                for line in lines:
-                    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
-                        value = msgspec.json.decode(line)
-                        if isinstance(value, dict):
-                            yield value
+MAX_JOB_AGE = timedelta(hours=24)
+"""A job of an earlier run that is older is not used: its export lacks what has arrived since."""
 
 
 class JobStore:
-    """What a run knows of jobs of earlier runs, and where it writes down its own.
+    """The jobs of one stream. Thread-safe.
 
     Args:
-        journal: the journal.
-        state: what the state remembers.
-        fingerprint: of the query for a window, with surface, address and client.
-        settle: how long the platform needs until an event can be exported.
-        end: where the run ends. A window that reaches beyond it is not over yet: any job of it will do.
+        journal: the job journal.
+        state: the jobs in the state.
+        fingerprint: returns the digest of the query for a window, with API, address and client.
+        announce: passes a job on to the owner of the state; returns when the state has been written.
+        settle: how long the platform takes until an event can be exported.
+        end: end of the run. A window that reaches beyond it is not over yet, so any job of it will do.
     """
 
     def __init__(
         self,
         journal: Journal,
-        state: Iterable[JobRecord],
+        state: Sequence[JobRecord],
         fingerprint: Callable[[Window], str],
+        announce: Callable[[JobRecord], None],
         *,
         settle: timedelta,
         end: datetime,
     ) -> None:
         self._journal = journal
         self._fingerprint = fingerprint
+        self._announce = announce
+        self._settle = settle
         self._end = end
-        oldest = utc_now() - OLDEST_JOB
-
-        def usable(line: JobRecord) -> bool:
-            whole = line.window.end > end or line.covers(settle) == line.window.end
-            return whole and line.at >= oldest and line.fingerprint == fingerprint(line.window)
-
-        self._lines = sorted(
-            filter(usable, [*state, *journal.lines()]),
-            key=lambda line: line.at,
+        remembered = [*state, *journal.records()]
+        self._records = sorted(filter(self._is_usable, remembered), key=lambda record: record.requested_at)
+        self.last_request = max(
+            filter(None, [journal.last_request, *(record.requested_at for record in state)]), default=None
         )
-        self._taken: set[str | None] = set()
+        """When a job was last requested, by this stream or by another one that shares the journal."""
+        self._lock = threading.Lock()
+        self._ours = {record.job_id for record in self._records if record.job_id}
+        self._taken: set[str] = set()
 
     def windows(self) -> list[Window]:
         """Return the windows that were begun, the newest last."""
-        return [line.window for line in self._lines]
+        return [record.window for record in self._records]
 
-    def job_ids(self) -> set[str]:
-        """Return all remembered jobs."""
-        return {line.job_id for line in self._lines if line.job_id}
+    def ours(self, job_ids: Iterable[str]) -> set[str]:
+        """Return which of these jobs are ours, from this run or an earlier one."""
+        with self._lock:
+            return self._ours & set(job_ids)
 
-    def take_jobs(self, window: Window) -> Iterator[JobRecord]:
-        """Yield the jobs of a window, the newest first, each once in a run."""
-        for line in [line for line in reversed(self._lines) if line.window == window and line.job_id]:
-            if line.job_id not in self._taken:
-                self._taken.add(line.job_id)
-                yield line
+    def take_job(self, window: Window) -> JobRecord | None:
+        """Return the newest job of a window that was not returned before; None if there is no other."""
+        with self._lock:
+            for record in reversed(self._records):
+                if record.window == window and record.job_id and record.job_id not in self._taken:
+                    self._taken.add(record.job_id)
+                    return record
+        return None
 
-    def unanswered(self, window: Window) -> JobRecord | None:
-        """Return the newest intention for a window, if no job is known to have come of it."""
-        line = next((line for line in reversed(self._lines) if line.window == window), None)
-        return line if line and not line.job_id else None
+    def announce(self, record: JobRecord) -> None:
+        """Have the state carry a job; return when it has been written."""
+        self._announce(record)
 
-    def intend(self, window: Window, active: Iterable[str]) -> datetime:
-        """Write down, before the request, that a job is going to be created; return when that was."""
+    def open_intention(self, window: Window) -> JobRecord | None:
+        """Return the newest intention to create a job for a window, if no job is known to have resulted from it."""
+        record = next((record for record in reversed(self._records) if record.window == window), None)
+        return record if record and not record.job_id else None
+
+    def record_intention(self, window: Window, active: Iterable[str]) -> datetime:
+        """Record, before the request, that a job is going to be created; return the time of the request."""
         intention = JobRecord(None, window, self._fingerprint(window), utc_now(), tuple(active))
-        self._journal.remember(intention)
-        return intention.at
+        self._journal.record(intention)
+        return intention.requested_at
 
-    def created(self, job: ExportJob) -> JobRecord:
-        """Write down a job and return what the state shall carry of it."""
+    def record_job(self, job: ExportJob) -> JobRecord:
+        """Record a new job in the journal, before anything else is done with it."""
         until = self._end if self._end < job.window.end else None
-        remembered = JobRecord(job.job_id, job.window, self._fingerprint(job.window), job.at, until=until)
-        self._journal.remember(remembered)
-        return remembered
+        record = JobRecord(job.job_id, job.window, self._fingerprint(job.window), job.requested_at, until=until)
+        with self._lock:
+            self._ours.add(job.job_id)
+        self._journal.record(record)
+        return record
+
+    def _is_usable(self, record: JobRecord) -> bool:
+        is_whole = record.window.end > self._end or record.complete_until(self._settle) == record.window.end
+        is_recent = record.requested_at >= utc_now() - MAX_JOB_AGE
+        return is_whole and is_recent and record.fingerprint == self._fingerprint(record.window)

@@ -1,7 +1,7 @@
-"""The spool: a private folder for files on their way, removed however the run ends.
+"""The work folder: a private folder for downloaded files, removed however the run ends.
 
-A process that is killed cannot remove its own. The lock on its folder is gone with it, so the next run knows it for
-what it is and removes it.
+A process that is killed cannot remove its own. The operating system releases the lock on its folder, so the next run
+recognises the folder as abandoned and removes it.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ _LOCK = "lock"
 
 
 @contextlib.contextmanager
-def open_spool() -> Iterator[Path]:
-    """Make a folder that only its owner may read, and remove it with all that is in it."""
-    _sweep(Path(tempfile.gettempdir()))
+def open_workdir() -> Iterator[Path]:
+    """Create a folder that only its owner may read; remove it with its contents at the end."""
+    _remove_abandoned(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with FileLock(folder / _LOCK):
             yield folder
 
 
-def _sweep(parent: Path) -> None:
-    """Remove what killed runs have left."""
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the folders that killed runs have left."""
     for folder in parent.glob(f"{_PREFIX}*"):
         lock = folder / _LOCK
-        # Without a lock file it is another user's, just being made, or none of ours.
+        # Without a lock file the folder belongs to another user, is being created, or is not one of ours.
         with contextlib.suppress(OSError, Timeout):
             if lock.is_file():
                 with FileLock(lock, blocking=False):

@@ -105,7 +105,7 @@ def main() -> None:
 @_TIMEOUT
 @_option("max_attempts", "Attempts for one message in one run.", type=click.IntRange(1), default=5)
 @_option("strict", "Exit with 1 when something could not be delivered.", is_flag=True)
-def send_command(  # noqa: PLR0913 - the settings
+def send_command(
     webhook_url: tuple[str, ...],
     webhook_secret: str | None,
     audit_log_path: str | None,

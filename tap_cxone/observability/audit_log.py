@@ -1,7 +1,7 @@
-"""The audit log: what was exported, with what result, one JSON object a line; and the quarantine beside it.
+"""The audit log (what was exported, with what result) and the quarantine (rejected records): JSON Lines.
 
-Every event has ``event`` and ``logged_at`` (UTC). The same events go to the log, there without anything that comes
-out of a record: ids and samples stand in the owner-readable file only.
+Every event has ``event`` and ``logged_at`` (UTC). The same events go to the log, but without anything that comes out
+of a record: ids and samples are only in the file, which only its owner can read.
 """
 
 from __future__ import annotations
@@ -16,34 +16,38 @@ from tap_cxone.observability.jsonlines import JsonLinesFile
 logger = logging.getLogger("tap-cxone.audit")
 
 _FROM_RECORDS = frozenset({"record_id", "sample", "days"})
-"""Fields of events that come out of records; they stand in the file only."""
+"""Fields of events that come out of records; they are only in the file."""
 _FAILURES = frozenset({"export_job_failed", "schema_validation_failure", "pipeline_error"})
 
 
 class AuditLog:
-    """Writes events to a file, to the log, or to both.
+    """Writes events to a file, to the log, or to both. Thread-safe.
 
     Args:
-        path: JSON Lines file; none: the log only.
+        path: JSON Lines file; None: the log only.
+
+    Raises:
+        CxoneError: the file cannot be opened.
     """
 
     def __init__(self, path: str | None = None) -> None:
         self._file = JsonLinesFile(path, "audit_log_path") if path else None
 
-    def event(self, event: str, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+    def event(self, event: str, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
         """Write one event.
 
         Args:
             event: its name.
-            log: False where the log has heard enough of this kind.
-            **fields: what there is to say, JSON-compatible, without secrets.
+            log: whether the event also goes to the log.
+            **fields: JSON-compatible values without secrets.
         """
         if self._file:
             self._file.write({"event": event, "logged_at": format_date(utc_now()), **fields})
         if log:
             shown = {key: value for key, value in fields.items() if key not in _FROM_RECORDS}
-            words = " ".join(f"{key}={value}" for key, value in shown.items())
-            log_lines.log(logger, logging.WARNING if event in _FAILURES else logging.INFO, event, words, shown)
+            text = " ".join(f"{key}={value}" for key, value in shown.items())
+            level = logging.WARNING if event in _FAILURES else logging.INFO
+            log_lines.log(logger, level, f"{event} {text}", shown)
 
     def close(self) -> None:
         """Close the file."""
@@ -52,23 +56,26 @@ class AuditLog:
 
 
 class Quarantine:
-    """Keeps refused records for a person to look at.
+    """Keeps rejected records so that a person can look at them. Thread-safe.
 
     Args:
-        path: JSON Lines file; none: nothing is kept.
+        path: JSON Lines file; None: nothing is kept.
+
+    Raises:
+        CxoneError: the file cannot be opened.
     """
 
     def __init__(self, path: str | None = None) -> None:
         self._file = JsonLinesFile(path, "quarantine_path") if path else None
 
-    def keep(self, record: object, **why: Any) -> None:  # noqa: ANN401 - whatever JSON can say
-        """Write one refused record with what is known of it."""
+    def keep(self, record: object, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Write one rejected record with what is known about it."""
         if self._file:
             try:
                 kept = _jsonable(record)
             except RecursionError:
                 kept = "(nested too deeply to be kept)"
-            self._file.write({"quarantined_at": format_date(utc_now()), **why, "record": kept})
+            self._file.write({"quarantined_at": format_date(utc_now()), **fields, "record": kept})
 
     def close(self) -> None:
         """Close the file."""
@@ -77,12 +84,12 @@ class Quarantine:
 
 
 def printable(text: str) -> str:
-    """Escape what is not Unicode, so that any text can be written."""
+    """Escape what is not valid Unicode, so that any text can be written."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _jsonable(value: object) -> object:
-    """Make whatever a platform sent writable: text that is not Unicode is escaped, infinities become text."""
+    """Make any decoded JSON value writable: invalid Unicode is escaped, infinities and NaN become text."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, float) and (value != value or value in {float("inf"), float("-inf")}):  # noqa: PLR0124 - NaN

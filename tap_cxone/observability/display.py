@@ -1,6 +1,6 @@
-"""The live display: what a run is doing, in a terminal. Everything it shows comes from ``Progress``.
+"""The live display: shows in a terminal what a run is doing. Everything it shows comes from ``Progress``.
 
-Log lines go on above it. The routine ones, which say what the display shows, are left out while it is there.
+Log lines appear above it. Routine ones, which repeat what the display shows, are suppressed while it is there.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from tap_cxone.observability.progress import Progress, StreamProgress
 
 REFRESHES_A_SECOND = 4
-MOST_ROWS = 8
-"""Windows under way that are shown one by one."""
+MAX_ROWS = 8
+"""Active windows that are shown one by one."""
 _ROUTINE = ("tap-cxone", "singer_sdk.metrics")
 _SHOW_CURSOR = b"\x1b[?25h"
 
@@ -34,7 +34,7 @@ class LiveDisplay:
 
     Args:
         progress: what the run is doing.
-        console: where to; default standard error.
+        console: where to show it; default: standard error.
     """
 
     def __init__(self, progress: Progress, console: Console | None = None) -> None:
@@ -44,20 +44,20 @@ class LiveDisplay:
             console=self._console,
             get_renderable=self._render,
             refresh_per_second=REFRESHES_A_SECOND,
-            redirect_stdout=False,  # that is where the target is
+            redirect_stdout=False,  # the target reads it
             transient=True,
         )
         self._streams: list[tuple[logging.StreamHandler[TextIO], TextIO]] = []
 
     @classmethod
     def where_possible(cls, progress: Progress) -> LiveDisplay | None:
-        """Return a display, or none where the terminal cannot show one (TERM=dumb, say)."""
+        """Return a display, or None if the terminal cannot show one (for example TERM=dumb)."""
         console = Console(stderr=True)
         can = console.is_terminal and console.is_interactive and not console.is_dumb_terminal
         return cls(progress, console) if can else None
 
     def start(self) -> None:
-        """Show it, and have log lines go above it."""
+        """Show it, with log lines above it."""
         self._live.start()
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream in {sys.__stderr__, sys.stderr}:
@@ -66,7 +66,7 @@ class LiveDisplay:
                 handler.addFilter(_not_routine)
 
     def stop(self) -> None:
-        """Take it away."""
+        """Remove it."""
         for handler, stream in self._streams:
             handler.setStream(stream)
             handler.removeFilter(_not_routine)
@@ -74,7 +74,7 @@ class LiveDisplay:
         self._live.stop()
 
     def restore(self) -> None:
-        """Give the terminal its cursor back; safe in a signal handler."""
+        """Make the cursor visible again. Safe in a signal handler."""
         os.write(2, _SHOW_CURSOR)
 
     def _render(self) -> RenderableType:
@@ -95,16 +95,16 @@ class LiveDisplay:
             f"{counts.records:,} records; {size(counts.bytes)}; {rate(counts.records, stream.seconds())}"
         )
         rows = Table.grid(padding=(0, 2))
-        for item in active[:MOST_ROWS]:
+        for item in active[:MAX_ROWS]:
             since = duration(self._progress.now() - item.since)
             rows.add_row("", str(item.window), item.stage.value, since, Text(item.note, style="yellow"))
-        if len(active) > MOST_ROWS:
-            rows.add_row("", f"and {len(active) - MOST_ROWS} more", "", "", "")
+        if len(active) > MAX_ROWS:
+            rows.add_row("", f"and {len(active) - MAX_ROWS} more", "", "", "")
         return Group(head, figures, rows)
 
 
 def _left(stream: StreamProgress) -> str:
-    if stream.ended is not None:
+    if stream.has_ended:
         return "done"
     left = stream.seconds_left()
     return "" if left is None else f"about {duration(left)} left"
@@ -115,7 +115,7 @@ def _pause(text: str) -> Text:
 
 
 def _not_routine(record: logging.LogRecord) -> bool:
-    """Let through what the display does not show."""
+    """Let records pass that tell more than the display."""
     return record.levelno >= logging.WARNING or not record.name.startswith(_ROUTINE)
 
 
@@ -132,7 +132,7 @@ class _Above:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: lines are not buffered."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a stream has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a stream
         return getattr(sys.stderr, name)

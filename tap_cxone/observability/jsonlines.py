@@ -1,8 +1,8 @@
-"""Append-only JSON Lines files that only their owner may read: audit log, quarantine.
+"""Append-only JSON Lines files that only their owner can read: audit log, quarantine, job journal.
 
-A line is handed to the operating system in one piece, so lines of several processes do not mix and a killed process
-leaves whole lines; half a line that a full disk or a crash left behind is closed off before the next one is written.
-A file that is replaced or moved away (``cxone-notify prune``, a rotation) is opened anew under its name.
+A line is passed to the operating system in one call, so lines of several processes do not mix and a killed process
+leaves whole lines. An incomplete line, left by a full disk or a crash, is terminated before the next one is written.
+If the file is replaced or moved away (``cxone-notify prune``, a rotation), it is opened again under its name.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _OWNER_ONLY = 0o600
-_MOST_MOVES = 100
-"""After so many in a row for one line it is the file system that gives a file another identity at each look."""
+_MAX_REOPENS = 100
+"""After so many for one line, the file system reports another identity of the file at each look."""
 
 
 class JsonLinesFile:
-    """One file, open for appending.
+    """One file, open for appending. Thread-safe.
 
     Args:
-        path: the file; its folder is made where it is missing.
+        path: the file; its folder is created if it is missing.
         setting: name of the setting that the path comes from, for messages.
         durable: whether a line is on the disk, not only with the operating system, when ``write`` returns.
 
     Raises:
-        CxoneError: the file cannot be opened or written; the message names the setting.
+        CxoneError: the file cannot be opened; the message names the setting.
     """
 
     def __init__(self, path: str, setting: str, *, durable: bool = False) -> None:
@@ -49,8 +49,8 @@ class JsonLinesFile:
         try:
             self._path = Path(path).expanduser().absolute()
             self._fd = self._open()
-        except (OSError, ValueError, RuntimeError) as err:  # also: a NUL in the path, a home that does not exist
-            reason = (isinstance(err, OSError) and err.strerror) or "it is no usable path"
+        except (OSError, ValueError, RuntimeError) as err:  # also: a NUL in the path, a home folder that does not exist
+            reason = (isinstance(err, OSError) and err.strerror) or "the path is not usable"
             msg = f"Setting '{setting}': the file cannot be opened ({reason})."
             raise CxoneError(msg) from err
 
@@ -58,49 +58,31 @@ class JsonLinesFile:
         """Append one object as a line.
 
         Raises:
-            CxoneError: the disk is full or the file is gone.
+            CxoneError: the disk is full, or the file cannot be written any more.
         """
         data = msgspec.json.encode(line) + b"\n"
         with self._lock:
             try:
-                for _ in range(_MOST_MOVES):
-                    if (rest := self._append(data)) is not None:
+                for _ in range(_MAX_REOPENS):
+                    if (missing := self._append(data)) is not None:
                         break
                     moved, self._fd = self._fd, self._open()
                     os.close(moved)
                 else:
-                    rest = self._append(data, wherever=True)
+                    missing = self._append(data, even_if_moved=True)
                 if self._durable:
                     os.fsync(self._fd)
             except OSError as err:
                 msg = f"Setting '{self._setting}': the file cannot be written ({err.strerror})."
                 raise CxoneError(msg) from err
-        if rest:
+        if missing:
             msg = f"Setting '{self._setting}': the file cannot be written (the disk is full)."
             raise CxoneError(msg)
 
-    def _open(self) -> int:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
-
-    def _append(self, data: bytes, *, wherever: bool = False) -> int | None:
-        """Write a line; return how many bytes are missing, or none if the file is not the one of its name any more."""
-        with locked(self._fd):
-            if not wherever and self._was_moved():
-                return None
-            if _ends_in_half_a_line(self._fd):
-                data = b"\n" + data
-            return len(data) - os.write(self._fd, data)
-
-    def _was_moved(self) -> bool:
-        try:
-            return not os.path.samestat(os.fstat(self._fd), self._path.stat())
-        except FileNotFoundError:
-            return True
-
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        with self._lock:
+            os.close(self._fd)
 
     def __enter__(self) -> Self:
         """Return the open file."""
@@ -112,11 +94,30 @@ class JsonLinesFile:
         """Close the file."""
         self.close()
 
+    def _open(self) -> int:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
+
+    def _append(self, data: bytes, *, even_if_moved: bool = False) -> int | None:
+        """Write a line; return the number of bytes that are missing, or None if the file was moved or replaced."""
+        with locked(self._fd):
+            if not even_if_moved and self._was_moved():
+                return None
+            if _ends_in_incomplete_line(self._fd):
+                data = b"\n" + data
+            return len(data) - os.write(self._fd, data)
+
+    def _was_moved(self) -> bool:
+        try:
+            return not os.path.samestat(os.fstat(self._fd), self._path.stat())
+        except FileNotFoundError:
+            return True
+
 
 @contextlib.contextmanager
 def locked(fd: int) -> Iterator[None]:
-    """Keep other processes of ours from writing a line, and from looking for its end while one is being written."""
-    # Where there are no such locks, two processes may leave an empty line between theirs.
+    """Keep our other processes from writing to a file, and from looking for its end, while a line is being written."""
+    # Without such locks (Windows), two processes may leave an empty line between theirs.
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_EX)
@@ -128,9 +129,9 @@ def locked(fd: int) -> Iterator[None]:
                 fcntl.flock(fd, fcntl.LOCK_UN)
 
 
-def _ends_in_half_a_line(fd: int) -> bool:
+def _ends_in_incomplete_line(fd: int) -> bool:
     size = os.fstat(fd).st_size
     if not size:
         return False
-    os.lseek(fd, size - 1, os.SEEK_SET)  # which does not matter to writing: that is always at the end
+    os.lseek(fd, size - 1, os.SEEK_SET)  # does not affect writing, which always appends
     return os.read(fd, 1) != b"\n"

@@ -1,4 +1,4 @@
-"""Measurements besides those that the SDK makes by itself, in the SDK's form: where its metrics go, they go."""
+"""Metrics that the SDK does not produce itself, written in its form and to its logger."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ _logger = logging.getLogger("singer_sdk.metrics")
 
 
 class Metric(enum.StrEnum):
-    """What is measured that the SDK has no name for."""
+    """Names of metrics for which the SDK has none."""
 
-    REFUSED = "refused_record_count"
-    REPEATED = "repeated_record_count"
+    REJECTED = "refused_record_count"
+    DUPLICATES = "repeated_record_count"
 
 
 def job_duration(stream: str, seconds: float) -> None:
-    """Write down how long an export job took, from its creation to its completion as it was seen, in seconds."""
+    """Write the time from the creation of an export job until it was seen completed, in seconds."""
     tags = {metrics.Tag.STREAM.value: stream, metrics.Tag.JOB_TYPE.value: "export"}
     _write(metrics.Point("timer", metrics.Metric.JOB_DURATION, seconds, tags))
 
 
-def record_counts(stream: str, *, refused: int, repeated: int) -> None:
-    """Write down how many records of a stream were refused, and how many dropped because they came before."""
-    for metric, value in ((Metric.REFUSED, refused), (Metric.REPEATED, repeated)):
+def record_counts(stream: str, *, rejected: int, duplicates: int) -> None:
+    """Write how many records of a stream were rejected, and how many were dropped as duplicates."""
+    for metric, value in ((Metric.REJECTED, rejected), (Metric.DUPLICATES, duplicates)):
         _write(metrics.Point("counter", metric, value, {metrics.Tag.STREAM.value: stream}))  # type: ignore[arg-type]
 
 

@@ -1,7 +1,7 @@
-"""What a run is doing and what it has done: fed by whoever does it, read by the log, the live display and the summary.
+"""Progress: what a run is doing and has done. The code that does it writes it; log, display and summary read it.
 
-One ``Progress`` belongs to a run, one ``StreamProgress`` to each of its streams. Safe to use from several threads; does
-no I/O. Times are seconds of a clock that never goes back.
+One ``Progress`` for a run, one ``StreamProgress`` for each of its streams. Both are thread-safe and do no I/O. Times
+are seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Stage(enum.Enum):
-    """Where a window stands between its beginning and its end, in this order; the value is for people."""
+    """Stage of a window, in this order; the value is shown to people."""
 
-    PLACE = "waits for a place"
+    WAITING = "waiting for a free slot"
     CREATED = "queued or running"
     QUEUED = "queued"
     RUNNING = "running"
@@ -32,13 +32,13 @@ class Stage(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A pause before a request is tried again.
+class Retry:
+    """A pause before a request is sent again.
 
     Attributes:
         call: name of the call.
-        reason: why.
-        until: seconds of the clock.
+        reason: why it is repeated.
+        until: end of the pause, in seconds of the clock.
     """
 
     call: str
@@ -47,8 +47,8 @@ class Waiting:
 
 
 @dataclass(frozen=True)
-class Active:
-    """A window under way: its stage, since when (seconds of the clock), and what there is to say of it."""
+class ActiveWindow:
+    """A window in progress: its stage, since when (seconds of the clock), and a note on what it waits for."""
 
     window: Window
     stage: Stage
@@ -58,7 +58,7 @@ class Active:
 
 @dataclass(frozen=True)
 class Tally:
-    """How many of the planned windows are done, under way, and still waiting, for a place if for nothing else."""
+    """How many of the planned windows are done, running, and waiting."""
 
     done: int
     running: int
@@ -67,7 +67,7 @@ class Tally:
 
 @dataclass
 class Counts:
-    """Figures of a stream, or of a whole run. Times of windows that go on side by side add up."""
+    """Figures of a stream or of a whole run. Times of windows that run in parallel add up."""
 
     windows: int = 0
     windows_done: int = 0
@@ -77,10 +77,10 @@ class Counts:
     duplicates: int = 0
     refused: int = 0
     bytes: int = 0
-    seconds: Counter[Stage] = field(default_factory=Counter)  # of float, in fact
+    seconds: Counter[Stage] = field(default_factory=Counter)  # its values are floats
 
     def __add__(self, other: Counts) -> Counts:
-        """Return the figures of both."""
+        """Return the sums."""
         sums = {
             name: getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__ if name != "seconds"
         }
@@ -97,7 +97,7 @@ class Requests:
     rate_limit_seconds: float = 0.0
 
     def since(self, before: Requests) -> Requests:
-        """Return what has come since earlier figures."""
+        """Return the difference to earlier figures."""
         return Requests(
             self.requests - before.requests,
             self.retries - before.retries,
@@ -107,69 +107,85 @@ class Requests:
 
 
 class StreamProgress:
-    """What one stream of a run is doing.
+    """Progress of one stream.
 
     Args:
         name: name of the stream.
-        clock: seconds of a clock that never goes back.
-
-    Attributes:
-        began, ended: seconds of the clock.
-        bookmark: up to where the target has everything once it has echoed the state.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
-        self.began = clock()
-        self.ended: float | None = None
-        self.bookmark: str | None = None
         self._clock = clock
+        self._lock = threading.Lock()
+        self._began = clock()
+        self._ended: float | None = None
+        self._bookmark: str | None = None
         self._counts = Counts()
         self._planned: list[Window] = []
-        self._done_at = self.began
-        self._active: dict[Window, Active] = {}
-        self._lock = threading.Lock()
+        self._last_done = self._began
+        self._active: dict[Window, ActiveWindow] = {}
 
     def plan(self, windows: Sequence[Window]) -> None:
-        """Learn which windows there are."""
+        """Set the windows of the run."""
         with self._lock:
             self._planned = list(windows)
             self._counts.windows = len(windows)
 
     def enter(self, window: Window, stage: Stage) -> None:
-        """A window comes into a stage, and out of the one where it was."""
+        """Move a window to a stage."""
         with self._lock:
             self._leave(window)
-            self._active[window] = Active(window, stage, self._clock())
+            self._active[window] = ActiveWindow(window, stage, self._clock())
 
     def note(self, window: Window, text: str) -> None:
-        """Say more of a window where it is."""
+        """Add a note on what a window waits for in its stage."""
         with self._lock:
             if active := self._active.get(window):
                 self._active[window] = replace(active, note=text)
 
     def leave(self, window: Window) -> None:
-        """A window is done, or given up."""
+        """Remove a window that is done or given up."""
         with self._lock:
             self._leave(window)
 
     def count(self, **figures: int) -> None:
-        """Add to some of the figures."""
+        """Add to some of the figures of ``Counts``."""
         with self._lock:
             if figures.get("windows_done"):
-                self._done_at = self._clock()
+                self._last_done = self._clock()
             for name, value in figures.items():
                 setattr(self._counts, name, getattr(self._counts, name) + value)
 
-    def end(self) -> None:
-        """The stream is done with, one way or another."""
+    def set_bookmark(self, bookmark: str | None) -> None:
+        """Set the bookmark that the state carries now."""
         with self._lock:
+            self._bookmark = bookmark
+
+    def end(self) -> bool:
+        """End the stream, whatever the outcome; return whether it had not ended before."""
+        with self._lock:
+            if self._ended is not None:
+                return False
             for window in list(self._active):
                 self._leave(window)
-            self.ended = self._clock()
+            self._ended = self._clock()
+            return True
+
+    @property
+    def bookmark(self) -> str | None:
+        """The bookmark that the state carries now."""
+        with self._lock:
+            return self._bookmark
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the stream has ended."""
+        with self._lock:
+            return self._ended is not None
 
     def counts(self) -> Counts:
-        """Return the figures as they are now, with the time that windows have spent where they are."""
+        """Return the figures as of now, with the time that active windows have spent in their stage."""
         with self._lock:
             now = self._clock()
             seconds = Counter(self._counts.seconds)
@@ -177,27 +193,29 @@ class StreamProgress:
                 seconds[active.stage] += now - active.since  # type: ignore[assignment]
             return replace(self._counts, seconds=seconds)
 
-    def active(self) -> list[Active]:
-        """Return the windows under way, in order."""
+    def active(self) -> list[ActiveWindow]:
+        """Return the windows in progress, in order."""
         with self._lock:
             return sorted(self._active.values(), key=lambda active: active.window)
 
     def seconds(self) -> float:
-        """Return for how long the stream has been read."""
-        return (self.ended or self._clock()) - self.began
+        """Return how long the stream has been read."""
+        with self._lock:
+            return (self._ended or self._clock()) - self._began
 
     def seconds_left(self) -> float | None:
-        """Return an estimate from this run's windows, or none before the first one is done."""
-        counts = self.counts()
-        if not counts.windows_done or self.ended:
-            return None
-        each = (self._done_at - self.began) / counts.windows_done
-        return max(0.0, each * (counts.windows - counts.windows_done) - (self._clock() - self._done_at))
+        """Return an estimate from the windows of this run; None before the first one is done, and at the end."""
+        with self._lock:
+            counts = self._counts
+            if not counts.windows_done or self._ended:
+                return None
+            each = (self._last_done - self._began) / counts.windows_done
+            return max(0.0, each * (counts.windows - counts.windows_done) - (self._clock() - self._last_done))
 
     def tally(self) -> Tally:
-        """Return where the planned windows stand; the parts of one that was cut count as that one."""
+        """Return how many planned windows are in which state; the parts of a split window count as that window."""
         with self._lock:
-            begun = [active.window for active in self._active.values() if active.stage is not Stage.PLACE]
+            begun = [active.window for active in self._active.values() if active.stage is not Stage.WAITING]
             running = sum(any(p.start <= w.start and w.end <= p.end for w in begun) for p in self._planned)
             done = self._counts.windows_done
             return Tally(done, running, max(0, len(self._planned) - done - running))
@@ -208,22 +226,22 @@ class StreamProgress:
 
 
 class Progress:
-    """What a run is doing.
+    """Progress of a run.
 
     Args:
-        clock: seconds of a clock that never goes back.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.began = clock()
+        self._began = clock()
         self._clock = clock
         self._streams: dict[str, StreamProgress] = {}
         self._requests = Requests()
-        self._waiting: dict[int, Waiting] = {}
+        self._retries: dict[int, Retry] = {}
         self._lock = threading.Lock()
 
     def stream(self, name: str) -> StreamProgress:
-        """Return the progress of a stream; it begins when it is first asked for."""
+        """Return the progress of a stream, which begins when it is first asked for."""
         with self._lock:
             if name not in self._streams:
                 self._streams[name] = StreamProgress(name, self._clock)
@@ -244,29 +262,29 @@ class Progress:
             return replace(self._requests)
 
     def seconds(self) -> float:
-        """Return for how long the run has gone on."""
-        return self._clock() - self.began
+        """Return how long the run has lasted."""
+        return self._clock() - self._began
 
     def requested(self) -> None:
-        """A request is sent."""
+        """Record a request."""
         with self._lock:
             self._requests.requests += 1
-            self._waiting.pop(threading.get_ident(), None)
+            self._retries.pop(threading.get_ident(), None)
 
-    def retrying(self, call: str, reason: str, seconds: float, rate_limited: bool) -> None:  # noqa: FBT001 - a callback
-        """A request is going to be sent again, after so many seconds."""
+    def retrying(self, call: str, reason: str, seconds: float, *, rate_limited: bool) -> None:
+        """Record that the thread is going to repeat a request after a pause of ``seconds``."""
         with self._lock:
             self._requests.retries += 1
             self._requests.rate_limit_waits += rate_limited
             self._requests.rate_limit_seconds += seconds if rate_limited else 0.0
-            self._waiting[threading.get_ident()] = Waiting(call, reason, self._clock() + seconds)
+            self._retries[threading.get_ident()] = Retry(call, reason, self._clock() + seconds)
 
-    def waiting(self) -> list[Waiting]:
-        """Return the pauses that go on now, the one that ends last at the end."""
+    def retries(self) -> list[Retry]:
+        """Return the pauses in progress, the one that ends last at the end."""
         with self._lock:
             now = self._clock()
-            return sorted((wait for wait in self._waiting.values() if wait.until > now), key=lambda wait: wait.until)
+            return sorted((retry for retry in self._retries.values() if retry.until > now), key=lambda r: r.until)
 
     def now(self) -> float:
-        """Return the present, in seconds of the clock."""
+        """Return the current time in seconds of the clock."""
         return self._clock()

@@ -1,7 +1,4 @@
-"""Telling people what a run does while it does it, and what it did: log lines, or a live display in a terminal.
-
-Log lines carry their figures twice: in words, and as fields for the SDK's structured logging.
-"""
+"""The reporter: tells people what a run is doing, by log lines or by a live display, and sums it up at the end."""
 
 from __future__ import annotations
 
@@ -11,39 +8,41 @@ import threading
 from typing import TYPE_CHECKING
 
 from tap_cxone.observability import log_lines
-from tap_cxone.observability.summary import figures, status, status_fields, summary
+from tap_cxone.observability.summary import status, status_fields, summary, summary_fields
 
 if TYPE_CHECKING:
     from tap_cxone.observability.display import LiveDisplay
     from tap_cxone.observability.progress import Progress
 
 REPORT_SECONDS = 25.0
-"""How often the log says what is going on; a run that only waits says so, too."""
+"""How often the log says what is going on, also while a run only waits."""
 
 logger = logging.getLogger("tap-cxone")
 
 
 class Reporter:
-    """Reports on a run until it is closed: in a thread, so that a target that blocks the tap does not silence it.
+    """Reports on a run until it is closed, in a thread of its own, so that a blocked target does not silence it.
 
     Args:
         progress: what the run is doing.
+        report_seconds: pause between two log lines about a stream.
     """
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, report_seconds: float = REPORT_SECONDS) -> None:
         self._progress = progress
+        self._report_seconds = report_seconds
         self._closed = threading.Event()
         self._display: LiveDisplay | None = None
-        self._begun = False
+        self._started = False
 
-    def begin(self) -> None:
-        """Begin to report, if that has not happened yet."""
-        if self._begun:
+    def start(self) -> None:
+        """Start to report; further calls have no effect."""
+        if self._started:
             return
-        self._begun = True
-        # Where records go to the same terminal, both would be unreadable.
+        self._started = True
+        # If the records go to the same terminal, a display would make both unreadable.
         if sys.stderr.isatty() and not sys.stdout.isatty():
-            from tap_cxone.observability.display import LiveDisplay  # noqa: PLC0415 - a library that only terminals need
+            from tap_cxone.observability.display import LiveDisplay  # noqa: PLC0415 - only terminals need rich
 
             self._display = LiveDisplay.where_possible(self._progress)
         if self._display:
@@ -52,22 +51,23 @@ class Reporter:
             threading.Thread(target=self._report, name="report", daemon=True).start()
 
     def close(self) -> None:
-        """End with a summary of the run."""
-        if not self._begun or self._closed.is_set():
+        """Stop, and log a summary of the run; further calls have no effect."""
+        if not self._started or self._closed.is_set():
             return
         self._closed.set()
         if self._display:
             self._display.stop()
-        log_lines.log(logger, logging.INFO, "Summary:", summary(self._progress), figures(self._progress))
+        text = f"Summary: {summary(self._progress)}"
+        log_lines.log(logger, logging.INFO, text, summary_fields(self._progress))
 
-    def abandon(self) -> None:
-        """Leave a terminal as it was found, from a signal handler that is about to end the process."""
+    def restore_terminal(self) -> None:
+        """Restore the terminal at once; for a process that is about to end. Safe in a signal handler."""
         if self._display:
             self._display.restore()
 
     def _report(self) -> None:
-        while not self._closed.wait(REPORT_SECONDS):
+        while not self._closed.wait(self._report_seconds):
             for stream in self._progress.streams():
-                if stream.ended is None:
-                    words = status(stream, self._progress)
-                    log_lines.log(logger, logging.INFO, f"{stream.name}:", words, status_fields(stream, self._progress))
+                if not stream.has_ended:
+                    text = f"{stream.name}: {status(stream, self._progress)}"
+                    log_lines.log(logger, logging.INFO, text, status_fields(stream, self._progress))

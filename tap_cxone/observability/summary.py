@@ -12,11 +12,11 @@ from tap_cxone.observability.progress import Stage
 if TYPE_CHECKING:
     from tap_cxone.observability.progress import Counts, Progress, Requests, StreamProgress
 
-_SPENT = {"place": "waiting for a place", "queue_or_running": "queue or running"}
+_STAGE_LABELS = {"place": "waiting for a slot", "queue_or_running": "queue or running"}
 
 
 def status(stream: StreamProgress, progress: Progress) -> str:
-    """Return what a stream is doing, in one line."""
+    """Return what a stream is doing, as one line."""
     counts = stream.counts()
     tally = stream.tally()
     parts = [
@@ -34,7 +34,7 @@ def status(stream: StreamProgress, progress: Progress) -> str:
 
 
 def status_fields(stream: StreamProgress, progress: Progress) -> dict[str, Any]:
-    """Return the same as fields; times in seconds."""
+    """Return what a stream is doing, as fields; times in seconds."""
     counts = stream.counts()
     left = stream.seconds_left()
     return {
@@ -51,66 +51,65 @@ def status_fields(stream: StreamProgress, progress: Progress) -> dict[str, Any]:
     }
 
 
+def pauses(progress: Progress) -> list[str]:
+    """Return, for each pause before a repeated request, one phrase for people."""
+    now = datetime.now(UTC)
+    found = []
+    for retry in progress.retries():
+        until = now + timedelta(seconds=retry.until - progress.now())
+        found.append(f"call '{retry.call}' waits until {until:%H:%M:%SZ} ({retry.reason})")
+    return found
+
+
 def summary(progress: Progress) -> str:
-    """Return what a run has done, in one line."""
+    """Return what a run has done, as one line."""
     counts, requests = progress.counts(), progress.requests()
-    times = spent_seconds(counts)
-    spent = "; ".join(f"{_SPENT.get(name, name)} {duration(seconds)}" for name, seconds in times.items())
+    times = stage_seconds(counts)
+    spent = "; ".join(f"{_STAGE_LABELS.get(name, name)} {duration(seconds)}" for name, seconds in times.items())
     limits = f"{requests.rate_limit_waits} waits for rate limits ({duration(requests.rate_limit_seconds)})"
-    marks = ", ".join(f"{stream.name} {stream.bookmark or 'without one'}" for stream in progress.streams())
+    bookmarks = ", ".join(f"{stream.name} {stream.bookmark or 'none'}" for stream in progress.streams())
     return (
         f"{counts.windows_done} of {counts.windows} windows, {counts.records} records, "
-        f"{counts.duplicates} duplicates, {counts.refused} refused, {size(counts.bytes)} in "
+        f"{counts.duplicates} duplicates, {counts.refused} rejected, {size(counts.bytes)} in "
         f"{duration(progress.seconds())} ({rate(counts.records, progress.seconds())}); {spent}; "
         f"{counts.jobs} jobs, {counts.jobs_failed} failed; {requests.requests} requests, {requests.retries} retries, "
-        f"{limits}; bookmarks: {marks}"
+        f"{limits}; bookmarks: {bookmarks}"
     )
 
 
-def figures(progress: Progress) -> dict[str, Any]:
-    """Return the same as fields; times in seconds."""
-    counts = progress.counts()
+def summary_fields(progress: Progress) -> dict[str, Any]:
+    """Return what a run has done, as fields; times in seconds."""
     return {
-        **stream_figures(counts),
+        **count_fields(progress.counts()),
         "wall_seconds": round(progress.seconds(), 3),
-        **request_figures(progress.requests()),
+        **request_fields(progress.requests()),
         "bookmarks": {stream.name: stream.bookmark for stream in progress.streams()},
     }
 
 
-def stream_figures(counts: Counts) -> dict[str, Any]:
-    """Return the figures of a stream, or of all of them."""
+def count_fields(counts: Counts) -> dict[str, Any]:
+    """Return the figures of a stream, or of all of them, as fields."""
     own = {name: value for name, value in asdict(counts).items() if name != "seconds"}
-    return own | {f"{name}_seconds": round(seconds, 3) for name, seconds in spent_seconds(counts).items()}
+    return own | {f"{name}_seconds": round(seconds, 3) for name, seconds in stage_seconds(counts).items()}
 
 
-def request_figures(requests: Requests) -> dict[str, Any]:
+def request_fields(requests: Requests) -> dict[str, Any]:
     """Return the figures of requests as fields."""
-    found = asdict(requests)
-    return found | {"rate_limit_seconds": round(found["rate_limit_seconds"], 3)}
+    fields = asdict(requests)
+    return fields | {"rate_limit_seconds": round(fields["rate_limit_seconds"], 3)}
 
 
-def spent_seconds(counts: Counts) -> dict[str, float]:
-    """Return how long windows waited for a place, were in the platform's queue, running, and so on.
+def stage_seconds(counts: Counts) -> dict[str, float]:
+    """Return how long windows waited for a slot ("place"), were in the platform's queue, running, and so on.
 
-    Until a job is first looked at nobody knows whether it is queued or running.
+    Until the first status call, it is not known whether a job is queued or running.
     """
     spent = counts.seconds
     return {
-        "place": float(spent[Stage.PLACE]),
+        "place": float(spent[Stage.WAITING]),
         "queue": float(spent[Stage.QUEUED]),
         "queue_or_running": float(spent[Stage.CREATED]),
         "running": float(spent[Stage.RUNNING]),
         "download": float(spent[Stage.DOWNLOADING]),
         "emit": float(spent[Stage.EMITTING]),
     }
-
-
-def pauses(progress: Progress) -> list[str]:
-    """Return what is being waited for before a request is sent again."""
-    now = datetime.now(UTC)
-    found = []
-    for wait in progress.waiting():
-        until = now + timedelta(seconds=wait.until - progress.now())
-        found.append(f"call '{wait.call}' waits until {until:%H:%M:%SZ} ({wait.reason})")
-    return found

@@ -1,1 +1,1 @@
-"""Records: from the bytes of an export to checked records, each key once. Nothing in here knows of jobs."""
+"""Records: turns the bytes of an export file into valid, unique records."""

@@ -1,4 +1,4 @@
-"""Exports whose columns are known only when the file is there: typed by a schema, text where nothing is known."""
+"""Model of CSV exports whose columns are known only from the file: typed by the schema, text where it has no type."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
-_SHOWN_COLUMNS = 20
-_LONGEST_NAME = 100
+_MAX_COLUMNS_SHOWN = 20
+_MAX_NAME_LENGTH = 100
 
 
 class ColumnModel(RecordModel):
-    """The rows of a stream whose exports are CSV with columns of their own.
+    """The rows of a stream whose exports are CSV files with varying columns.
 
     Args:
-        schema: JSON Schema of an object with flat properties, named as ``column_names`` has it.
-        keys: names of the properties that identify a record together.
-        date_field: name of the property by whose day records are counted, or none.
-        allow_new_columns: whether columns that the schema does not have are taken up, as text.
-        aliases: other names under which a key is known in some files.
-        hint: the end of the sentence where a file does not fit: what to change.
+        schema: JSON Schema of an object with flat properties, named as ``column_names`` names them.
+        keys: names of the properties that together identify a record.
+        allow_new_columns: whether columns that the schema does not have are added, as text.
+        date_field: name of the date property by which records are counted per day, or None.
+        aliases: for a key, other column names that some files have for it.
+        hint: end of the error message for a file that does not fit: what to change.
     """
 
     only_csv = True
 
-    def __init__(  # noqa: PLR0913 - what makes a model
+    def __init__(
         self,
         schema: dict[str, Any],
         keys: Sequence[str],
@@ -51,9 +51,9 @@ class ColumnModel(RecordModel):
         self._hint = hint
 
     @override
-    def fields(self, header: Sequence[str]) -> list[str]:
+    def fields_of(self, header: Sequence[str]) -> list[str]:
         if header and header[0].lstrip().startswith("<"):
-            msg = "the file is no CSV, but a page (of a proxy, say)"
+            msg = "the file is not CSV but a web page (from a proxy, for example)"
             raise CorruptExportError(msg)
         names = list(column_names(tuple(header)))
         for key, others in self._aliases.items():
@@ -62,17 +62,17 @@ class ColumnModel(RecordModel):
                 names[names.index(alias)] = key
         missing = [name for name in self.required if name not in names]
         if missing:
-            shown = ", ".join(name[:_LONGEST_NAME] for name in names[:_SHOWN_COLUMNS]) + (
-                " …" if len(names) > _SHOWN_COLUMNS else ""
-            )
-            which = "the key" if set(missing) & set(self.keys) else "what the schema requires,"
-            lacks = f"the file has no column for {which} {', '.join(missing)}"
+            shown = ", ".join(name[:_MAX_NAME_LENGTH] for name in names[:_MAX_COLUMNS_SHOWN])
+            if len(names) > _MAX_COLUMNS_SHOWN:
+                shown += " …"
+            kind = "key" if set(missing) & set(self.keys) else "required field"
+            lacks = f"the file has no column for the {kind} {', '.join(missing)}"
             msg = f"{lacks}; it has {shown or 'no header'}{self._hint}"
             raise UnfitExportError(msg)
         return names
 
     @override
-    def widened(self, fields: Sequence[str]) -> RecordModel:
+    def with_columns(self, fields: Sequence[str]) -> RecordModel:
         new = {name: TEXT for name in fields if name not in self.properties}
         if not new or not self._allow_new_columns:
             return self
@@ -87,43 +87,50 @@ class ColumnModel(RecordModel):
         )
 
     @override
-    def rows(self, fields: Sequence[str]) -> Callable[..., msgspec.Struct]:
+    def row_constructor(self, fields: Sequence[str]) -> Callable[..., msgspec.Struct]:
         return msgspec.defstruct("Row", list(fields), gc=False)
 
     @override
-    def column(self, name: str, cells: Sequence[str], *, first: bool) -> Sequence[Any]:
-        empty = "" in cells
-        if empty and name in self.required:
-            raise ValueError(name)  # the rows that have nothing here are refused one by one
-        if first:
+    def convert_column(self, name: str, cells: Sequence[str], *, check: bool) -> Sequence[Any]:
+        has_empty = "" in cells
+        if has_empty and name in self.required:
+            raise ValueError(name)
+        if check:
             "".join(cells).encode()
-        nothing = None if name in self.nullable else msgspec.UNSET
-        kind = self._kind(name)
+        empty = self._empty_value(name)
+        kind = self._kinds[name]
         if kind == "text":
-            return [cell or nothing for cell in cells] if empty else cells
+            return [cell or empty for cell in cells] if has_empty else cells
         if kind in {"integer", "number"}:
-            return self._number_column(kind, cells, nothing)
-        return [self._typed(kind, cell) if cell else nothing for cell in cells]
+            return self._convert_numbers(kind, cells, empty)
+        return [self._convert(kind, cell) if cell else empty for cell in cells]
 
     @override
-    def value(self, name: str, cell: str) -> object:
+    def convert_cell(self, name: str, cell: str) -> object:
         if not cell:
-            return None if name in self.nullable else msgspec.UNSET
+            return self._empty_value(name)
         try:
-            return self._typed(self._kind(name), cell)
+            return self._convert(self._kinds[name], cell)
         except (ValueError, msgspec.DecodeError):
-            return cell  # the check of the record says what is wrong with it
+            return cell  # ``check`` rejects the record and says why
+
+    def _empty_value(self, name: str) -> object:
+        return None if name in self.nullable else msgspec.UNSET
 
     @staticmethod
-    def _number_column(kind: str, cells: Sequence[str], nothing: object) -> Sequence[Any]:
+    def _convert_numbers(kind: str, cells: Sequence[str], empty: object) -> Sequence[Any]:
         numbers = _decoders[kind](f"[{','.join([cell or 'null' for cell in cells])}]")
         if len(numbers) != len(cells):
-            raise ValueError(kind)  # a cell holds more than a number
-        return numbers if nothing is None else [nothing if number is None else number for number in numbers]
+            raise ValueError(kind)  # a cell holds several numbers
+        return numbers if empty is None else [empty if number is None else number for number in numbers]
 
     @staticmethod
-    def _typed(kind: str, cell: str) -> object:
-        """Return what a cell that is not empty says; raises ValueError where it is not of its kind."""
+    def _convert(kind: str, cell: str) -> object:
+        """Convert a cell that is not empty.
+
+        Raises:
+            ValueError, msgspec.DecodeError: the cell is not of this kind.
+        """
         if kind == "boolean":
             return _boolean(cell)
         if kind in {"integer", "number"}:
@@ -134,19 +141,17 @@ class ColumnModel(RecordModel):
             return as_date_time(cell)[:10]
         return cell
 
-    def _kind(self, name: str) -> str:
-        return self._kinds[name]
-
     @cached_property
     def _kinds(self) -> dict[str, str]:
+        """How the cells of each field are converted: text, date-time, date, number, integer or boolean."""
         return {name: _kind_of(spec) for name, spec in self.properties.items()}
 
 
 def _kind_of(spec: dict[str, Any]) -> str:
-    names = set(type_names(spec)) - {"null"}
-    if "string" in names:
-        return spec["format"] if spec.get("format") in {"date-time", "date"} and names == {"string"} else "text"
-    return next((kind for kind in ("number", "integer", "boolean") if kind in names), "text")
+    types = set(type_names(spec)) - {"null"}
+    if "string" in types:
+        return spec["format"] if spec.get("format") in {"date-time", "date"} and types == {"string"} else "text"
+    return next((kind for kind in ("number", "integer", "boolean") if kind in types), "text")
 
 
 def _boolean(cell: str) -> bool:

@@ -1,4 +1,4 @@
-"""How many records there are of each day, UTC: counted on the way, since nobody can tell afterwards. Pure."""
+"""Records per UTC day, counted while an export is read. Pure."""
 
 from __future__ import annotations
 
@@ -13,41 +13,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 MAX_DAYS = 1000
-"""Different days that are counted for one export; records of any further one are not counted by day."""
-_day_of, _zone_of = methodcaller("date"), attrgetter("tzinfo")
-_beginning_of, _end_of = itemgetter(slice(0, 10)), itemgetter(-1)
+"""Different days counted for one export. Records of further days are left out of the counts."""
+_get_day, _get_zone = methodcaller("date"), attrgetter("tzinfo")
+_get_date_text, _get_last_character = itemgetter(slice(0, 10)), itemgetter(-1)
 
 
 def count_days(values: Iterable[object]) -> Counter[date]:
-    """Count dates by their day; what is no date is left out.
+    """Count dates by UTC day; values that are not dates are left out.
 
     Args:
-        values: aware dates, or texts in ISO 8601.
+        values: aware datetimes, or strings in ISO 8601.
     """
-    held: list[Any] = list(values)
-    try:  # the two that are usual, without a step of Python's for each
-        if set(map(_zone_of, held)) == {UTC}:
-            return Counter(map(_day_of, held))
+    dates: list[Any] = list(values)
+    # Two fast paths for the usual cases, all UTC datetimes and all strings ending with Z: no Python code per value.
+    try:
+        if set(map(_get_zone, dates)) == {UTC}:
+            return Counter(map(_get_day, dates))
     except AttributeError:
         pass
     try:
-        if set(map(_end_of, held)) == {"Z"}:
-            counted = Counter(map(_beginning_of, held))
+        if set(map(_get_last_character, dates)) == {"Z"}:
+            counted = Counter(map(_get_date_text, dates))
             return Counter({date.fromisoformat(text): count for text, count in counted.items()})
     except (LookupError, TypeError, ValueError):
         pass
-    return Counter(day for day in map(_day, held) if day)
+    return Counter(day for day in map(_day, dates) if day)
 
 
 def add_days(days: Counter[date], more: Counter[date]) -> None:
-    """Add counts to others, in place."""
+    """Add counts per day to ``days`` in place, up to ``MAX_DAYS`` different days."""
     for day, count in more.items():
         if day in days or len(days) < MAX_DAYS:
             days[day] += count
 
 
-def getter(field: str | None) -> Callable[[Any], object]:
-    """Return what takes the date out of a record."""
+def date_getter(field: str | None) -> Callable[[Any], object]:
+    """Return a function that gets the date field of a record, or always None if there is no date field."""
     return attrgetter(field) if field else lambda _: None
 
 

@@ -1,6 +1,7 @@
-"""From the bytes of a file to plain bytes: gzip or not, as the bytes themselves say, however often they were packed.
+"""Decompression: removes the gzip layers of a file, if it has any. The first bytes decide, not the file's name.
 
-isal inflates several times as fast as zlib, reads all members of a file, and raises on a missing or wrong trailer.
+isal decompresses several times as fast as zlib. It reads all members of a gzip file and raises an error if a trailer is
+missing or wrong.
 """
 
 from __future__ import annotations
@@ -20,34 +21,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_MOST_LAYERS = 3
-"""Compressed as a payload and once more in transport makes two; more than three is damage."""
+_MAX_LAYERS = 3
+"""A compressed export that is compressed again for transport has two layers. A file with more than three is damaged."""
 _BUFFER_BYTES = 1 << 18
 
 
 @contextlib.contextmanager
 def open_inflated(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading what is inside its gzip layers, if any. ``read(n)`` returns less than n at the end only.
+    """Open a file for reading its decompressed bytes. ``read(n)`` returns fewer than n bytes at the end only.
 
     Raises:
-        CorruptExportError: while reading: the file is cut off, or a checksum is wrong.
+        CorruptExportError: while reading, if the file is truncated or a checksum is wrong.
     """
     with contextlib.ExitStack() as stack:
         stream: IO[bytes] = stack.enter_context(path.open("rb"))
-        for _ in range(_MOST_LAYERS):
+        for _ in range(_MAX_LAYERS):
             buffered = io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER_BYTES)
-            with _damage_named():
-                packed = buffered.peek(2)[:2] == _GZIP_MAGIC
+            with _gzip_errors_as_corrupt_export():
+                is_gzip = buffered.peek(2)[:2] == _GZIP_MAGIC
             stream = cast("IO[bytes]", buffered)
-            if not packed:
+            if not is_gzip:
                 break
             stream = cast("IO[bytes]", stack.enter_context(igzip.IGzipFile(fileobj=stream, mode="rb")))  # type: ignore[no-untyped-call]
-        with _damage_named():
+        with _gzip_errors_as_corrupt_export():
             yield stream
 
 
 @contextlib.contextmanager
-def _damage_named() -> Iterator[None]:
+def _gzip_errors_as_corrupt_export() -> Iterator[None]:
     try:
         yield
     except EOFError:

@@ -1,8 +1,8 @@
-"""BatchReader JSON exports piece by piece: one top-level array, or one object a line.
+"""Readers for JSON exports: one top-level array, or one object per line (JSON Lines).
 
-A piece goes through msgspec's typed decoder as a whole where it can. Where that fails (an invalid record, a number or
-a text that the decoder does not take), the standard library's parser takes the piece apart record by record: one bad
-record costs its piece some speed and nothing else.
+A batch is decoded as a whole by msgspec's typed decoder if possible. If the decoder rejects it (an invalid record, or a
+number or string that it does not support), the standard library's parser takes it apart record by record. So an invalid
+record makes its batch slower and has no other effect.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import msgspec
 from tap_cxone.errors import CorruptExportError
 from tap_cxone.records.batch import (
     BATCH_BYTES,
-    BETWEEN_ELEMENTS,
-    BETWEEN_LINES,
+    ELEMENT_SEPARATOR,
+    LINE_SEPARATOR,
     MAX_RECORD_BYTES,
     WHITESPACE,
     Batch,
@@ -30,48 +30,47 @@ if TYPE_CHECKING:
     from tap_cxone.records.batch import BatchReader
     from tap_cxone.records.text import PlainText
 
-_CUTS = (1, 2, 4, 8)
-"""Which closing braces, counted from the end of what was read, are tried as the end of a run of records."""
-_BEHIND = (",", "]")
-"""What ends an element of an array."""
+_BRACES_TRIED = (1, 2, 4, 8)
+"""Which closing braces, counted from the end of the buffer, are tried as the end of the last complete record."""
+_AFTER_ELEMENT = (",", "]")
 _BLANKS = re.compile(r"[ \t\r\n]*")
-_PARSED_DIGITS = 4000
+_MAX_INTEGER_DIGITS = 4000
 """Python refuses to parse integers of more than 4300 digits (CVE-2020-10735)."""
 
 
 def _parse_integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _PARSED_DIGITS else float(digits)
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else float(digits)
 
 
-# Not strict: a control character in a text (a bare tab, say) makes one odd text, not a damaged file.
+# Not strict: a control character in a string (a bare tab, for example) does not make the file damaged.
 _parse_one = json.JSONDecoder(parse_int=_parse_integer, strict=False).raw_decode
 
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read_array(stream: PlainText, reading: BatchReader) -> Iterator[Batch]:
-    """Read a top-level array; the stream stands in front of its bracket.
+def read_array(stream: PlainText, reader: BatchReader) -> Iterator[Batch]:
+    """Read a top-level array. The stream is at its opening bracket.
 
     Raises:
-        CorruptExportError: the array is not closed, is followed by something, or a record is no JSON.
+        CorruptExportError: the array is not closed, something follows it, or a record is not valid JSON.
     """
-    rest = stream.read(1)[1:]  # without the bracket
+    rest = stream.read(1)[1:]  # skips the bracket
     first = True
-    wanted, last = BATCH_BYTES, False
-    while not last:
+    wanted, at_end = BATCH_BYTES, False
+    while not at_end:
         more = stream.read(wanted)
-        last = len(more) < wanted
+        at_end = len(more) < wanted
         rest += more
         while rest:
-            piece, used = _take_run(rest, reading, first=first)
+            batch, used = _take_elements(rest, reader, first=first)
             if not used:
                 break
-            yield piece
+            yield batch
             first = False
             rest = rest[used:]
-            if not last:
+            if not at_end:
                 break
-        # A record longer than a piece: what is read grows with it, so that it is not looked at too often.
+        # Read as much again as a long record already has: then it is parsed a few times only until it is complete.
         wanted = max(BATCH_BYTES, len(rest))
         _check_length(rest)
     if rest.strip(WHITESPACE) != b"]":
@@ -79,104 +78,114 @@ def read_array(stream: PlainText, reading: BatchReader) -> Iterator[Batch]:
         raise CorruptExportError(msg)
 
 
-def read_lines(stream: PlainText, reading: BatchReader) -> Iterator[Batch]:
-    """Read one object a line.
+def read_lines(stream: PlainText, reader: BatchReader) -> Iterator[Batch]:
+    """Read JSON Lines.
 
     Raises:
-        CorruptExportError: a line is no JSON (the last one, say, because the file is cut off).
+        CorruptExportError: a line is not valid JSON (the last one of a truncated file, for example), or the file is an
+            error document.
     """
-    rest, wanted, last = b"", BATCH_BYTES, False
-    lines = 0
+    rest, wanted, at_end = b"", BATCH_BYTES, False
+    count = 0
     first: dict[str, object] = {}
-    while not last:
+    while not at_end:
         more = stream.read(wanted)
-        last = len(more) < wanted
+        at_end = len(more) < wanted
         rest += more
-        cut = len(rest) if last else rest.rfind(b"\n") + 1
+        cut = len(rest) if at_end else rest.rfind(b"\n") + 1
         wanted = BATCH_BYTES if cut else max(BATCH_BYTES, len(rest))
         _check_length(rest[cut:])
         if not cut:
             continue
         block, rest = rest[:cut], rest[cut:]
-        if not lines:
-            first = _checked_first(block, reading)
-        piece = _take_lines(block, reading)
-        lines += piece.count + len(piece.refused)
-        yield piece
-    if lines == 1 and 2 * sum(name in first for name in reading.model.required) < len(reading.model.required):
-        msg = "the file is no export: its only object has few of the fields of the stream (an error, say)"
+        if not count:
+            first = _check_first_object(block, reader)
+        batch = _take_lines(block, reader)
+        count += batch.count + len(batch.invalid)
+        yield batch
+    if count == 1 and 2 * sum(name in first for name in reader.model.required) < len(reader.model.required):
+        msg = "the file is not an export: its only object has few of the stream's fields (it may be an error message)"
         raise CorruptExportError(msg)
 
 
-def _take_run(text: bytes, reading: BatchReader, *, first: bool) -> tuple[Batch, int]:
-    """Take as many whole elements as possible off the text; return them and how many bytes they were."""
-    regular = reading.next_batch()
-    begin = 0 if first else _behind_comma(text)
-    if known := reading.known_verbatim():
-        return _known_piece(text, begin, known, BETWEEN_ELEMENTS, reading)
-    end = len(text) if regular and begin >= 0 else -1
-    for cut, before in zip(_CUTS, (0, *_CUTS), strict=False):
-        for _ in range(cut - before):
-            end = text.rfind(b"}", begin, end) if end > 0 else -1
+def _take_elements(text: bytes, reader: BatchReader, *, first: bool) -> tuple[Batch, int]:
+    """Decode as many complete array elements as possible from the start of the text.
+
+    Args:
+        text: the array from where the last batch ended.
+        reader: the pass over the export.
+        first: whether the text starts with the first element, before which there is no comma.
+
+    Returns:
+        The elements, and how many bytes of the text they were.
+    """
+    try_decoder = reader.begin_batch()
+    start = 0 if first else _after_comma(text)
+    if size := reader.verbatim_size():
+        return _verbatim_batch(text, start, size, ELEMENT_SEPARATOR, reader)
+    end = len(text) if try_decoder and start >= 0 else -1
+    for nth, previous in zip(_BRACES_TRIED, (0, *_BRACES_TRIED), strict=False):
+        for _ in range(nth - previous):
+            end = text.rfind(b"}", start, end) if end > 0 else -1
         if end < 0:
             break
-        # The cut is right if what lies before it parses as an array: behind a nested value or inside a text it cannot.
-        elements = text[begin : end + 1]
+        # If the brace is part of a string or of a nested value, what precedes it is not a valid array.
+        elements = text[start : end + 1]
         try:
-            records, known_fields_only = reading.decode_array(b"".join((b"[", elements, b"]")))
+            records, only_known_fields = reader.decode_array(b"".join((b"[", elements, b"]")))
         except msgspec.ValidationError:
             break
         except _UNDECODABLE:
             continue
-        piece = Batch(reading.number, records)
-        if known_fields_only:
-            piece.verbatim = Verbatim(elements.strip(WHITESPACE), BETWEEN_ELEMENTS)
-        piece.unknown = reading.unknown_among(value for value, _ in _elements(elements, first=True))
-        return piece, end + 1
-    return _take_singly(text, reading, first=first)
+        batch = Batch(reader.number, records)
+        if only_known_fields:
+            batch.verbatim = Verbatim(elements.strip(WHITESPACE), ELEMENT_SEPARATOR)
+        batch.unknown = reader.sample_unknown_fields(value for value, _ in _parse_elements(elements, first=True))
+        return batch, end + 1
+    return _take_elements_singly(text, reader, first=first)
 
 
-def _known_piece(
-    text: bytes, begin: int, known: tuple[int, int], separator: bytes, reading: BatchReader
+def _take_elements_singly(text: bytes, reader: BatchReader, *, first: bool) -> tuple[Batch, int]:
+    ends = [0]
+
+    def values() -> Iterator[object]:
+        for value, end in _parse_elements(text, first=first):
+            ends.append(end)
+            yield value
+
+    batch = reader.check_each(values())
+    return batch, ends[-1]
+
+
+def _verbatim_batch(
+    text: bytes, start: int, size: tuple[int, int], separator: bytes, reader: BatchReader
 ) -> tuple[Batch, int]:
-    """Take a piece that the first reading found fit for being emitted as it is."""
-    length, count = known
-    begin = text.find(b"{", max(begin, 0))
-    end = begin + length
-    _check_unchanged(unchanged=begin >= 0 and text[end - 1 : end] == b"}")
-    return Batch(reading.number, [], verbatim=Verbatim(text[begin:end], separator), count=count), end
+    """Return a batch whose text may be emitted as it is, and where it ends; ``size`` is its bytes and records."""
+    length, count = size
+    start = text.find(b"{", max(start, 0))
+    end = start + length
+    _require_unchanged(unchanged=start >= 0 and text[end - 1 : end] == b"}")
+    return Batch(reader.number, [], verbatim=Verbatim(text[start:end], separator), count=count), end
 
 
-def _check_unchanged(*, unchanged: bool) -> None:
+def _require_unchanged(*, unchanged: bool) -> None:
     if not unchanged:
         msg = "the file has changed since it was verified"
         raise CorruptExportError(msg)
 
 
-def _behind_comma(text: bytes) -> int:
-    """Return where the next element begins, or -1 where no comma stands before it."""
+def _after_comma(text: bytes) -> int:
+    """Return the position after the leading comma, or -1 if the text does not start with a comma."""
     blanks = len(text) - len(text.lstrip(WHITESPACE))
     return blanks + 1 if text[blanks : blanks + 1] == b"," else -1
 
 
-def _take_singly(text: bytes, reading: BatchReader, *, first: bool) -> tuple[Batch, int]:
-    ends = [0]
+def _parse_elements(data: bytes, *, first: bool) -> Iterator[tuple[object, int]]:
+    """Parse array elements one by one; yield each with the position of its end in bytes.
 
-    def values() -> Iterator[object]:
-        for value, end in _elements(text, first=first):
-            ends.append(end)
-            yield value
-
-    piece = reading.check_each(values())
-    return piece, ends[-1]
-
-
-def _elements(data: bytes, *, first: bool) -> Iterator[tuple[object, int]]:
-    """Parse elements of an array from its inside; yield each with the number of bytes up to its end.
-
-    Stops where no whole element follows: at the end of the array, of the data, or at something that is no JSON.
+    Stops if no complete element follows: at the end of the array, at the end of the data, or at invalid JSON.
     """
-    # Bytes that are no UTF-8 become lone surrogates, for which the record is refused later on.
+    # Bytes that are not UTF-8 become lone surrogates, for which the record is rejected later.
     text = data.decode("utf-8", "surrogateescape")
     position = counted = size = 0
     while True:
@@ -191,9 +200,9 @@ def _elements(data: bytes, *, first: bool) -> Iterator[tuple[object, int]]:
         except (ValueError, RecursionError):
             return
         if not isinstance(value, (dict, list, str)):
-            behind = _skip_blanks(text, position)
-            if text[behind : behind + 1] not in _BEHIND:
-                return  # a number may go on in what was not read yet
+            following = _skip_blanks(text, position)
+            if text[following : following + 1] not in _AFTER_ELEMENT:
+                return  # a number may continue in bytes that are not read yet
         size += len(text[counted:position].encode("utf-8", "surrogateescape"))
         counted = position
         yield value, size
@@ -204,44 +213,48 @@ def _skip_blanks(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _take_lines(block: bytes, reading: BatchReader) -> Batch:
-    if reading.next_batch():
-        if known := reading.known_verbatim():
-            piece, used = _known_piece(block, 0, known, BETWEEN_LINES, reading)
-            _check_unchanged(unchanged=not block[used:].strip(WHITESPACE))
-            return piece
+def _take_lines(block: bytes, reader: BatchReader) -> Batch:
+    if reader.begin_batch():
+        if size := reader.verbatim_size():
+            batch, used = _verbatim_batch(block, 0, size, LINE_SEPARATOR, reader)
+            _require_unchanged(unchanged=not block[used:].strip(WHITESPACE))
+            return batch
         try:
-            records, known_fields_only = reading.decode_lines(block)
+            records, only_known_fields = reader.decode_lines(block)
         except _UNDECODABLE:
             pass
         else:
-            piece = Batch(reading.number, records)
-            if known_fields_only and records:  # none in blank lines
-                piece.verbatim = Verbatim(block.strip(WHITESPACE), BETWEEN_LINES)
-            piece.unknown = reading.unknown_among(_parse_lines(block))
-            return piece
-    return reading.check_each(_parse_lines(block))
+            batch = Batch(reader.number, records)
+            if only_known_fields and records:  # blank lines hold no records
+                batch.verbatim = Verbatim(block.strip(WHITESPACE), LINE_SEPARATOR)
+            batch.unknown = reader.sample_unknown_fields(_parse_lines(block))
+            return batch
+    return reader.check_each(_parse_lines(block))
 
 
 def _parse_lines(block: bytes) -> Iterator[object]:
     for line in block.split(b"\n"):
         text = line.decode("utf-8", "surrogateescape")
         position = _skip_blanks(text, 0)
-        while position < len(text):  # once, as a rule; the typed decoder also takes several objects on a line
+        while position < len(text):  # usually once, but the typed decoder also accepts several objects on a line
             try:
                 value, position = _parse_one(text, position)
             except (ValueError, RecursionError):
-                msg = "the file is cut off or damaged: a line of it is no JSON"
+                msg = "the file is cut off or damaged: one of its lines is not valid JSON"
                 raise CorruptExportError(msg) from None
             yield value
             position = _skip_blanks(text, position)
 
 
-def _checked_first(block: bytes, reading: BatchReader) -> dict[str, object]:
-    """Tell an export from an error document that was sent in its place; return the first object."""
+def _check_first_object(block: bytes, reader: BatchReader) -> dict[str, object]:
+    """Return the first object.
+
+    Raises:
+        CorruptExportError: it is not a record but an error document that was sent instead of an export, for example.
+    """
     value = next(_parse_lines(block), None)
-    if not isinstance(value, dict) or not value.keys() & reading.model.properties.keys():
-        msg = "the file is no export: its first object has none of the fields of the stream"
+    if not isinstance(value, dict) or not value.keys() & reader.model.properties.keys():
+        msg = "the file is not an export: its first object has none of the stream's fields"
         raise CorruptExportError(msg)
     return value
 

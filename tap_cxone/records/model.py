@@ -1,9 +1,9 @@
-"""The record model: a stream's JSON Schema turned into types that msgspec decodes straight into.
+"""The record model: a stream's JSON Schema turned into struct types for msgspec's typed decoder.
 
-Three types share one set of fields: the *checked* one also parses date-times, the *strict* one moreover takes no
-unknown fields, and the *plain* one keeps date-times as the text that was sent. What has been checked once may be
-decoded plainly afterwards. Where a type balks, ``check`` says of a single record what is wrong with it, without quoting
-a value.
+A model has three struct types with the same fields. *Plain* keeps date-times as the text that was sent. *Checked* also
+parses date-times, which checks them. *Strict* is checked and moreover rejects unknown fields. Records that have been
+checked once can be decoded as plain ones afterwards. When a decoder rejects some records, ``check`` finds the reason
+for a single one. The reason never quotes a value.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ _JSON_TYPES: dict[str, Any] = {"string": str, "number": int | float, "integer": 
 
 @dataclass(frozen=True)
 class InvalidRecord:
-    """Why a record was refused; ``record`` and ``record_id`` are for the quarantine and the audit log only."""
+    """A rejected record, and why it was rejected.
+
+    Attributes:
+        record: the decoded record; for the quarantine only.
+        record_id: its key; for the audit log only.
+        missing_fields: names of required fields that it does not have.
+        reason: what is wrong with it, without quoting a value.
+    """
 
     record: object
     record_id: object
@@ -42,11 +49,11 @@ class RecordModel:
 
     Args:
         schema: JSON Schema of an object with flat properties.
-        keys: names of the properties that identify a record together; a text among them must not be empty.
-        date_field: name of the property by whose day records are counted, or none.
+        keys: names of the properties that together identify a record. String keys must not be empty.
+        date_field: name of the date property by which records are counted per day, or None.
 
     Attributes:
-        only_csv: whether exports have no other layout; else the bytes decide.
+        only_csv: whether exports are always CSV. Otherwise the first byte of the file decides.
     """
 
     only_csv = False
@@ -68,98 +75,102 @@ class RecordModel:
             if field in self.keys and kind in {str, str | None}:
                 kind = Annotated[str, msgspec.Meta(min_length=1)]
             fields.append((field, kind) if field in self.required else (field, kind | msgspec.UnsetType, msgspec.UNSET))
-        # gc=False: records hold no references to containers, and the collector need not walk millions of them.
+        # Records refer to no containers, so the garbage collector need not track millions of them.
         return msgspec.defstruct(name, fields, kw_only=True, gc=False, forbid_unknown_fields=strict)
 
-    def key_of(self) -> Callable[[Any], str]:
-        """Return what takes the key out of a record: one text, whatever it is made of."""
+    def key_getter(self) -> Callable[[Any], str]:
+        """Return a function that gets the key of a record as one string."""
         if len(self.keys) == 1 and _field_type(self.properties[self.keys[0]], str) is str:
             return attrgetter(self.keys[0])
         values = attrgetter(*self.keys) if len(self.keys) > 1 else lambda record: (getattr(record, self.keys[0]),)
-        # As JSON, in which no text can look like two.
+        # As JSON, because joined strings would be ambiguous: ("a", "bc") and ("ab", "c").
         return lambda record: _encode(values(record)).decode()
 
     # --- Cells of a CSV file ------------------------------------------------------------------------------------------
 
-    def fields(self, header: Sequence[str]) -> list[str]:
-        """Return the names of a file's columns.
+    def fields_of(self, header: Sequence[str]) -> list[str]:
+        """Return the field names of a file's columns.
+
+        Args:
+            header: the cells of the header row.
 
         Raises:
-            CorruptExportError: the columns are not those of an export.
+            CorruptExportError: the file is not an export of this stream.
         """
         missing = [key for key in self.keys if key not in header]
         if missing:
-            msg = f"the file is no export: it is no JSON, and as CSV it has no column '{missing[0]}'"
+            msg = f"the file is not an export: it is not valid JSON, and as CSV it has no column '{missing[0]}'"
             raise CorruptExportError(msg)
         return list(header)
 
-    def widened(self, fields: Sequence[str]) -> RecordModel:  # noqa: ARG002 - see below
-        """Return the model of a file with these columns: a wider one where further columns are taken up."""
+    def with_columns(self, fields: Sequence[str]) -> RecordModel:  # noqa: ARG002 - used by subclasses
+        """Return the model of a file with these columns. A subclass may add new columns to it."""
         return self
 
-    def complete(self, fields: Sequence[str]) -> bool:
-        """Tell whether a file without a row is believed to be whole, from its header."""
+    def is_complete_header(self, fields: Sequence[str]) -> bool:
+        """Tell whether a file that consists of this header row, without a line ending, may be complete."""
         return set(self.required) <= set(fields)
 
-    def rows(self, fields: Sequence[str]) -> Callable[..., msgspec.Struct]:
-        """Return a constructor that takes these fields in their order and checks none of them.
+    def row_constructor(self, fields: Sequence[str]) -> Callable[..., msgspec.Struct]:
+        """Return a constructor for records that takes the values of these fields by position, unchecked.
 
         Raises:
-            ValueError: a field of the schema is not among them, and rows have to be made one by one.
+            ValueError: a field of the schema is missing; the rows must then be converted one by one.
         """
         if len(fields) != len(self.properties):
             raise ValueError(fields)
         return msgspec.defstruct("Positional", list(fields), gc=False)
 
-    def column(self, name: str, cells: Sequence[str], *, first: bool) -> Sequence[Any]:
+    def convert_column(self, name: str, cells: Sequence[str], *, check: bool) -> Sequence[Any]:
         """Return the values of a column.
 
         Args:
-            name: the field.
-            cells: what stands in the file.
-            first: whether the values are to be checked, too.
+            name: name of the field.
+            cells: the text of its cells, a row each.
+            check: whether to check the values as well.
 
         Raises:
-            ValueError, msgspec.DecodeError, UnicodeEncodeError: some of them have to be looked at one by one.
+            ValueError, msgspec.DecodeError, UnicodeEncodeError: not every cell is valid; the rows must then be
+                converted one by one.
         """
         if "" in cells:
             raise ValueError(name)
         if name in self.numeric:
             return _numbers(cells)
-        if first:
+        if check:
             "".join(cells).encode()
             if (kind := _field_type(self.properties[name], datetime)) is not str:
                 msgspec.convert(cells, list[kind])  # type: ignore[valid-type]
         return cells
 
-    def value(self, name: str, cell: str) -> object:
-        """Return what one cell says, UNSET where it says nothing; what does not fit its field is left to ``check``."""
+    def convert_cell(self, name: str, cell: str) -> object:
+        """Return the value of one cell: UNSET if it is empty, the text if it is invalid, for ``check`` to reject."""
         if not cell:
             return msgspec.UNSET
         return _number(cell) if name in self.numeric else cell
 
     @cached_property
     def numeric(self) -> frozenset[str]:
-        """Fields that a text format has to turn into numbers."""
+        """Names of the fields whose cells are converted to numbers."""
         numbers = {"number", "integer"}
         return frozenset(name for name, spec in self.properties.items() if numbers & set(type_names(spec)))
 
     @cached_property
     def nullable(self) -> frozenset[str]:
-        """Fields that may be null."""
+        """Names of the fields that may be null."""
         return frozenset(name for name, spec in self.properties.items() if "null" in type_names(spec))
 
-    # --- One by one ---------------------------------------------------------------------------------------------------
+    # --- Single records -----------------------------------------------------------------------------------------------
 
     def check(self, record: object) -> msgspec.Struct | InvalidRecord:
-        """Return one decoded JSON value as a plain record, or say why it is refused."""
+        """Return a decoded JSON value as a plain record, or as an invalid one with the reason."""
         if not isinstance(record, dict):
             return InvalidRecord(record, None, (), "not an object")
         record_id = self._record_id(record)
         missing = tuple(name for name in self.required if name not in record)
         if missing:
             return InvalidRecord(record, record_id, missing, "missing fields")
-        # Only these: msgspec fails on texts that are not Unicode, names of fields included.
+        # Known fields only: msgspec fails on strings that are not valid Unicode, including names of unknown fields.
         known = {name: record[name] for name in self.properties if name in record}
         for name, value in known.items():
             if isinstance(value, str) and not value.isascii() and not _is_unicode(value):
@@ -168,7 +179,7 @@ class RecordModel:
             plain = msgspec.convert(known, self.plain)
             msgspec.convert(known, self.checked)
         except msgspec.ValidationError as err:
-            # msgspec names the field and both types, never the value.
+            # The message names the field and both types, never the value.
             return InvalidRecord(record, record_id, (), str(err))
         for name, value in known.items():
             if isinstance(value, float) and not math.isfinite(value):
@@ -176,23 +187,23 @@ class RecordModel:
         return plain
 
     def _record_id(self, record: dict[str, object]) -> object:
-        """Return what names a record in the audit log: its key, or the parts of it between commas."""
+        """Return what identifies a record in the audit log: its key, or the parts of it joined by commas."""
         if len(self.keys) == 1:
             return record.get(self.keys[0])
         return ", ".join(str(record.get(key, "")) for key in self.keys)
 
 
 def _numbers(cells: Sequence[str]) -> list[int | float]:
-    """Return the numbers that the cells spell as JSON would."""
+    """Return the cells as JSON numbers."""
     numbers = _decode_numbers(f"[{','.join(cells)}]")
     if len(numbers) != len(cells):
-        msg = "a cell holds more than a number"
+        msg = "a cell holds several numbers"
         raise ValueError(msg)
     return numbers
 
 
 def _number(cell: str) -> object:
-    """Return the number that a cell spells as JSON would, or the cell."""
+    """Return the cell as a JSON number, or as it is if it is not one."""
     try:
         value = msgspec.json.decode(cell)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -200,8 +211,8 @@ def _number(cell: str) -> object:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else cell
 
 
-def is_misfit(reason: str) -> bool:
-    """Tell whether a record was refused for a value that is not of its field's type."""
+def is_type_mismatch(reason: str) -> bool:
+    """Tell whether a record was rejected because a value does not have the type of its field."""
     return reason.startswith(("Expected", "Invalid"))
 
 

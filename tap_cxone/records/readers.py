@@ -1,15 +1,14 @@
-"""From plain bytes to records: which of the three layouts an export has, and what a decoded piece of it is.
+"""Layout detection: a JSON array, JSON Lines, or CSV with a header row.
 
-The bytes decide: a JSON array, newline-delimited JSON, or CSV with a header row. An export is read twice. The first
-reading checks everything and finds the pieces that the typed decoder does not take as they are; the second one trusts
-the rest, and goes through those *irregular* pieces record by record again, with the same result.
+The first byte of the file decides, not its name or content type. An export is read in two passes. The first pass
+checks everything and records which batches the typed decoder rejects as a whole. The second pass checks only those
+*irregular* batches again, record by record, and gets the same result as the first.
 """
 
 from __future__ import annotations
 
 from typing import IO, TYPE_CHECKING
 
-from tap_cxone.records.batch import Batch, BatchReader, Learned
 from tap_cxone.records.csv_reader import read_csv
 from tap_cxone.records.json_reader import read_array, read_lines
 from tap_cxone.records.text import PlainText
@@ -17,37 +16,35 @@ from tap_cxone.records.text import PlainText
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_cxone.records.model import RecordModel
-
-__all__ = ["Batch", "read_batches"]
+    from tap_cxone.records.batch import Batch, BatchReader
 
 
-def read_batches(stream: IO[bytes], model: RecordModel, *, learned: Learned | None = None) -> Iterator[Batch]:
+def read_batches(stream: IO[bytes], reader: BatchReader) -> Iterator[Batch]:
     """Decode an export from its first to its last byte.
 
+    The first pass adds each batch to the reader's index. If the file is CSV, the reader has the columns of the file
+    once there is a batch, or at the end.
+
     Args:
-        stream: plain bytes; ``read(n)`` returns less than n at the end only.
-        model: the records to be found in it.
-        learned: none for the first reading; for the second one what the first has learned. The pieces are the same.
+        stream: decompressed bytes; ``read(n)`` returns fewer than n bytes at the end only.
+        reader: the pass over this export.
 
     Raises:
-        CorruptExportError: the export does not end where its structure ends, or is not an export at all.
+        CorruptExportError: the export does not end where its structure ends, or it is not an export at all.
     """
-    return read_with(BatchReader(model, learned), stream)
+    for batch in _decode(stream, reader):
+        if reader.first_pass:
+            reader.remember(batch)
+        yield batch
 
 
-def read_with(reading: BatchReader, stream: IO[bytes]) -> Iterator[Batch]:
-    """Decode an export; what the file says of its columns is known to the reading when there is a piece, or the end.
-
-    Raises:
-        CorruptExportError: the export does not end where its structure ends, or is not an export at all.
-    """
+def _decode(stream: IO[bytes], reader: BatchReader) -> Iterator[Batch]:
     text = PlainText(stream)
-    head = text.peek()
-    if reading.model.only_csv:
-        return read_csv(text, reading) if head else iter(())
-    if head.startswith(b"["):
-        return read_array(text, reading)
-    if head.startswith(b"{"):
-        return read_lines(text, reading)
-    return read_csv(text, reading) if head else iter(())
+    start = text.peek()
+    if not start:
+        return iter(())
+    if start.startswith(b"[") and not reader.model.only_csv:
+        return read_array(text, reader)
+    if start.startswith(b"{") and not reader.model.only_csv:
+        return read_lines(text, reader)
+    return read_csv(text, reader)

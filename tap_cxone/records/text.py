@@ -1,4 +1,4 @@
-"""The plain bytes of an export as all three readers want them: without byte-order mark and leading white space."""
+"""The text of an export without byte-order mark and leading white space, as all three readers expect it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class PlainText(io.RawIOBase):
-    """A stream whose beginning can be looked at.
+    """A binary stream whose first bytes can be examined before they are read.
 
     Args:
-        stream: plain bytes; ``read(n)`` returns less than n at the end only.
+        stream: decompressed bytes; ``read(n)`` returns fewer than n bytes at the end only.
 
     Attributes:
-        last: the last byte that was read.
+        last: the last byte that was read; empty before the first one.
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
@@ -31,7 +31,7 @@ class PlainText(io.RawIOBase):
         self.last = b""
 
     def peek(self) -> bytes:
-        """Return what the text begins with: nothing where it is empty."""
+        """Skip byte-order mark and white space, and return the first bytes of the text; none if it is empty."""
         head = self._stream.read(len(_BOM)).removeprefix(_BOM).lstrip(WHITESPACE)
         while not head and (more := self._stream.read(BATCH_BYTES)):
             head = more.lstrip(WHITESPACE)
@@ -44,7 +44,7 @@ class PlainText(io.RawIOBase):
 
     @override
     def read(self, size: int = -1) -> bytes:
-        """Return so many bytes, less at the end only."""
+        """Return ``size`` bytes, fewer at the end only; all that is left if ``size`` is negative."""
         head, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
         wanted = size - len(head) if size >= 0 else -1
         data = head + self._stream.read(wanted) if head else self._stream.read(wanted)

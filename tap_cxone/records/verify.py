@@ -1,6 +1,6 @@
-"""The two readings of an export: one that verifies the whole file, one that hands out its records, each key once.
+"""The two passes over an export: the first verifies the whole file, the second yields each record once.
 
-The first happens before anything of a window is emitted; what it learned makes the second one fast.
+Nothing of a window is emitted before its first pass is complete.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.batch import BatchReader, Learned
-from tap_cxone.records.days import add_days, count_days, getter
+from tap_cxone.records.batch import BatchReader
+from tap_cxone.records.days import add_days, count_days, date_getter
 from tap_cxone.records.decompress import open_inflated
-from tap_cxone.records.dedupe import WindowKeys
-from tap_cxone.records.readers import read_batches, read_with
+from tap_cxone.records.dedupe import RecordKeys
+from tap_cxone.records.readers import read_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,96 +22,112 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_cxone.records.batch import Batch
-    from tap_cxone.records.dedupe import Repeats
+    from tap_cxone.records.dedupe import DuplicateFlags
     from tap_cxone.records.model import RecordModel
 
-_REASONS = 20
-"""Different reasons for refusals that are counted one by one."""
+_MAX_REASONS = 20
+"""Different reasons for rejecting records that are counted for one file."""
 
 
 @dataclass
 class VerifiedFile:
-    """What the first reading learned.
+    """The result of the first pass, and what the second pass needs.
 
     Attributes:
-        model: the records, with the columns that the file has.
-        fields: names of the columns of a CSV file, those that are dropped included.
-        keys: keys of the valid records.
-        valid: number of valid records, repeats included.
-        refused: number of refused ones.
-        learned: what makes the second reading fast.
-        unknown: fields that the schema does not have.
-        reasons: for what records were refused, how often; a few of them.
-        days: how many valid records there are of each day; after the second reading without the repeats.
+        reader: the reader of the first pass, with the index of the file's batches.
+        keys: keys of the valid records, in their order. The owner of this object must close it.
+        valid: number of valid records, duplicates included.
+        invalid: number of rejected records.
+        unknown: names of fields that the schema does not have.
+        reasons: how often records were rejected for which reason, for the first few reasons.
+        days: valid records per UTC day; the second pass subtracts the duplicates.
     """
 
-    model: RecordModel
-    keys: WindowKeys
-    fields: list[str] = field(default_factory=list)
+    reader: BatchReader
+    keys: RecordKeys
     valid: int = 0
-    refused: int = 0
-    learned: Learned = field(default_factory=Learned)
+    invalid: int = 0
     unknown: set[str] = field(default_factory=set)
     reasons: Counter[str] = field(default_factory=Counter)
     days: Counter[date] = field(default_factory=Counter)
 
-    def add(self, piece: Batch, key_of: Callable[[Any], str], date_of: Callable[[Any], object]) -> None:
-        """Learn from a piece."""
-        self.keys.add(list(map(key_of, piece.records)))
-        add_days(self.days, count_days(map(date_of, piece.records)))
-        self.valid += len(piece.records)
-        self.refused += len(piece.refused)
-        self.unknown |= piece.unknown
-        self.learned.add(piece)
-        for refusal in piece.refused:
-            if refusal.reason in self.reasons or len(self.reasons) < _REASONS:
-                self.reasons[refusal.reason] += 1
+    @property
+    def model(self) -> RecordModel:
+        """The model of the records, with the columns of this file."""
+        return self.reader.model
+
+    @property
+    def fields(self) -> list[str]:
+        """Column names of a CSV file, including those that the schema does not have."""
+        return self.reader.fields
+
+    def add(self, batch: Batch, key_of: Callable[[Any], str], date_of: Callable[[Any], object]) -> None:
+        """Count a batch of the first pass and store its keys."""
+        self.keys.add(list(map(key_of, batch.records)))
+        add_days(self.days, count_days(map(date_of, batch.records)))
+        self.valid += len(batch.records)
+        self.invalid += len(batch.invalid)
+        self.unknown |= batch.unknown
+        for record in batch.invalid:
+            if record.reason in self.reasons or len(self.reasons) < _MAX_REASONS:
+                self.reasons[record.reason] += 1
 
     def close(self) -> None:
-        """Give back what the keys hold."""
+        """Delete the temporary files of the keys."""
         self.keys.close()
 
 
 def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
-    """Read an export from end to end.
+    """Run the first pass over a downloaded file.
+
+    Args:
+        path: the file; temporary files are created beside it.
+        model: the expected records.
+
+    Returns:
+        The result, which the caller must close.
 
     Raises:
-        CorruptExportError: it is cut off, damaged, or no export.
+        CorruptExportError: the file is truncated, damaged, or not an export.
     """
-    found = VerifiedFile(model, WindowKeys(path.parent))
-    key_of, date_of = model.key_of(), getter(model.date_field)
-    reading = BatchReader(model, None)
+    found = VerifiedFile(BatchReader(model), RecordKeys(path.parent))
+    key_of, date_of = model.key_getter(), date_getter(model.date_field)
     try:
         with open_inflated(path) as stream:
-            for piece in read_with(reading, stream):
-                found.add(piece, key_of, date_of)
+            for batch in read_batches(stream, found.reader):
+                found.add(batch, key_of, date_of)
     except BaseException:
-        found.keys.close()
+        found.close()
         raise
-    found.model, found.fields = reading.model, reading.fields
     return found
 
 
-def read_unique(path: Path, scan: VerifiedFile, repeats: Repeats | None) -> Iterator[Batch]:
-    """Read a scanned export again; the pieces come without the records that repeat an earlier one.
+def read_unique(path: Path, verified: VerifiedFile, duplicates: DuplicateFlags | None) -> Iterator[Batch]:
+    """Run the second pass over a verified file.
+
+    Args:
+        path: the file.
+        verified: the result of the first pass.
+        duplicates: which of the valid records are duplicates, from ``RecordKeys.duplicates``; None if there are none.
+
+    Yields:
+        The batches of the file without the duplicates.
 
     Raises:
-        CorruptExportError: the file is not what it was when it was scanned.
+        CorruptExportError: the file has changed since the first pass.
     """
-    valid = refused = 0
-    date_of = getter(scan.model.date_field)
+    valid = invalid = 0
+    date_of = date_getter(verified.model.date_field)
     with open_inflated(path) as stream:
-        for piece in read_batches(stream, scan.model, learned=scan.learned):
-            valid += piece.count
-            refused += len(piece.refused)
-            if repeats and any(marks := repeats.next(piece.count)):
-                records = list(zip(piece.decoded(scan.model), marks, strict=True))
-                scan.days.subtract(
-                    count_days(date_of(record) for record, repeats_another in records if repeats_another)
-                )
-                piece.records = [record for record, repeats_another in records if not repeats_another]
-                piece.count = len(piece.records)
-            yield piece
-    if (valid, refused) != (scan.valid, scan.refused):
+        for batch in read_batches(stream, verified.reader.second_pass()):
+            valid += batch.count
+            invalid += len(batch.invalid)
+            if duplicates and any(flags := duplicates.take(batch.count)):
+                flagged = list(zip(batch.decoded(verified.model), flags, strict=True))
+                verified.days.subtract(count_days(date_of(record) for record, is_duplicate in flagged if is_duplicate))
+                batch.records = [record for record, is_duplicate in flagged if not is_duplicate]
+                batch.count = len(batch.records)
+            yield batch
+    if (valid, invalid) != (verified.valid, verified.invalid):
         msg = "the file has changed since it was verified"
         raise CorruptExportError(msg)

@@ -1,7 +1,7 @@
-"""A simulated platform on loopback: section by section the calls of NICE CXone that the tap uses, over real HTTP.
+"""A simulated NICE CXone platform that serves the API calls used by the tap, over HTTP on loopback.
 
-Shared by the command `cxone-sandbox`, the setting `sandbox` and the tests. It imports nothing of the tap, so that a
-mistake in the tap's dates or decoding cannot hide behind the same mistake here.
+The command `cxone-sandbox`, the setting `sandbox` and the tests share it. It imports nothing from the rest of the tap:
+shared code could hide a bug in dates or decoding from the tests.
 """
 
 from __future__ import annotations

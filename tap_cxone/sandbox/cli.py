@@ -1,6 +1,6 @@
-"""The command `cxone-sandbox`: the simulated platform on a port of its own, every switch an option.
+"""The command `cxone-sandbox`, which serves the simulated platform.
 
-The options are made from the fields of `SandboxOptions`: nothing is listed twice.
+Its options are generated from the fields of `SandboxOptions`.
 """
 
 from __future__ import annotations
@@ -24,53 +24,53 @@ DEFAULT_PORT = 8099
 _INTERRUPTED = 130
 
 
-def _faults(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Fault, ...]:
+def _parse_faults(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[Fault, ...]:
     try:
         return tuple(Fault.parse(text) for text in texts)
     except ValueError as err:
         raise click.BadParameter(str(err)) from err
 
 
-def _range(
+def _parse_range(
     _context: click.Context, _option: click.Parameter, texts: tuple[str, str] | None
 ) -> tuple[datetime, datetime] | None:
     try:
         return (datetime.fromisoformat(texts[0]), datetime.fromisoformat(texts[1])) if texts else None
     except ValueError as err:
-        msg = f"START and END are ISO 8601 dates: {err}"
+        msg = f"START and END must be ISO 8601 dates: {err}"
         raise click.BadParameter(msg) from err
 
 
-def _switches(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for every switch."""
+def _add_switches(command: Callable[..., None]) -> Callable[..., None]:
+    """Add an option for every switch to a command."""
     for switch in reversed(fields(SandboxOptions)):
         command = _option(switch)(command)
     return command
 
 
 def _option(switch: Field[Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Turn a switch into an option of the command line."""
-    name, about = f"--{switch.name.replace('_', '-')}", switch.metadata
-    if about["kind"] is tuple:
+    """Return the click option for a switch."""
+    name, metadata = f"--{switch.name.replace('_', '-')}", switch.metadata
+    if metadata["kind"] is tuple:
         names = ("--fault", switch.name)
-        return click.option(*names, callback=_faults, multiple=True, metavar="FAULT", help=about["help"])
-    if about["kind"] is bool:
+        return click.option(*names, callback=_parse_faults, multiple=True, metavar="FAULT", help=metadata["help"])
+    if metadata["kind"] is bool:
         declaration = f"{name}/--no-{name[2:]}" if switch.default else name
-        return click.option(declaration, is_flag=True, default=switch.default, help=about["help"])
-    kind = click.Choice(about["choices"]) if about["choices"] else about["kind"]
+        return click.option(declaration, is_flag=True, default=switch.default, help=metadata["help"])
+    kind = click.Choice(metadata["choices"]) if metadata["choices"] else metadata["kind"]
     shown = switch.default is not None
-    return click.option(name, type=kind, default=switch.default, show_default=shown, help=about["help"])
+    return click.option(name, type=kind, default=switch.default, show_default=shown, help=metadata["help"])
 
 
 def _serve(host: str, port: int, options: SandboxOptions) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C is pressed."""
     try:
         with Sandbox(options, host=host, port=port) as sandbox:
             click.echo(
-                f"cxone-sandbox serves {sandbox.url} (client id sandbox, client secret sandbox); the tap finds it with "
-                f"TAP_CXONE_API_URL={sandbox.url} TAP_CXONE_CLIENT_ID=sandbox TAP_CXONE_CLIENT_SECRET=sandbox; Data "
-                f"Extraction: access key id {sandbox.access_key_id}, access key secret {sandbox.access_key_secret}, "
-                f"tenant {sandbox.tenant_id} - Ctrl-C ends it",
+                f"cxone-sandbox is serving {sandbox.url} (client id sandbox, client secret sandbox). To run the tap "
+                f"against it, set TAP_CXONE_API_URL={sandbox.url} TAP_CXONE_CLIENT_ID=sandbox "
+                f"TAP_CXONE_CLIENT_SECRET=sandbox. Data Extraction: access key id {sandbox.access_key_id}, "
+                f"access key secret {sandbox.access_key_secret}, tenant {sandbox.tenant_id}. Press Ctrl-C to stop.",
                 err=True,
             )
             while sandbox.running:
@@ -88,22 +88,28 @@ def _print_events(options: SandboxOptions, start: datetime, end: datetime) -> No
 
 
 @click.command("cxone-sandbox", context_settings={"max_content_width": 110})
-@click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0: a free one.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=DEFAULT_PORT,
+    show_default=True,
+    help="Port to listen on; 0 picks a free one.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
 @click.option(
     "--print-events",
-    callback=_range,
+    callback=_parse_range,
     nargs=2,
     metavar="START END",
-    help="Print the events that a client must end up with for [START, END), as JSON lines, and exit.",
+    help="Print the events of [START, END) that a correct client receives, as JSON lines, and exit.",
 )
-@_switches
+@_add_switches
 def main(host: str, port: int, print_events: tuple[datetime, datetime] | None, **switches: Any) -> None:  # noqa: ANN401
-    """Serve a simulated NICE CXone platform on loopback; client id and client secret are both `sandbox`.
+    """Serve a simulated NICE CXone platform on loopback. Client id and client secret are both `sandbox`.
 
-    It holds bot conversation events and the rows of four extraction entities from 2024-01-01 to now, always the same
-    ones. Times are in seconds, shares run
-    from 0 to 1. State is kept in memory: a new start is a new platform.
+    It holds bot conversation events and the rows of four Data Extraction entities from 2024-01-01 until now. The data
+    is deterministic. Durations are in seconds, shares are between 0 and 1. All state is in memory, so every start
+    begins with a new platform.
     """
     try:
         options = SandboxOptions(**switches)

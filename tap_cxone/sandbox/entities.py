@@ -1,7 +1,6 @@
-"""The entities that can be extracted: their versions, columns and keys, and how the cells of one row come about.
+"""The Data Extraction entities: versions, columns, keys and how the cells of a row are generated.
 
-Pure; the cells depend on the entity, the day and the row's number and on nothing else. Every cell is text, an empty
-one the empty string; a row has the columns of all versions, of which each version shows its own.
+A row only depends on the entity, the day and its number. It has the columns of all versions; every cell is a string.
 """
 
 from __future__ import annotations
@@ -47,111 +46,115 @@ _QUESTIONS = (
 )
 
 
-class Seed:
-    """What one row is made of: its moment, its number within the day, and choices that are always the same."""
+class RowSeed:
+    """The input for one row: its time, its number within the day, and reproducible choices."""
 
     def __init__(self, entity: str, day: int, number: int, milliseconds: int) -> None:
-        """Seed a row of that many milliseconds after 2024-01-01, on the so many-th day after it."""
+        """Create a seed. `day` and `milliseconds` count from 2024-01-01T00:00Z, `number` from the start of the day."""
         digest = hashlib.blake2b(b"%s %d %d" % (entity.encode(), day, number), digest_size=32).hexdigest()
         self.day = day
         self.number = number
         self.milliseconds = milliseconds
         self.guid = f"{digest[:8]}-{digest[8:12]}-4{digest[12:15]}-a{digest[15:18]}-{digest[18:30]}"
-        self._left = int(digest[30:], 16)
+        self._entropy = int(digest[30:], 16)
 
-    def below(self, limit: int) -> int:
-        """Return the next choice: a number from 0 to below the limit."""
-        self._left, choice = divmod(self._left, limit)
+    def next_below(self, limit: int) -> int:
+        """Return the next choice: a number from 0 to `limit` - 1."""
+        self._entropy, choice = divmod(self._entropy, limit)
         return choice
 
-    def one_of(self, texts: tuple[str, ...], empty: int = 0) -> str:
-        """Return one of the texts, or in `empty` of a hundred rows an empty cell."""
-        return self.sparse(texts[self.below(len(texts))], empty)
+    def choose(self, texts: tuple[str, ...], empty: int = 0) -> str:
+        """Return one of the texts; in `empty` percent of the rows, an empty cell."""
+        return self.maybe_empty(texts[self.next_below(len(texts))], empty)
 
-    def sparse(self, text: str, empty: int) -> str:
-        """Return the text, or in `empty` of a hundred rows an empty cell."""
-        return "" if self.below(100) < empty else text
+    def maybe_empty(self, text: str, empty: int) -> str:
+        """Return the text; in `empty` percent of the rows, an empty cell."""
+        return "" if self.next_below(100) < empty else text
 
 
 @dataclass(frozen=True)
 class Entity:
-    """Something that can be extracted.
+    """A Data Extraction entity.
 
-    `versions` has the columns of each version in their order, `key` the columns that name a row, and `together` says
-    how many rows in succession share a moment.
+    Attributes:
+        name: the entityName.
+        versions: the columns of each version, in their order.
+        key: the columns that identify a row.
+        make_row: generates a row from its seed.
+        rows_per_moment: how many successive rows have the same time.
     """
 
     name: str
     versions: dict[str, tuple[str, ...]]
     key: tuple[str, ...]
-    make: Callable[[Seed], Row]
-    together: int = 1
+    make_row: Callable[[RowSeed], Row]
+    rows_per_moment: int = 1
 
 
 def _iso(milliseconds: int) -> str:
-    """Write a moment in milliseconds since 2024-01-01 as `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
+    """Format milliseconds since 2024-01-01 as `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
     moment = FIRST_DAY + timedelta(milliseconds=milliseconds)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
-def _recording(seed: Seed) -> Row:
-    """A recorded segment of a call; two segments share a call, and ids of agents begin with zeros."""
-    agent = seed.below(len(_AGENTS))
-    end = seed.milliseconds + 1000 * seed.below(1800) + seed.below(1000)
+def _recording(seed: RowSeed) -> Row:
+    """Generate a recorded segment of a call. Two segments share a call; agent ids have leading zeros."""
+    agent = seed.next_below(len(_AGENTS))
+    end = seed.milliseconds + 1000 * seed.next_below(1800) + seed.next_below(1000)
     return {
         "Segment ID": seed.guid,
         "ACD Call ID": f"{500_000_000_000 + seed.day * 1_000_000 + seed.number // 2}",
         "Start Date": _iso(seed.milliseconds),
-        "End Date": seed.sparse(_iso(end), 4),
-        "Agent 1 Name": seed.sparse(_AGENTS[agent], 6),
+        "End Date": seed.maybe_empty(_iso(end), 4),
+        "Agent 1 Name": seed.maybe_empty(_AGENTS[agent], 6),
         "Agent 1 ACD ID": f"{agent + 41:06}",
-        "Agent 1 Team": seed.one_of(_TEAMS, 10),
-        "Agent 1 Skills": seed.one_of(_SKILLS, 20),
-        "ANI": seed.sparse(f"+1555{seed.below(10_000_000):07}", 8),
-        "DNIS": f"00800{seed.below(40):04}",
-        "Disposition": seed.one_of(_DISPOSITIONS, 30),
-        "Voice Recording Status": seed.one_of(_RECORDED),
-        "Notes": seed.one_of(_TEXTS, 50),
-        "Sentiment": seed.one_of(_SENTIMENTS, 25),
-        "Channel": seed.one_of(_CHANNELS),
+        "Agent 1 Team": seed.choose(_TEAMS, 10),
+        "Agent 1 Skills": seed.choose(_SKILLS, 20),
+        "ANI": seed.maybe_empty(f"+1555{seed.next_below(10_000_000):07}", 8),
+        "DNIS": f"00800{seed.next_below(40):04}",
+        "Disposition": seed.choose(_DISPOSITIONS, 30),
+        "Voice Recording Status": seed.choose(_RECORDED),
+        "Notes": seed.choose(_TEXTS, 50),
+        "Sentiment": seed.choose(_SENTIMENTS, 25),
+        "Channel": seed.choose(_CHANNELS),
     }
 
 
-def _workflow(seed: Seed) -> Row:
-    """An evaluation of an agent; scores are zero, whole, broken or missing."""
+def _workflow(seed: RowSeed) -> Row:
+    """Generate an evaluation of an agent. Scores are zero, whole, fractional or missing."""
     return {
         "Workflow ID": seed.guid,
         "Submission Date": _iso(seed.milliseconds),
-        "Form Name": seed.one_of(_FORMS),
-        "Agent Name": seed.one_of(_AGENTS, 5),
-        "Evaluator Name": seed.one_of(_AGENTS, 15),
-        "Score": seed.sparse(f"{seed.below(201) / 2:g}", 20),
-        "Comment": seed.one_of(_TEXTS, 60),
-        "Calibration": seed.one_of(_YES_NO, 30),
-        "Team": seed.one_of(_TEAMS, 10),
+        "Form Name": seed.choose(_FORMS),
+        "Agent Name": seed.choose(_AGENTS, 5),
+        "Evaluator Name": seed.choose(_AGENTS, 15),
+        "Score": seed.maybe_empty(f"{seed.next_below(201) / 2:g}", 20),
+        "Comment": seed.choose(_TEXTS, 60),
+        "Calibration": seed.choose(_YES_NO, 30),
+        "Team": seed.choose(_TEAMS, 10),
     }
 
 
-def _question(seed: Seed) -> Row:
-    """An answer within an evaluation: neither half of the key names it alone."""
+def _question(seed: RowSeed) -> Row:
+    """Generate an answer within an evaluation. It needs both key columns to be unique."""
     workflow, position = divmod(seed.number, len(_QUESTIONS))
     return {
         "Workflow Instance ID": f"wfi-{seed.day:05}-{workflow:07}",
         "Question ID": f"q{position + 1:02}",
         "Submission Date": _iso(seed.milliseconds),
         "Question": _QUESTIONS[position],
-        "Answer": seed.one_of((*_YES_NO, "N/A"), 15),
-        "Score": seed.sparse(str(seed.below(6)), 25),
+        "Answer": seed.choose((*_YES_NO, "N/A"), 15),
+        "Score": seed.maybe_empty(str(seed.next_below(6)), 25),
     }
 
 
-def _payroll(seed: Seed) -> Row:
-    """A shift of an agent; it has a date without a time."""
+def _payroll(seed: RowSeed) -> Row:
+    """Generate a shift of an agent, which has a date without a time."""
     return {
         "Payroll ID": f"PR-{seed.day:05}-{seed.number:06}",
         "Date": _iso(seed.milliseconds)[:10],
-        "Agent Name": seed.one_of(_AGENTS, 5),
-        "Hours": seed.sparse(f"{seed.below(49) / 4:.2f}", 10),
+        "Agent Name": seed.choose(_AGENTS, 5),
+        "Hours": seed.maybe_empty(f"{seed.next_below(49) / 4:.2f}", 10),
     }
 
 
@@ -180,7 +183,11 @@ _ALL = (
         _workflow,
     ),
     Entity(
-        "qm-questions", {"1": _ANSWER}, ("Workflow Instance ID", "Question ID"), _question, together=len(_QUESTIONS)
+        "qm-questions",
+        {"1": _ANSWER},
+        ("Workflow Instance ID", "Question ID"),
+        _question,
+        rows_per_moment=len(_QUESTIONS),
     ),
     Entity("wfm-payroll", {"1": ("Payroll ID", "Date", "Agent Name", "Hours")}, ("Payroll ID",), _payroll),
 )

@@ -1,6 +1,6 @@
-"""Extraction files as a stream of bytes: CSV with a byte-order mark, human column names and quoted line breaks.
+"""Data Extraction files: CSV with a byte-order mark, human-readable column names and quoted line breaks.
 
-Takes rows and yields pieces, so a file of any size passes through in little memory. No HTTP here.
+Files are generated chunk by chunk, so a file of any size needs little memory.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from tap_cxone.sandbox.entities import ENTITIES
-from tap_cxone.sandbox.files import damaged
+from tap_cxone.sandbox.export_files import apply_damage
 from tap_cxone.sandbox.rows import is_bad_row, key_of
-from tap_cxone.sandbox.variations import REPEATED, struck
+from tap_cxone.sandbox.variations import REPEATED, is_selected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,31 +23,31 @@ if TYPE_CHECKING:
     from tap_cxone.sandbox.options import SandboxOptions
     from tap_cxone.sandbox.rows import RowStream
 
-_ROWS_A_PIECE = 2048
+_ROWS_PER_CHUNK = 2048
 
 
 def extraction_file(
     job: Extraction, stream: RowStream, options: SandboxOptions, damage: str | None = None
 ) -> Iterator[bytes]:
-    """Yield the file of a finished job; damage is truncated, corrupt, unclosed or None."""
-    start, end = job.request.held_days(inclusive=options.inclusive_end)
+    """Yield the file of a succeeded job; `damage` is truncated, corrupt, unclosed or None."""
+    start, end = job.request.covered_days(inclusive=options.inclusive_end)
     rows = stream.between(job.entity, job.version, start, end, job.created_utc)
     columns = ENTITIES[job.entity].versions[job.version]
-    pieces = _as_csv(columns, _lines(job.entity, rows, options))
+    chunks = _as_csv(columns, _batches(job.entity, rows, options))
     if damage == "unclosed":
-        pieces = _without_last_quote(pieces)
-    return damaged(pieces, damage)
+        chunks = _without_last_quote(chunks)
+    return apply_damage(chunks, damage)
 
 
-def _lines(entity: str, rows: Iterator[Row], options: SandboxOptions) -> Iterator[list[list[str]]]:
-    """Yield the cells of the rows in batches; rows that come twice do so at the end of their batch."""
-    while batch := list(islice(rows, _ROWS_A_PIECE)):
-        again = [row for row in batch if struck(key_of(entity, row), REPEATED, options.repeated_records)]
-        yield [_cells(entity, row, options.bad_rows) for row in (*batch, *again)]
+def _batches(entity: str, rows: Iterator[Row], options: SandboxOptions) -> Iterator[list[list[str]]]:
+    """Yield the cells of the rows in batches; repeated rows come again at the end of their batch."""
+    while batch := list(islice(rows, _ROWS_PER_CHUNK)):
+        repeated = [row for row in batch if is_selected(key_of(entity, row), REPEATED, options.repeated_records)]
+        yield [_cells(entity, row, options.bad_rows) for row in (*batch, *repeated)]
 
 
 def _cells(entity: str, row: Row, bad_share: float) -> list[str]:
-    """Return the cells of a row: one too few or one too many where it is bad."""
+    """Return the cells of a row; a bad row has one too few or one too many."""
     cells = list(row.values())
     if not is_bad_row(entity, row, bad_share):
         return cells
@@ -55,7 +55,7 @@ def _cells(entity: str, row: Row, bad_share: float) -> list[str]:
 
 
 def _as_csv(columns: Iterable[str], batches: Iterator[list[list[str]]]) -> Iterator[bytes]:
-    """Yield UTF-8 in lines that end with CRLF; the header alone where there are no rows."""
+    """Yield CSV lines in UTF-8, ending in CRLF; only the header if there are no rows."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     text.write("\ufeff")
@@ -68,8 +68,8 @@ def _as_csv(columns: Iterable[str], batches: Iterator[list[list[str]]]) -> Itera
     yield text.getvalue().encode()
 
 
-def _without_last_quote(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """End the file inside of its last quoted cell; where none is quoted, inside of its last line."""
-    whole = b"".join(pieces)
-    end = whole.rfind(b'"')
-    yield whole[: end if end >= 0 else -5]
+def _without_last_quote(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Cut off the file within its last quoted cell; if there is none, within its last line."""
+    content = b"".join(chunks)
+    end = content.rfind(b'"')
+    yield content[: end if end >= 0 else -5]

@@ -1,6 +1,6 @@
-"""The state of the simulated platform: tokens, jobs, events, the rate limit, the faults to come, what was asked.
+"""The state of the simulated platform: tokens, jobs, data, rate limit, faults and recorded requests.
 
-All in memory, none of it bound to a connection: a client may be killed at any moment. Knows nothing of HTTP.
+The state is in memory and not tied to connections, so it survives a client that is killed at any moment.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tap_cxone.sandbox.events import EventStream
-from tap_cxone.sandbox.extractions import ExtractionBook
-from tap_cxone.sandbox.jobs import JobBook
+from tap_cxone.sandbox.extractions import ExtractionRegistry
+from tap_cxone.sandbox.jobs import JobRegistry
 from tap_cxone.sandbox.rows import RowStream
 from tap_cxone.sandbox.storage import Storage
 
@@ -24,20 +24,25 @@ if TYPE_CHECKING:
 
 CLIENT_ID = "sandbox"
 CLIENT_SECRET = "sandbox"  # noqa: S105 - the sandbox is public
-# A plus, a slash and padding, as real ones may have: a client that forgets to encode a form is found out.
+# Real keys may contain a plus, a slash and padding. These break a client that does not form-encode them.
 ACCESS_KEY_ID = "SANDBOX+made/up/key/id=="
 ACCESS_KEY_SECRET = "sandbox/made+up+access/key&secret=="  # noqa: S105
 TENANT_ID = "5a9db0c5-0000-4000-8000-7e9a97000001"
-_REMEMBERED_REQUESTS = 100_000
+_MAX_RECORDED_REQUESTS = 100_000
 
 
 @dataclass(frozen=True)
 class Request:
-    """A request that was answered or hung up on.
+    """A recorded request.
 
-    `call` is discovery, token, list, create, status, download or unknown; `status` None where no answer was given;
-    `at` the seconds of `time.monotonic()` at its arrival; `path` has no query string; `fault` is the kind of
-    fault that struck it.
+    Attributes:
+        call: discovery, token, list, create, status, download or unknown.
+        method: the HTTP method.
+        path: the path without the query string.
+        status: the HTTP status of the response; None if there was no response.
+        at: when the request arrived, in seconds of `time.monotonic()`.
+        job_id: the job that the request was about, if any.
+        fault: the kind of the injected fault, if any.
     """
 
     call: str
@@ -50,79 +55,79 @@ class Request:
 
 
 class FaultPlan:
-    """Decides which call is struck by which fault; the first fault in order that strikes wins."""
+    """Decides which fault is injected into a call; of several that apply, the first one listed wins."""
 
     def __init__(self, faults: tuple[Fault, ...], seed: int) -> None:
-        """Start counting calls from here."""
+        """Start with all counters at zero."""
         self._faults = faults
-        self._seen = [0] * len(faults)
-        self._struck = [0] * len(faults)
-        self._random = random.Random(seed)  # noqa: S311 - chance that can be repeated, not a secret
+        self._calls = [0] * len(faults)
+        self._injected = [0] * len(faults)
+        self._random = random.Random(seed)  # noqa: S311 - must be reproducible, is no secret
 
-    def draw(self, call: str) -> str | None:
-        """Return the kind of fault that strikes this call, or None."""
+    def next_fault(self, call: str) -> str | None:
+        """Count a call and return the kind of fault to inject into it, or None."""
         kind = None
         for number, fault in enumerate(self._faults):
             if fault.call not in (call, "any"):
                 continue
-            self._seen[number] += 1
-            if kind is not None or self._seen[number] <= fault.after or self._struck[number] == fault.times:
+            self._calls[number] += 1
+            if kind is not None or self._calls[number] <= fault.after or self._injected[number] == fault.times:
                 continue
             if fault.probability < 1 and self._random.random() >= fault.probability:
                 continue
-            self._struck[number] += 1
+            self._injected[number] += 1
             kind = fault.kind
         return kind
 
 
 class Platform:
-    """One simulated organisation."""
+    """The state of one simulated organisation."""
 
     def __init__(self, options: SandboxOptions, url: str) -> None:
-        """Open it for business at that base address; the clocks of foreign jobs start now."""
+        """Create the state of a platform at that base URL. Jobs of other integrations start now."""
         self.options = options
         self.url = url
         self.stream = EventStream(options.events_per_day, options.quiet_days)
-        self.jobs = JobBook(options)
+        self.jobs = JobRegistry(options)
         self.rows = RowStream(options.rows_per_day, options.quiet_days)
-        self.extractions = ExtractionBook(options)
+        self.extractions = ExtractionRegistry(options)
         self.storage = Storage(url, options.url_seconds)
         self.faults = FaultPlan(options.faults, options.seed)
-        self.requests: deque[Request] = deque(maxlen=_REMEMBERED_REQUESTS)
-        self.handed_out: list[str] = []
+        self.requests: deque[Request] = deque(maxlen=_MAX_RECORDED_REQUESTS)
+        self.issued_tokens: list[str] = []
         self._tokens: dict[str, float] = {}
         self._recent: deque[float] = deque()
 
     @property
     def expires_in(self) -> int:
-        """What a token endpoint says of the life of its tokens, in whole seconds."""
+        """The `expires_in` of token responses, in whole seconds."""
         claimed = self.options.token_expires_in
         return math.ceil(self.options.token_seconds) if claimed is None else claimed
 
-    def issue_token(self, token: str | None = None) -> str:
-        """Open the platform to a token, a new opaque one if none is given; earlier ones live on until they run out."""
+    def issue_access_token(self, token: str | None = None) -> str:
+        """Issue a token that authorises calls, by default a new opaque one. Earlier tokens stay valid."""
         now = time.monotonic()
-        self._tokens = {known: end for known, end in self._tokens.items() if end > now}
-        token = self.hand_out(token)
+        self._tokens = {issued: expires_at for issued, expires_at in self._tokens.items() if expires_at > now}
+        token = self.issue_token(token)
         self._tokens[token] = now + self.options.token_seconds
         return token
 
-    def hand_out(self, token: str | None = None) -> str:
-        """Remember a token that opens nothing, such as one to refresh with; a new opaque one if none is given."""
+    def issue_token(self, token: str | None = None) -> str:
+        """Issue a token that authorises no calls (a refresh or id token), by default a new opaque one."""
         token = token or secrets.token_urlsafe(32)
-        self.handed_out.append(token)
+        self.issued_tokens.append(token)
         return token
 
-    def is_live(self, token: str) -> bool:
-        """Tell whether a token was issued here and has not run out."""
+    def is_valid_token(self, token: str) -> bool:
+        """Return whether a token authorises calls and has not expired."""
         return self._tokens.get(token, -math.inf) > time.monotonic()
 
     def expire_tokens(self) -> None:
-        """End every token now."""
+        """Expire every token immediately."""
         self._tokens = {}
 
-    def seconds_over_limit(self) -> int:
-        """Count a request against the rate limit; 0 when it may pass, else the whole seconds to wait."""
+    def rate_limit_wait(self) -> int:
+        """Count a request against the rate limit. Return 0 if it is allowed, else the whole seconds to wait."""
         limit, period = self.options.rate_limit, self.options.rate_seconds
         if limit is None:
             return 0

@@ -1,16 +1,13 @@
-"""The rows that extractions hold: an endless, deterministic table for each entity, computed and never stored.
-
-Pure arithmetic over days, like the events; knows neither files nor jobs.
-"""
+"""The rows of Data Extraction entities: an endless, deterministic table per entity, computed on demand."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tap_cxone.sandbox.entities import ENTITIES, Seed
+from tap_cxone.sandbox.entities import ENTITIES, RowSeed
 from tap_cxone.sandbox.events import FIRST_DAY
-from tap_cxone.sandbox.variations import BAD, struck
+from tap_cxone.sandbox.variations import BAD, is_selected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,53 +20,54 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class RowStream:
-    """The rows of a platform with so many of each entity a day; every `quiet_days`-th day has none (0: all have)."""
+    """The rows of a platform with `rows_per_day` rows of each entity per day; every `quiet_days`-th day has none."""
 
     def __init__(self, rows_per_day: int, quiet_days: int = 0) -> None:
-        """Set the density."""
+        """Set the number of rows per day; `quiet_days` 0 means that every day has rows."""
         self._per_day = rows_per_day
         self._quiet_days = quiet_days
 
     def between(self, entity: str, version: str, start: date, end: date, now: datetime) -> Iterator[Row]:
-        """Yield the rows of the days from start to before end that are not later than now, in order of their date.
+        """Yield the rows of the days [start, end) up to now, ordered by date, with the columns of the version.
 
-        Each has the columns of the version in their order. KeyError for an unknown entity or version.
+        Raises:
+            KeyError: the entity or version is unknown.
         """
         columns = ENTITIES[entity].versions[version]
-        make = ENTITIES[entity].make
+        make_row = ENTITIES[entity].make_row
         for seed in self._seeds(entity, start, end, (now - FIRST_DAY) // _MILLISECOND):
-            row = make(seed)
+            row = make_row(seed)
             yield {column: row[column] for column in columns}
 
-    def _seeds(self, entity: str, start: date, end: date, last: int) -> Iterator[Seed]:
-        together = ENTITIES[entity].together
-        for day in range(max(0, _number(start)), min(_number(end), last // _DAY + 1)):
+    def _seeds(self, entity: str, start: date, end: date, last: int) -> Iterator[RowSeed]:
+        group_size = ENTITIES[entity].rows_per_moment
+        for day in range(max(0, _day_number(start)), min(_day_number(end), last // _DAY + 1)):
             if self._quiet_days and day % self._quiet_days == self._quiet_days - 1:
                 continue
             for number in range(self._per_day):
-                moment = day * _DAY + self._offset(day, number - number % together)
+                moment = day * _DAY + self._offset(day, number - number % group_size)
                 if moment > last:
                     return
-                yield Seed(entity, day, number, moment)
+                yield RowSeed(entity, day, number, moment)
 
     def _offset(self, day: int, number: int) -> int:
-        """Tell when a row is, in milliseconds after midnight; the first one of a day is of midnight exactly."""
+        """Return the time of a row in milliseconds after midnight; the first row of a day is at midnight exactly."""
         if not number:
             return 0
-        # A row may be late by less than the distance to the next one, so the order never changes.
-        late = (day * self._per_day + number) * 2_654_435_761 % 2**32 % max(1, _DAY // self._per_day)
-        return number * _DAY // self._per_day + late
+        # The jitter is smaller than the distance between two rows, so the order never changes.
+        jitter = (day * self._per_day + number) * 2_654_435_761 % 2**32 % max(1, _DAY // self._per_day)
+        return number * _DAY // self._per_day + jitter
 
 
 def key_of(entity: str, row: Row) -> str:
-    """Return the text that names a row among those of its entity."""
+    """Return the key of a row, unique within its entity."""
     return " ".join(row[column] for column in ENTITIES[entity].key)
 
 
 def is_bad_row(entity: str, row: Row, share: float) -> bool:
-    """Tell whether files hold the row with a wrong number of cells only."""
-    return struck(key_of(entity, row), BAD, share)
+    """Return whether the row has a wrong number of cells in every file."""
+    return is_selected(key_of(entity, row), BAD, share)
 
 
-def _number(day: date) -> int:
+def _day_number(day: date) -> int:
     return (day - FIRST_DAY.date()).days

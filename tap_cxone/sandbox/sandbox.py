@@ -1,6 +1,6 @@
-"""`Sandbox`: a simulated platform as a context manager, for the tests, the command and the setting `sandbox`.
+"""`Sandbox`: the simulated platform as a context manager.
 
-The server's libraries are an extra, so they are imported when a sandbox starts and not before.
+The server libraries are an optional extra, so they are only imported when a sandbox starts.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 
 
 class SandboxError(RuntimeError):
-    """The sandbox cannot start; the text is one sentence that says why."""
+    """The sandbox cannot start. The message is one sentence that says why."""
 
 
 class Sandbox:
     """A simulated platform on loopback.
 
     `with Sandbox(SandboxOptions(events_per_day=50)) as sandbox:` serves it at `sandbox.url` until the block ends. Port
-    0 takes a free one. What it holds can be asked for without starting it.
+    0 picks a free port. The data it holds (`events`, `extraction_rows`) can be read without starting it.
     """
 
     client_id = CLIENT_ID
@@ -56,26 +56,31 @@ class Sandbox:
     tenant_id = TENANT_ID
 
     def __init__(self, options: SandboxOptions | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Describe the platform; nothing is opened yet. SandboxError for an address that is not loopback."""
+        """Configure the platform without opening a socket.
+
+        Raises:
+            SandboxError: `host` is not a loopback address.
+        """
         self.options = options or SandboxOptions()
         self._host = "127.0.0.1" if host == "localhost" else host
         if not _is_loopback(self._host):
-            msg = f"The sandbox serves loopback addresses such as 127.0.0.1 only, not {host}."
+            msg = f"The sandbox only listens on loopback addresses such as 127.0.0.1, not on {host}."
             raise SandboxError(msg)
         self._port = port
         self._platform = Platform(self.options, self.url)
         self._server: ServerThread | None = None
 
     def start(self) -> Self:
-        """Serve a new platform, without jobs.
+        """Start serving a new platform that has no jobs of ours yet.
 
-        SandboxError when the port is taken or the server's libraries are not installed.
+        Raises:
+            SandboxError: the sandbox is already running, the port is in use or the server libraries are not installed.
         """
         if self.running:
-            msg = "The sandbox runs already."
+            msg = "The sandbox is already running."
             raise SandboxError(msg)
         try:
-            from tap_cxone.sandbox.server import ServerThread  # noqa: PLC0415 - an extra, see the module's docstring
+            from tap_cxone.sandbox.server import ServerThread  # noqa: PLC0415 - an extra, see the module docstring
         except ModuleNotFoundError as err:
             msg = f"The sandbox needs the library {err.name}: pip install tap-cxone[sandbox]"
             raise SandboxError(msg) from err
@@ -86,113 +91,116 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """Stop serving; what was asked and created can still be looked at."""
+        """Stop serving. Recorded requests and jobs can still be read."""
         if self._server is not None:
             self._server.stop()
 
     def __enter__(self) -> Self:
-        """Start."""
+        """Start the sandbox."""
         return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop."""
+        """Stop the sandbox."""
         self.stop()
 
     @property
     def running(self) -> bool:
-        """Whether it serves."""
+        """Whether the sandbox is serving."""
         return self._server is not None and self._server.running
 
     @property
     def url(self) -> str:
-        """Base of the API, such as http://127.0.0.1:8099."""
+        """Base URL of the API, such as http://127.0.0.1:8099."""
         return f"http://[{self._host}]:{self._port}" if ":" in self._host else f"http://{self._host}:{self._port}"
 
     @property
     def jobs(self) -> list[Job]:
-        """Every export job as it is now, in the order of creation."""
+        """A snapshot of every export job, in order of creation."""
         return self._platform.jobs.all()
 
     @property
     def requests(self) -> list[Request]:
-        """The requests since the start (the last hundred thousand), in the order of their answers."""
+        """The last 100,000 requests since the start, in the order in which they were answered."""
         return list(self._platform.requests)
 
     @property
     def active(self) -> int:
-        """How many jobs are queued or running now, foreign ones included."""
+        """How many export jobs are queued or running now, including those of other integrations."""
         return sum(job.active for job in self.jobs)
 
     @property
     def max_active(self) -> int:
-        """The highest number of our own jobs that were active at once."""
+        """The highest number of our own export jobs that were active at the same time."""
         return self._platform.jobs.max_active
 
     @property
     def max_active_total(self) -> int:
-        """The highest number of jobs that were active at once, foreign ones included."""
+        """The highest number of export jobs active at the same time, including those of other integrations."""
         return self._platform.jobs.max_active_total
 
     @property
     def extractions(self) -> list[Extraction]:
-        """Every extraction job as it is now, in the order of creation; those of other integrations included."""
+        """A snapshot of every extraction job, in order of creation, including those of other integrations."""
         return self._platform.extractions.all()
 
     @property
     def refused_creates(self) -> int:
-        """How many creates of extraction jobs were refused for a limit or a permission (403; faults not counted)."""
-        return self._platform.extractions.refused
+        """How many extraction job creates got a 403 because of a limit or a missing permission (faults not counted)."""
+        return self._platform.extractions.refused_creates
 
     @property
     def max_active_extractions(self) -> int:
-        """The highest number of our own extraction jobs that were active at once."""
+        """The highest number of our own extraction jobs that were active at the same time."""
         return self._platform.extractions.max_active
 
     @property
     def signed_urls(self) -> list[str]:
-        """Every signed address of the storage that was handed out."""
+        """Every signed storage URL issued so far."""
         return list(self._platform.storage.signed)
 
     @property
     def tokens(self) -> list[str]:
-        """Every token that was handed out: of access, identity and refreshing, expired ones too."""
-        return list(self._platform.handed_out)
+        """Every access, id and refresh token issued so far, including expired ones."""
+        return list(self._platform.issued_tokens)
 
     def set_faults(self, *faults: Fault) -> None:
-        """Replace the faults while it runs (none given: no more faults); their counts start anew."""
+        """Replace the faults of a running sandbox and reset their counters. Without arguments, remove all faults."""
         self._platform.faults = FaultPlan(faults, self.options.seed)
 
     def expire_tokens(self) -> None:
-        """End every token at once, whatever its expires_in promised."""
+        """Expire every token immediately, regardless of its `expires_in`."""
         self._platform.expire_tokens()
 
     def events(self, start: datetime, end: datetime) -> Iterator[Record]:
-        """Yield the events that start in [start, end) and not in the future, in that order."""
+        """Yield the events that start in [start, end) and not in the future, ordered by start."""
         now = datetime.now(UTC) + timedelta(milliseconds=1)
         stream = EventStream(self.options.events_per_day, self.options.quiet_days)
         return stream.between(start, min(as_utc(end), now))
 
     def valid_events(self, start: datetime, end: datetime) -> Iterator[Record]:
-        """Yield the events of [start, end) that a correct client ends up with: those that exports hold validly."""
+        """Yield the events of [start, end) that a correct client receives: those that exports hold in a valid form."""
         share = self.options.bad_records
         return (event for event in self.events(start, end) if not is_bad(event, share))
 
     def extraction_rows(self, entity: str, version: str, start: date, end: date) -> Iterator[Row]:
-        """Yield the rows of the days [start, end) that a correct client ends up with, by column name.
+        """Yield the rows of the days [start, end) that a correct client receives, as dicts by column name.
 
-        Bad rows and later ones than now are left out; an empty cell is "". KeyError for an unknown entity or version.
+        Bad rows and rows in the future are left out. An empty cell is "".
+
+        Raises:
+            KeyError: the entity or version is unknown.
         """
         rows = self._platform.rows.between(entity, version, start, end, datetime.now(UTC))
         return (row for row in rows if not is_bad_row(entity, row, self.options.bad_rows))
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        # The protocol by name: asyncio switches Nagle's delay (40 ms a request) off for no other.
+        # Name the protocol: only then does asyncio disable Nagle's algorithm, which costs 40 ms per request.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        # Else the port of a sandbox that has just ended would stay taken for a minute (except on Windows, where this
-        # option would let two sandboxes share a port).
+        # Without this, the port of a sandbox that has just stopped stays in use for about a minute. On Windows the same
+        # option would let two sandboxes share a port.
         if not hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

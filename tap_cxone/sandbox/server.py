@@ -1,6 +1,6 @@
-"""The HTTP server of the sandbox: uvicorn in a daemon thread, on a socket that is bound before it starts.
+"""The HTTP server of the sandbox: uvicorn in a daemon thread, on a socket that is already bound.
 
-The only module that knows uvicorn. It takes no signals, writes no log and can be started several times in a process.
+It installs no signal handlers, writes no log and can be started several times in one process.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import uvicorn
 from starlette.routing import Route, Router
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tap_cxone.sandbox.calls import Call, Manners, refusal
+from tap_cxone.sandbox.endpoint import Endpoint, EndpointRules, json_error
 from tap_cxone.sandbox.exports_api import export_routes
 from tap_cxone.sandbox.extractions_api import extraction_routes
 from tap_cxone.sandbox.identity_api import identity_routes
@@ -31,30 +31,30 @@ _STOP_SECONDS = 10
 
 
 class _Protocol(H11Protocol):
-    """HTTP/1.1 that hands its transport to the application, so that a fault can break the connection."""
+    """An HTTP/1.1 protocol that exposes its transport, so that a fault can break the connection."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401
-        """Put the transport where every request of this connection finds it."""
+        """Add the transport to the state of every request on this connection."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, "transport": transport}
 
 
 class _Server(uvicorn.Server):
-    """A server that ends at once when asked, instead of looking ten times a second whether it was."""
+    """A uvicorn server that stops immediately; the original polls its exit flag ten times a second."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._end: asyncio.Event | None = None
+        self._stopping: asyncio.Event | None = None
 
     async def main_loop(self) -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         self.ready.set()
-        await self._end.wait()
+        await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close everything without the pause that uvicorn makes for clients to notice."""
+        """Close all sockets and connections, without the grace period that uvicorn gives its clients."""
         for server in self.servers:
             server.close()
         for listener in sockets or ():
@@ -64,17 +64,18 @@ class _Server(uvicorn.Server):
                 connection.transport.abort()
         await asyncio.sleep(0)
 
-    def end(self) -> None:
+    def stop(self) -> None:
+        """End the main loop. Thread-safe."""
         self.should_exit = self.force_exit = True
-        if self._loop is not None and self._end is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._end.set)
+        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopping.set)
 
 
 class ServerThread:
-    """Serves a platform on a listening socket until it is stopped."""
+    """A thread that serves a platform on a listening socket until it is stopped."""
 
     def __init__(self, platform: Platform, listener: socket.socket) -> None:
-        """Start serving; returns when requests are taken."""
+        """Start serving. Returns once the server accepts requests."""
         config = uvicorn.Config(
             _router(platform),
             http=_Protocol,
@@ -97,12 +98,12 @@ class ServerThread:
 
     @property
     def running(self) -> bool:
-        """Whether it still serves."""
+        """Whether the server is still serving."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
         """Close every connection and end the thread."""
-        self._server.end()
+        self._server.stop()
         self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
@@ -113,11 +114,11 @@ class ServerThread:
 
 
 def _router(platform: Platform) -> Router:
-    """All surfaces of the platform, and an answer for what none of them knows."""
-    unknown = Call("unknown", _unknown, platform, Manners(authorised=False))
-    known = [*export_routes(platform), *identity_routes(platform), *extraction_routes(platform)]
-    return Router([*known, Route("/{path:path}", unknown, methods=_METHODS)])
+    """Return the router of all APIs; any other path gets a 404."""
+    unknown = Endpoint("unknown", _unknown, platform, EndpointRules(needs_token=False))
+    routes = [*export_routes(platform), *identity_routes(platform), *extraction_routes(platform)]
+    return Router([*routes, Route("/{path:path}", unknown, methods=_METHODS)])
 
 
 async def _unknown(_: Platform, request: Request) -> Response:
-    return refusal(404, f"{request.method} {request.url.path} is not a call of this platform")
+    return json_error(404, f"{request.method} {request.url.path} is not an API call of this platform")

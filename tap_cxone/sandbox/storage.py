@@ -1,6 +1,6 @@
-"""The storage that extraction files lie in: addresses with a signature, each good for a short time.
+"""Signed URLs for the storage of extraction files, each valid for a short time.
 
-An address is a credential: whoever has it gets the file. Knows neither HTTP nor what the files hold.
+A signed URL is a credential: it gives access to the file without a token.
 """
 
 from __future__ import annotations
@@ -17,35 +17,46 @@ PREFIX = "/storage/"
 SIGNATURE = "X-Amz-Signature"
 
 
-class ForbiddenError(Exception):
-    """The storage denies access; `code` and the text are what it says."""
+class AccessDeniedError(Exception):
+    """The storage denies access.
 
-    def __init__(self, code: str, text: str) -> None:
-        """Name the reason."""
-        super().__init__(text)
+    Attributes:
+        code: the S3 error code; the message of the exception is the S3 error message.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        """Create the error with its S3 code and message."""
+        super().__init__(message)
         self.code = code
 
 
 @dataclass(frozen=True)
-class _Grant:
+class _SignedUrl:
+    """What a signature was issued for, and until when it is valid, in seconds of `time.monotonic()`."""
+
     job_id: str
     path: str
     query: dict[str, str]
-    until: float
+    valid_until: float
 
 
 class Storage:
-    """Signs addresses and knows them again."""
+    """Issues and verifies signed URLs."""
 
     def __init__(self, url: str, seconds: float) -> None:
-        """Sign for so many seconds each, at a host beside that of the platform's own address."""
-        self.url = _beside(url)
+        """Configure the storage.
+
+        Args:
+            url: base URL of the platform; the storage uses another host name for the same address if there is one.
+            seconds: how long each signed URL is valid.
+        """
+        self.url = _with_other_host(url)
         self._seconds = seconds
-        self._grants: dict[str, _Grant] = {}
+        self._issued: dict[str, _SignedUrl] = {}
         self.signed: list[str] = []
 
     def sign(self, job_id: str, name: str) -> str:
-        """Return a new address of a job's file."""
+        """Return a new signed URL for the file of a job."""
         path = f"{PREFIX}{job_id}/{name}"
         query = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
@@ -55,35 +66,41 @@ class Storage:
             "X-Amz-SignedHeaders": "host",
             SIGNATURE: secrets.token_hex(32),
         }
-        self._grants[query[SIGNATURE]] = _Grant(job_id, path, query, time.monotonic() + self._seconds)
+        self._issued[query[SIGNATURE]] = _SignedUrl(job_id, path, query, time.monotonic() + self._seconds)
         url = f"{self.url}{path}?{urlencode(query)}"
         self.signed.append(url)
         return url
 
     def job_of(self, path: str, query: str) -> str:
-        """Return the id of the job whose file an address means; ForbiddenError for one that is wrong or run out."""
+        """Verify the path and query of a signed URL and return the id of the job whose file it is for.
+
+        Raises:
+            AccessDeniedError: the URL was not issued in this form or has expired.
+        """
         given = dict(parse_qsl(query, keep_blank_values=True))
         if SIGNATURE not in given:
             code = "AccessDenied"
-            raise ForbiddenError(code, "Access Denied")
-        grant = self._grants.get(given[SIGNATURE])
-        if grant is None or (grant.path, grant.query) != (path, given):
+            raise AccessDeniedError(code, "Access Denied")
+        signed = self._issued.get(given[SIGNATURE])
+        if signed is None or (signed.path, signed.query) != (path, given):
             code = "SignatureDoesNotMatch"
-            raise ForbiddenError(code, "The request signature we calculated does not match the signature you provided.")
-        if time.monotonic() > grant.until:
+            raise AccessDeniedError(
+                code, "The request signature we calculated does not match the signature you provided."
+            )
+        if time.monotonic() > signed.valid_until:
             code = "AccessDenied"
-            raise ForbiddenError(code, "Request has expired")
-        return grant.job_id
+            raise AccessDeniedError(code, "Request has expired")
+        return signed.job_id
 
 
-def _beside(url: str) -> str:
-    """Return the address under another name where there is one: a client must not take the storage for the API."""
+def _with_other_host(url: str) -> str:
+    """Replace 127.0.0.1 by localhost if both are the same, so that clients see another host than that of the API."""
     parts = urlsplit(url)
     if parts.hostname != "127.0.0.1":
         return url
     try:
-        found = socket.getaddrinfo("localhost", parts.port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo("localhost", parts.port, type=socket.SOCK_STREAM)
     except OSError:
         return url
-    known = "127.0.0.1" in (entry[4][0] for entry in found)
-    return f"{parts.scheme}://localhost:{parts.port}" if known else url
+    is_same = "127.0.0.1" in (entry[4][0] for entry in addresses)
+    return f"{parts.scheme}://localhost:{parts.port}" if is_same else url

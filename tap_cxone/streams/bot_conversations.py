@@ -1,4 +1,4 @@
-"""Bot conversation events, from the analytics export surface."""
+"""Bot conversation events, from the analytics export API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class BotConversationsStream(ExportStream):
-    """Bot conversation events, from the analytics export surface."""
+    """Bot conversation events."""
 
     name = "bot_conversations"
     primary_keys: ClassVar = ("id",)
@@ -27,14 +27,13 @@ class BotConversationsStream(ExportStream):
     @property
     @override
     def is_available(self) -> bool:
-        settings = self._tap.settings
-        return settings.sandbox or settings.access.method == "client_credentials"
+        return self.run_context.settings.access.has_analytics
 
     @override
-    def export_surface(self) -> AnalyticsExports:
-        settings = self._tap.settings
+    def job_api(self) -> AnalyticsExports:
+        settings = self.run_context.settings
         return AnalyticsExports(
-            self._tap.client,
+            self.run_context.client,
             export_filter=settings.export_filter,
             export_format=settings.export_format,
             compression=None if settings.export_compression == "none" else settings.export_compression,
@@ -42,10 +41,10 @@ class BotConversationsStream(ExportStream):
 
     @override
     def record_model(self) -> RecordModel:
-        # A catalog may have the target keyed by something else.
+        # Not self.primary_keys: a catalog may set other keys for the target.
         return RecordModel(self.schema, ["id"], date_field=self.date_field)
 
     @property
     @override
     def window_length(self) -> timedelta:
-        return self._tap.settings.window
+        return self.run_context.settings.window

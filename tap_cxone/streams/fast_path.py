@@ -1,84 +1,84 @@
-"""The fast path: records to RECORD messages by the block, without a Python object for each message.
+"""The fast path: writes RECORD messages in blocks where the SDK's own path would only wrap the record.
 
-What comes out is message for message what the SDK's own path writes. It is taken where that path would do nothing to a
-record but wrap it: no stream map, no flattening, no record limit, every field selected, and types as in our own schema.
-Everything else goes the SDK's way.
+That is the case if there is no stream map, no flattening and no record limit, every field is selected, and the types
+are those of our own schema. The messages are then the same as those of the SDK's path. In all other cases the stream
+uses the SDK's path.
 
-A block is encoded in one go, and a line break, which JSON text inside a message cannot have, becomes the end of one
-message and the beginning of the next. Where an export's own text is nothing but such records, it is not even decoded.
+A block is encoded at once, as JSON Lines. Encoded JSON has no line breaks of its own, so each line break is replaced by
+the end of one message and the start of the next. If the text of the export has the right form, it is not even decoded.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
-from singer_sdk.helpers._util import utc_now
 from singer_sdk.mapper import SameRecordTransform
 
 if TYPE_CHECKING:
-    from singer_sdk.streams import Stream
-
     from tap_cxone.records.batch import Batch
     from tap_cxone.records.model import RecordModel
+    from tap_cxone.streams.sdk_compat import CompatStream
 
 _encoder = msgspec.json.Encoder()
 
 
 class FastPath:
-    """Turns the pieces of a stream's exports into blocks of RECORD messages.
+    """Encodes the batches of a stream's exports as RECORD messages.
 
     Args:
-        stream: the stream, for which ``is_applicable`` holds.
-        model: its records.
+        stream: a stream for which ``is_applicable`` is true.
+        model: the model of its records.
     """
 
-    def __init__(self, stream: Stream, model: RecordModel) -> None:
+    def __init__(self, stream: CompatStream, model: RecordModel) -> None:
         self._stream = stream
         self._model = model
         name = _encoder.encode(stream.stream_maps[0].stream_alias)
-        self._before = b'{"type":"RECORD","stream":' + name + b',"record":'
+        self._prefix = b'{"type":"RECORD","stream":' + name + b',"record":'
 
     @staticmethod
-    def is_applicable(stream: Stream) -> bool:
-        """Tell whether the SDK's path would write a stream's records as they are."""
+    def is_applicable(stream: CompatStream) -> bool:
+        """Tell whether the SDK's path would write the records of a stream unchanged."""
         return (
             stream.ABORT_AT_RECORD_COUNT is None
             and [type(stream_map) for stream_map in stream.stream_maps] == [SameRecordTransform]
             and not stream.stream_maps[0].flattening_enabled
             and all(stream.mask["properties", name] for name in stream.schema["properties"])
-            # Nor is a column left out that only the catalog knows yet.
+            # The mask may also deselect a column that only the catalog has so far.
             and all(selected for crumb, selected in stream.mask.items() if crumb)
             and _types(stream.effective_schema) == _types(stream.schema)
         )
 
-    def block(self, piece: Batch) -> bytes:
-        """Return the RECORD messages of a piece, a line each, with the time of now."""
-        if not piece.count:
+    def block(self, batch: Batch) -> bytes:
+        """Return the RECORD messages of a batch, a line each, all extracted at the present time."""
+        if not batch.count:
             return b""
-        behind = self._behind()
-        if piece.verbatim and (lines := piece.verbatim.lines(piece.count, self._before, behind)):
+        suffix = self._suffix()
+        if batch.verbatim and (lines := batch.verbatim.lines(batch.count, self._prefix, suffix)):
             return lines
-        parts = _encoder.encode_lines(piece.decoded(self._model)).split(b"\n")
-        parts[0] = self._before + parts[0]
-        parts.pop()  # there is a line break behind the last one, too
-        parts[-1] += behind
-        return (behind + self._before).join(parts)
+        parts = _encoder.encode_lines(batch.decoded(self._model)).split(b"\n")
+        parts[0] = self._prefix + parts[0]
+        parts.pop()  # the empty text after the last line break
+        parts[-1] += suffix
+        return (suffix + self._prefix).join(parts)
 
-    def _behind(self) -> bytes:
-        version = self._stream._stream_version  # noqa: SLF001 - what the SDK's messages carry
-        given = b"" if version is None else b',"version":' + _encoder.encode(version)
-        return given + b',"time_extracted":' + _encoder.encode(utc_now()) + b"}\n"
+    def _suffix(self) -> bytes:
+        version = self._stream.version
+        version_field = b"" if version is None else b',"version":' + _encoder.encode(version)
+        return version_field + b',"time_extracted":' + _encoder.encode(datetime.now(UTC)) + b"}\n"
 
 
 def _types(schema: dict[str, dict[str, dict[str, object]]]) -> dict[str, tuple[object, object]]:
-    """Return what the SDK's type conformance goes by."""
+    """Return the parts of a schema that decide how the SDK conforms values."""
     return {
-        name: (_sorted(spec.get("type")), spec.get("format")) for name, spec in schema.get("properties", {}).items()
+        name: (_without_order(spec.get("type")), spec.get("format"))
+        for name, spec in schema.get("properties", {}).items()
     }
 
 
-def _sorted(types: object) -> object:
-    return (
-        sorted(types) if isinstance(types, list) and len(types) > 1 else types[0] if isinstance(types, list) else types
-    )
+def _without_order(types: object) -> object:
+    if not isinstance(types, list):
+        return types
+    return types[0] if len(types) == 1 else sorted(types)

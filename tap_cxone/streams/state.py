@@ -1,32 +1,34 @@
-"""What the state says of one stream: its bookmark, and the jobs that travel with it.
-
-A bookmark is moved by windows only, and it is written out together with the jobs that are still of use.
-"""
+"""The state of one stream: its bookmark, and the export jobs that travel with it."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.dates import format_date, parse_date
 from tap_cxone.errors import CxoneError
-from tap_cxone.jobs.store import JobRecord
+from tap_cxone.jobs.journal import JobRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
 JOBS_IN_STATE = "export_jobs"
-"""Key in the stream's bookmark under which jobs travel with the state: id, window, fingerprint, and when."""
+"""Key of the stream's bookmark under which jobs travel with the state: id, window, fingerprint, and time."""
+
+logger = logging.getLogger("tap-cxone")
 
 
 class StreamState:
-    """One stream's part of the state.
+    """One stream's part of the state. Used by the main thread only.
+
+    Only a window whose records have all been written moves the bookmark, and never backwards.
 
     Args:
         state: that part, which is changed in place.
         stream: name of the stream, for messages.
-        replication_key: what the bookmark has to be of; none where there is none (a full read).
-        write: sends the whole state out.
+        replication_key: name of the replication key; None for a full read, which has no bookmark.
+        write: writes the whole state as a STATE message.
     """
 
     def __init__(
@@ -37,49 +39,75 @@ class StreamState:
         self._replication_key = replication_key
         self._write = write
 
+    @property
+    def is_incremental(self) -> bool:
+        """Whether the stream has a bookmark."""
+        return self._replication_key is not None
+
     def bookmark(self) -> datetime | None:
-        """Return the bookmark, or none.
+        """Return the bookmark, or None.
 
         Raises:
-            CxoneError: it is no date.
+            CxoneError: it is not a date.
         """
         text = self._state.get("replication_key_value")
-        of_this_key = self._state.get("replication_key", self._replication_key) == self._replication_key
-        if not self._replication_key or not text or not of_this_key:
+        is_of_this_key = self._state.get("replication_key", self._replication_key) == self._replication_key
+        if not self._replication_key or not text or not is_of_this_key:
             return None
         try:
             return parse_date(text)
         except (ValueError, AttributeError):
-            msg = f"The bookmark of '{self._stream}' in the state is no ISO 8601 date: correct or remove it."
+            msg = f"The bookmark of '{self._stream}' in the state is not an ISO 8601 date: correct or remove it."
             raise CxoneError(msg) from None
 
-    def commit(self, edge: datetime, behind: datetime) -> str | None:
-        """Move the bookmark to an edge, never backwards, and write it out with the jobs of later windows.
+    def start(self, start_date: datetime, lookback: timedelta) -> datetime:
+        """Return where a run begins: the bookmark less the look-back, or the start date.
+
+        Raises:
+            CxoneError: the bookmark is not a date.
+        """
+        bookmark = self.bookmark()
+        if bookmark is None:
+            return start_date
+        if start_date > bookmark:
+            logger.warning(
+                "Stream '%s': setting 'start_date' (%s) is later than the bookmark (%s): the time between them is not "
+                "extracted",
+                self._stream,
+                format_date(start_date),
+                format_date(bookmark),
+            )
+        return max(start_date, bookmark - lookback)
+
+    def commit(self, loaded_until: datetime, window_end: datetime) -> str | None:
+        """Move the bookmark forwards and write the state, with the jobs of later windows only.
 
         Args:
-            edge: up to where the target has everything.
-            behind: where the window ends that has been written.
+            loaded_until: the time up to which the target has everything.
+            window_end: end of the window that has been written.
 
         Returns:
-            The bookmark as it stands in the state now.
+            The bookmark in the state now.
         """
         if self._replication_key:
             bookmark = self.bookmark()
             self._state["replication_key"] = self._replication_key
-            self._state["replication_key_value"] = format_date(max(edge, bookmark) if bookmark else edge)
-        self._keep([job for job in self.jobs() if job.window.start >= behind])
+            self._state["replication_key_value"] = format_date(
+                max(loaded_until, bookmark) if bookmark else loaded_until
+            )
+        self._write_jobs([job for job in self.jobs() if job.window.start >= window_end])
         return self._state.get("replication_key_value")
 
     def jobs(self) -> list[JobRecord]:
-        """Return the jobs that the state remembers."""
+        """Return the jobs in the state; entries that are not valid are ignored."""
         lines = self._state.get(JOBS_IN_STATE)
         return list(filter(None, map(JobRecord.from_dict, lines if isinstance(lines, list) else [])))
 
-    def remember(self, job: JobRecord) -> None:
-        """Send a job out with the state before it is first looked at; it takes the place of one with its start."""
-        self._keep([*(other for other in self.jobs() if other.window.start != job.window.start), job])
+    def add_job(self, job: JobRecord) -> None:
+        """Write a job with the state; it replaces one whose window has the same start."""
+        self._write_jobs([*(other for other in self.jobs() if other.window.start != job.window.start), job])
 
-    def _keep(self, jobs: list[JobRecord]) -> None:
+    def _write_jobs(self, jobs: list[JobRecord]) -> None:
         self._state.pop(JOBS_IN_STATE, None)
         if jobs:
             self._state[JOBS_IN_STATE] = [job.to_dict() for job in jobs]

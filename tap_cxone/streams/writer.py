@@ -1,7 +1,4 @@
-"""Standard output, where the target is: the writer of Singer messages, and whether anybody reads them.
-
-One thread writes, line by line; a reader that has gone ends the run with one sentence.
-"""
+"""Standard output: writes Singer messages, and notices when the target does not read them any more."""
 
 from __future__ import annotations
 
@@ -25,54 +22,49 @@ _STDOUT = 1
 
 
 class OutputClosedError(RunCancelledError):
-    """Nobody reads standard output any more."""
+    """The reader of standard output has gone."""
 
     def __init__(self) -> None:
         super().__init__("The target has ended: nobody reads the tap's output any more.")
 
 
 class MessageWriter(MsgSpecWriter):
-    """Writes Singer messages."""
+    """Writes Singer messages. Used by the main thread only."""
 
     @override
     def write_message(self, message: Message) -> None:
-        """Write one message as a line; raises OutputClosedError where the reader has gone."""
-        # A copy: the SDK writes every message into one and the same buffer.
+        """Write one message as a line; raises OutputClosedError if the reader has gone."""
+        # A copy, because the SDK encodes every message into the same buffer.
         self.write_block(bytes(self.format_message(message)))
 
     @staticmethod
     def write_block(lines: bytes) -> None:
-        """Write messages that are encoded already; raises OutputClosedError where the reader has gone."""
-        with _reader_there():
-            # Without a buffer (PYTHONUNBUFFERED) a write that a signal interrupts has written a part, and says so.
+        """Write encoded messages; raises OutputClosedError if the reader has gone."""
+        with _closed_output_detected():
+            # Without a buffer (PYTHONUNBUFFERED), a signal can interrupt a write after a part of it.
             while lines:
                 lines = lines[sys.stdout.buffer.write(lines) :]
             sys.stdout.flush()
 
 
 @contextlib.contextmanager
-def _reader_there() -> Iterator[None]:
+def _closed_output_detected() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # What is left in the buffer would fail once more when the interpreter ends.
+        # The rest of the buffer would fail again when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
         raise OutputClosedError from None
 
 
-def check_output() -> None:
-    """Look, without writing, whether standard output is a pipe whose reader has gone.
-
-    Raises:
-        OutputClosedError: it is.
-    """
+def is_output_closed() -> bool:
+    """Return, without writing, whether standard output is a pipe whose reader has gone."""
     if not hasattr(select, "poll"):  # pragma: no cover - Windows
-        return
+        return False
     try:
         number = sys.stdout.fileno()
     except (OSError, ValueError, AttributeError):
-        return  # captured, as in tests
+        return False  # captured, as in tests
     poll = select.poll()
-    poll.register(number, 0)  # errors are told without being asked for
-    if any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0)):
-        raise OutputClosedError
+    poll.register(number, 0)  # errors are reported in any case
+    return any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0))

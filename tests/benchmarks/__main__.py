@@ -1,6 +1,6 @@
-"""``python -m tests.benchmarks``: speed and memory side by side in one run, as a table.
+"""``python -m tests.benchmarks``: compares speed and memory in one run and prints a table.
 
-Ratios are what counts: the machine's speed drifts, so the contestants take turns and the medians are compared.
+Only ratios are meaningful. The speed of a machine drifts, so the contestants take turns and the medians are compared.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def make_files(folder: Path, records: int) -> dict[str, Path]:
 
 
 def run(name: str, path: Path) -> dict[str, Any]:
-    """Run one contestant as a process of its own."""
+    """Run one contestant in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.contestants", name, str(path)],
         cwd=PROJECT,
@@ -86,8 +86,8 @@ def speed(records: int, rounds: int) -> list[str]:
 
 
 def memory(records: list[int]) -> list[str]:
-    """Return the table of peaks of the whole tap against the sandbox, over HTTP, a third of the records repeated."""
-    rows = ["| records in one export | with repeats | seconds | peak MiB of the tap |", "|---|---|---|---|"]
+    """Return the table of memory peaks: the whole tap against the sandbox, with a third of the records duplicated."""
+    rows = ["| records in one export | duplicates | seconds | peak MiB of the tap |", "|---|---|---|---|"]
     for count in records:
         options = SandboxOptions(events_per_day=count // 30, repeated_records=1 / 3)
         with Sandbox(options) as sandbox, tempfile.TemporaryDirectory() as folder:
@@ -108,22 +108,22 @@ def memory(records: list[int]) -> list[str]:
             )
             peak = 0.0
             while process.poll() is None:
-                with contextlib.suppress(OSError, IndexError):  # it may just have ended
+                with contextlib.suppress(OSError, IndexError):  # the process may have ended since
                     peak = peak_mib(process.pid)
                 time.sleep(0.1)
             seconds = time.perf_counter() - begun
             lines = map(json.loads, (Path(folder) / "audit.jsonl").read_text().splitlines())
             [summary] = [line for line in lines if line["event"] == "validation_summary"]
             if process.returncode:
-                sys.exit("the tap has failed")
-        total, repeats = summary["total_records"], summary["duplicates"]
-        rows.append(f"| {total:,} | {repeats:,} | {seconds:.0f} | {peak:.0f} |")
+                sys.exit("the tap failed")
+        total, duplicates = summary["total_records"], summary["duplicates"]
+        rows.append(f"| {total:,} | {duplicates:,} | {seconds:.0f} | {peak:.0f} |")
     return rows
 
 
 def pipelines() -> list[str]:
-    """Return the table of whole pipelines: three hundred days of the sandbox through Meltano."""
-    rows = ["| pipeline, 300,000 records | seconds | processor seconds | of them the tap's |", "|---|---|---|---|"]
+    """Return the table of whole pipelines: 300 days of the sandbox, run by Meltano."""
+    rows = ["| pipeline, 300,000 records | seconds | CPU seconds | of these, the tap |", "|---|---|---|---|"]
     subprocess.run(["meltano", "install"], cwd=PROJECT, check=True, capture_output=True)
     for target in ("target-jsonl", "target-duckdb"):
         with tempfile.TemporaryDirectory() as folder, Sandbox(SandboxOptions(events_per_day=1000)) as sandbox:
@@ -148,25 +148,25 @@ def pipelines() -> list[str]:
 
 
 def measured(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
-    """Run a command; return its seconds and the processor seconds of it and its children."""
+    """Run a command; return its duration and the CPU time of it and its children, in seconds."""
     begun = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        sys.exit(f"{command[0]} has failed")
+        sys.exit(f"{command[0]} failed")
     return time.perf_counter() - begun, usage.ru_utime + usage.ru_stime
 
 
 @click.command()
-@click.option("--records", default=1_000_000, show_default=True, help="Records of the export for the table of rates.")
-@click.option("--rounds", default=3, show_default=True, help="Turns of each contestant; the medians are compared.")
-@click.option("--memory/--no-memory", "with_memory", default=True, help="Measure the peak of whole runs, too.")
-@click.option("--pipelines/--no-pipelines", "with_pipelines", default=True, help="Measure whole pipelines, too.")
+@click.option("--records", default=1_000_000, show_default=True, help="Records in the export for the table of rates.")
+@click.option("--rounds", default=3, show_default=True, help="Runs of each contestant; the medians are compared.")
+@click.option("--memory/--no-memory", "with_memory", default=True, help="Also measure the memory peak of whole runs.")
+@click.option("--pipelines/--no-pipelines", "with_pipelines", default=True, help="Also measure whole pipelines.")
 @click.option("--output", default=".output/benchmark.md", show_default=True, help="File for the tables.")
 def main(*, records: int, rounds: int, with_memory: bool, with_pipelines: bool, output: str) -> None:
-    """Measure the tap beside a plain singer-sdk tap, a bare script, and what one core cannot do without."""
+    """Compare the tap with a plain singer-sdk tap, a bare script, and the least work that decoding takes."""
     now = datetime.now(UTC).strftime("%Y-%m-%d")
     lines = [
         f"{now}, {os.cpu_count()} cores, Python {platform.python_version()}, {records:,} records in one export",

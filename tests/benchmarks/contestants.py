@@ -1,7 +1,7 @@
-"""What is measured: each contestant is a process of its own that reads one export and says how long that took.
+"""The contestants of the benchmark: each reads one export in a process of its own and reports how long it took.
 
-``python -m tests.benchmarks.contestants NAME FILE`` writes what the contestant writes to standard output, and one JSON
-object to standard error: seconds (start-up left out), records, and the peak of the process's memory in MiB.
+``python -m tests.benchmarks.contestants NAME FILE`` writes the output of the contestant to standard output. On standard
+error it writes one JSON object: seconds (without start-up), records, and the memory peak of the process in MiB.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ FIELDS = tuple(SCHEMA["properties"])
 
 
 class PlainStream(Stream):
-    """What a developer writes first: the whole document, record by record."""
+    """The first version that most developers write: parses the whole document, then yields its records."""
 
     name = "bot_conversations"
     primary_keys = ("id",)
     replication_key = "dateFrom"
     schema = SCHEMA
 
-    def get_records(self, context: Any) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - the SDK's
+    def get_records(self, context: Any) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - signature of the SDK
         with gzip.open(self.config["file"], "rb") as file:
             yield from json.load(file)
 
@@ -57,7 +57,7 @@ class PlainTap(Tap):
 
 
 class PlainTapMsgspec(PlainTap):
-    """The same with the SDK's faster writer."""
+    """The same tap with the SDK's faster writer."""
 
     message_writer_class = MsgSpecWriter
 
@@ -71,7 +71,7 @@ def sdk(kind: type[Tap]) -> Callable[[Path], tuple[float, int]]:
 
 
 def script(path: Path) -> tuple[float, int]:
-    """Do what a bare sequential script does after its download: inflate, parse, validate, drop repeats; no output."""
+    """Do what a bare sequential script does after its download: inflate, parse, validate, deduplicate; no output."""
     kept: list[dict[str, Any]] = []
 
     def process() -> None:
@@ -86,7 +86,7 @@ def script(path: Path) -> tuple[float, int]:
 
 
 def floor(path: Path) -> tuple[float, int]:
-    """Inflate, decode typed and encode again, all at once: what one core cannot do without if it decodes."""
+    """Inflate, decode and encode the whole export at once: the least work for a tap that decodes records."""
     kinds: dict[str, Any] = {"string": str, "number": int | float}
     record = msgspec.defstruct(
         "Record", [(name, kinds[spec["type"]]) for name, spec in SCHEMA["properties"].items()], gc=False
@@ -103,7 +103,7 @@ def floor(path: Path) -> tuple[float, int]:
 
 
 def tap_cxone(path: Path, *, verify: bool) -> tuple[float, int]:
-    """Emit a verified file; with ``verify``, the verification is part of the time."""
+    """Emit a verified file; ``verify`` includes the verification in the time."""
     tap = TapCXone(config={"sandbox": True, "start_date": "2024-01-01"})
     stream: Any = tap.streams["bot_conversations"]
     model = stream.record_model()
@@ -114,8 +114,8 @@ def tap_cxone(path: Path, *, verify: bool) -> tuple[float, int]:
     [found] = verified
 
     def emit() -> None:
-        for piece in read_unique(path, found, found.keys.repeats(None)):
-            MessageWriter.write_block(fast_path.block(piece))
+        for batch in read_unique(path, found, found.keys.duplicates(None)):
+            MessageWriter.write_block(fast_path.block(batch))
 
     return timed(emit) + (verification if verify else 0.0), found.valid
 
@@ -128,7 +128,7 @@ def timed(process: Callable[[], object]) -> float:
 
 
 def peak_mib(process: int | str) -> float:
-    """Return the peak of a process's memory. (wait4 and getrusage would count its parent's before exec, too.)"""
+    """Return the peak of a process's memory. (wait4 and getrusage include the parent's memory before exec.)"""
     status = Path(f"/proc/{process}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 

@@ -1,4 +1,4 @@
-"""The setting data_extraction_entities: what becomes a stream, and what is said of an entry that does not."""
+"""Data Extraction entities: the built-in ones, configured ones, and errors in the setting."""
 
 from __future__ import annotations
 
@@ -18,59 +18,60 @@ PAYROLL = {
 }
 
 
-def found(*configured: Any) -> dict[str, Entity]:
+def by_stream(*configured: Any) -> dict[str, Entity]:
     return {entity.stream: entity for entity in entities(list(configured))}
 
 
-def test_three_are_known() -> None:
-    known = found()
-    assert [(entity.entity, entity.version) for entity in known.values()] == [
+def test_three_entities_are_built_in() -> None:
+    built_in = by_stream()
+    assert [(entity.entity, entity.version) for entity in built_in.values()] == [
         ("recording-interaction-metadata", "12"),
         ("qm-workflows", "4"),
         ("qm-questions", "1"),
     ]
-    assert entities(None) == list(known.values())
-    for entity in known.values():
+    assert entities(None) == list(built_in.values())
+    for entity in built_in.values():
         assert {*entity.primary_keys, entity.replication_key} <= entity.schema["properties"].keys()
         assert set(entity.primary_keys) <= set(entity.schema["required"])
-        # A table of nothing but text loses rows in target-duckdb.
+        # target-duckdb loses rows of a table that has only text columns.
         assert any("date-time" in spec.get("format", "") for spec in entity.schema["properties"].values())
 
 
-def test_any_other_is_configured() -> None:
-    payroll = found(PAYROLL)["payroll"]
+def test_any_other_entity_can_be_configured() -> None:
+    payroll = by_stream(PAYROLL)["payroll"]
     assert (payroll.entity, payroll.version, payroll.primary_keys) == ("wfm-payroll", "1", ("payroll_id",))
     assert payroll.allow_new_columns
     assert payroll.schema["required"] == ["payroll_id"]
     assert payroll.schema["properties"] == {"payroll_id": {"type": "string"}, "date": {"type": ["string", "null"]}}
 
 
-def test_a_schema_is_fixed_and_named_as_the_columns_are() -> None:
+def test_configured_schema_is_fixed_and_has_snake_case_names() -> None:
     schema = {"properties": {"Payroll ID": {"type": "integer"}, "hours": {"type": "number"}}, "required": ["hours"]}
-    payroll = found(PAYROLL | {"schema": schema, "window_days": 14})["payroll"]
+    payroll = by_stream(PAYROLL | {"schema": schema, "window_days": 14})["payroll"]
     assert not payroll.allow_new_columns
     assert payroll.window_days == 14
     assert payroll.schema["properties"].keys() == {"payroll_id", "hours", "date"}
     assert payroll.schema["required"] == ["hours", "payroll_id"]
-    bare = found(PAYROLL | {"schema": {"properties": {"a": {"type": "string"}}, "required": ["Tax"]}})["payroll"]
+    bare = by_stream(PAYROLL | {"schema": {"properties": {"a": {"type": "string"}}, "required": ["Tax"]}})["payroll"]
     assert "tax" in bare.schema["properties"]
 
 
-def test_a_known_stream_is_changed_in_what_is_given() -> None:
-    known, changed = found()["qm_workflows"], found({"stream": "qm_workflows", "version": "3"})["qm_workflows"]
-    assert (changed.version, changed.entity, changed.primary_keys) == ("3", known.entity, known.primary_keys)
+def test_entry_for_a_built_in_stream_overrides_what_it_gives() -> None:
+    built_in = by_stream()["qm_workflows"]
+    changed = by_stream({"stream": "qm_workflows", "version": "3"})["qm_workflows"]
+    assert (changed.version, changed.entity, changed.primary_keys) == ("3", built_in.entity, built_in.primary_keys)
     assert changed.allow_new_columns
 
 
 @pytest.mark.parametrize(
-    ("configured", "said"),
+    ("configured", "expected"),
     [
         ({"entity": "x"}, "must be a list"),
         (["x"], "entry 1 must be an object"),
         ([{"stream": "x"}], "entry 1 lacks 'entity', 'version', 'primary_keys', 'replication_key'"),
         ([PAYROLL | {"keys": 1}], "entry 1 has 'keys', which is none of stream"),
-        ([PAYROLL | {"entity": " "}], "'entity' must be a text"),
-        ([PAYROLL | {"stream": "bot_conversations"}], "no other stream's name"),
+        ([PAYROLL | {"entity": " "}], "'entity' must be a string"),
+        ([PAYROLL | {"stream": "bot_conversations"}], "must not be the name of another"),
         ([PAYROLL | {"stream": "a b"}], "letters, digits"),
         ([PAYROLL, PAYROLL], "names the stream 'payroll' twice"),
         ([PAYROLL | {"primary_keys": []}], "at least one column"),
@@ -86,7 +87,7 @@ def test_a_known_stream_is_changed_in_what_is_given() -> None:
         ),
         (
             [PAYROLL | {"schema": {"properties": {"ID": {"type": "string"}, "id": {"type": "string"}}}}],
-            "called the same",
+            "same name in snake_case",
         ),
         ([PAYROLL | {"primary_keys": ["ID", "id"]}], "none twice"),
         ([PAYROLL, PAYROLL | {"stream": "Payroll"}], "names the stream 'Payroll' twice"),
@@ -95,8 +96,8 @@ def test_a_known_stream_is_changed_in_what_is_given() -> None:
         ([{"stream": "qm_workflows", "entity": "other"}], "entry 1 lacks 'version'"),
     ],
 )
-def test_what_is_impossible_is_said_in_one_sentence(configured: Any, said: str) -> None:
-    with pytest.raises(SettingsError, match=said) as error:
+def test_invalid_entry_is_reported_in_one_sentence(configured: Any, expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected) as error:
         entities(configured)
     assert error.value.message.startswith("Setting 'data_extraction_entities': ")
     assert error.value.message.endswith(".")

@@ -1,4 +1,4 @@
-"""Which streams somebody asked for, and which just fell to Meltano's default."""
+"""Meltano selection rules: streams selected by name, and those that only match Meltano's default."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tap_cxone.config.selection import is_named
         (["recording*.*"], False),
     ],
 )
-def test_a_stream_is_named_or_just_matched(select: list[str], *, named: bool) -> None:
+def test_patterns_select_by_name_or_only_by_default(select: list[str], *, named: bool) -> None:
     assert is_named("qm_workflows", {"MELTANO_EXTRACT__SELECT": json.dumps(select)}) is named
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("SELECT_FILTER", ["qm_workflows"]), ("METADATA", {"qm_workflows": {"selected": True}})]
 )
-def test_it_may_be_named_elsewhere(name: str, value: Any) -> None:
+def test_stream_may_be_named_in_a_filter_or_in_metadata(name: str, value: Any) -> None:
     environment = {"MELTANO_EXTRACT__SELECT": '["*.*"]', f"MELTANO_EXTRACT__{name}": json.dumps(value)}
     assert is_named("qm_workflows", environment)
 
@@ -38,9 +38,9 @@ def test_it_may_be_named_elsewhere(name: str, value: Any) -> None:
 @pytest.mark.parametrize(
     "environment", [{}, {"MELTANO_EXTRACT__SELECT": '["*.*"]', "MELTANO_EXTRACT__CATALOG": "catalog.json"}]
 )
-def test_elsewhere_the_catalog_says_it(environment: dict[str, str]) -> None:
+def test_catalog_decides_without_meltano_or_if_it_is_given(environment: dict[str, str]) -> None:
     assert is_named("qm_workflows", environment)
 
 
-def test_what_is_no_json_names_nobody() -> None:
+def test_invalid_json_names_no_stream() -> None:
     assert not is_named("qm_workflows", {"MELTANO_EXTRACT__SELECT": "*.*", "MELTANO_EXTRACT__METADATA": "3"})

@@ -1,4 +1,4 @@
-"""What the command says of input that it cannot read: one sentence, no traceback, nothing on standard output."""
+"""Invalid files, paths and expressions are reported in one sentence, without a traceback or standard output."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from tests.conftest import Tap
+from tests.conftest import config_for
 
-GOOD = {"sandbox": True, "start_date": "2024-01-01", "end_date": "2024-01-02"}
+if TYPE_CHECKING:
+    from tests.conftest import StartSandbox, Tap
+
+CONFIG = {"sandbox": True, "start_date": "2024-01-01", "end_date": "2024-01-02"}
 
 
 @pytest.mark.parametrize("option", ["config", "state", "catalog"])
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "reason"),
     [
-        (b"{bad", "is no JSON (line 1, column 2)"),
-        (b"", "is no JSON (line 1, column 1)"),
+        (b"{bad", "is not valid JSON (line 1, column 2)"),
+        (b"", "is not valid JSON (line 1, column 1)"),
         (b"[1]", "must hold a JSON object"),
         (b'"\xff"', "is not in UTF-8"),
         (None, "cannot be read (No such file or directory)"),
@@ -26,24 +28,36 @@ GOOD = {"sandbox": True, "start_date": "2024-01-01", "end_date": "2024-01-02"}
 )
 @pytest.mark.parametrize("joined", [False, True])
 def test_a_file_that_cannot_be_read_is_named(
-    tap: Tap, option: str, content: bytes | None, said: str, *, joined: bool
+    tap: Tap, option: str, content: bytes | None, reason: str, *, joined: bool
 ) -> None:
-    (tap.folder / "good.json").write_text(json.dumps(GOOD))
+    (tap.folder / "good.json").write_text(json.dumps(CONFIG))
     if content is not None:
         (tap.folder / "given.json").write_bytes(content)
-    given = [f"--{option}=given.json"] if joined else [f"--{option}", "given.json"]
-    code, out, log = tap.text(*([] if option == "config" else ["--config", "good.json"]), *given)
+    arguments = [f"--{option}=given.json"] if joined else [f"--{option}", "given.json"]
+    code, out, log = tap.text(*([] if option == "config" else ["--config", "good.json"]), *arguments)
     assert code == 1
     assert not out
     assert "Traceback" not in log
     assert f"Option '--{option}': the file 'given.json' " in log
-    assert said in log
+    assert reason in log
 
 
 @pytest.mark.parametrize("expression", ["nofunc(id)", "id +"])
 def test_a_stream_map_that_does_not_compile_is_named(tap: Tap, expression: str) -> None:
-    run = tap(GOOD | {"stream_maps": {"bot_conversations": {"x": expression}}})
+    run = tap(CONFIG | {"stream_maps": {"bot_conversations": {"x": expression}}})
     assert run.code == 1
     assert "Traceback" not in run.log
     assert "Setting 'stream_maps': " in run.errors[-1]
     assert expression in run.errors[-1]
+
+
+@pytest.mark.parametrize("setting", ["quarantine_path", "audit_log_path", "journal_path"])
+def test_an_unusable_path_is_reported_before_the_first_request(
+    start_sandbox: StartSandbox, tap: Tap, setting: str
+) -> None:
+    sandbox = start_sandbox()
+    run = tap(config_for(sandbox) | {setting: "/proc/nowhere/file"})
+    assert run.code == 1
+    [error] = run.errors
+    assert f"'{setting}'" in error
+    assert sandbox.requests == []

@@ -1,4 +1,4 @@
-"""What people see of a run: in a terminal, in a plain log, in a structured one. Standard output stays pure Singer."""
+"""What a user sees of a run: a live display, plain log lines or structured ones. Standard output is only Singer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import struct
 import subprocess
 import termios
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tap_cxone.sandbox import Fault
-from tests.conftest import config_for, read_lines
+from tests.conftest import config_for, read_lines, wait_until
+from tests.end_to_end.helpers import SHUTDOWN_SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from tests.conftest import StartSandbox, Tap
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-SHOWN, HIDDEN = "\x1b[?25h", "\x1b[?25l"
+CURSOR_SHOWN, CURSOR_HIDDEN = "\x1b[?25h", "\x1b[?25l"
 
 
 class Terminal:
-    """Runs the tap with a terminal of 160 columns at standard error, and a file at standard output."""
+    """A tap process with a terminal of 160 columns as standard error and a file as standard output."""
 
     def __init__(self, tap: Tap, config: dict[str, Any], *options: str, **environment: str) -> None:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
-        self.path = tap.folder / "out"
-        with self.path.open("wb") as out:
+        self.output_path = tap.folder / "out"
+        with self.output_path.open("wb") as out:
             self.process = subprocess.Popen(
                 tap.command(config, *options),
                 stdin=subprocess.DEVNULL,
@@ -46,36 +46,33 @@ class Terminal:
                 env=os.environ | {"TERM": "xterm", "COLUMNS": "160"} | environment,
             )
         os.close(slave)
-        self.bytes = b""
+        self.shown = b""
         self._reader = threading.Thread(target=self._read, args=(master,))
         self._reader.start()
 
     def _read(self, master: int) -> None:
         try:
             while data := os.read(master, 1 << 16):
-                self.bytes += data
+                self.shown += data
         except OSError:  # the other end is closed
             pass
         finally:
             os.close(master)
 
-    def end(self) -> tuple[int, str]:
-        """Wait for the end; return exit code and what stood in the terminal at some time."""
+    def finish(self) -> tuple[int, str]:
+        """Wait until the tap ends; return its exit code and everything that it wrote to the terminal."""
         code = self.process.wait(60)
         self._reader.join()
-        return code, self.bytes.decode()
+        return code, self.shown.decode()
 
     def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + 30
-        while text not in ESCAPES.sub("", self.bytes.decode(errors="ignore")):
-            assert time.monotonic() < deadline, "it never appeared"
-            time.sleep(0.02)
+        wait_until(lambda: text in ESCAPES.sub("", self.shown.decode(errors="ignore")), f"the terminal shows {text!r}")
 
 
-def test_a_terminal_shows_what_goes_on(start_sandbox: StartSandbox, tap: Tap) -> None:
+def test_a_terminal_shows_progress_and_a_summary(start_sandbox: StartSandbox, tap: Tap) -> None:
     sandbox = start_sandbox(job_seconds=0.6, queue_seconds=0.3, faults=(Fault("status", "429", times=1, after=6),))
     terminal = Terminal(tap, config_for(sandbox, window_days=1))
-    code, text = terminal.end()
+    code, text = terminal.finish()
     assert code == 0
     plain = ESCAPES.sub("", text)
     assert re.search(r"windows: [1-9] done, \d running, \d waiting; \d+ records; [\d.]+ (B|KiB); \d+/s", plain)
@@ -83,31 +80,33 @@ def test_a_terminal_shows_what_goes_on(start_sandbox: StartSandbox, tap: Tap) ->
     assert re.search(r"2024-01-0\dT00:00:00.000Z/2024-01-0\dT00:00:00.000Z\s+queued", plain)
     assert re.search(r"call 'status' waits until \d\d:\d\d:\d\dZ \(429 Too Many Requests\)", plain)
     assert "Summary: 10 of 10 windows, 240 records" in plain
-    assert "export_job_created" not in plain, "what the display shows is not logged as well"
-    assert text.rindex(SHOWN) > text.rindex(HIDDEN), "the cursor is back"
-    lines = [json.loads(line) for line in terminal.path.read_text().splitlines()]
+    assert "export_job_created" not in plain, "what the display shows is not logged too"
+    assert text.rindex(CURSOR_SHOWN) > text.rindex(CURSOR_HIDDEN), "the cursor is visible again"
+    lines = [json.loads(line) for line in terminal.output_path.read_text().splitlines()]
     assert sum(line["type"] == "RECORD" for line in lines) == 240
 
 
-def test_a_failure_stands_below_the_display(start_sandbox: StartSandbox, tap: Tap) -> None:
-    code, text = Terminal(tap, config_for(start_sandbox(fail_all=True), window_days=1, end_date="2024-01-02")).end()
+def test_an_error_is_printed_below_the_display(start_sandbox: StartSandbox, tap: Tap) -> None:
+    code, text = Terminal(tap, config_for(start_sandbox(fail_all=True), window_days=1, end_date="2024-01-02")).finish()
     assert code == 1
-    assert text.rindex(SHOWN) > text.rindex(HIDDEN)
+    assert text.rindex(CURSOR_SHOWN) > text.rindex(CURSOR_HIDDEN)
     plain = ESCAPES.sub("", text)
     assert plain.rindex("could not be exported") > plain.rindex("Summary: 0 of 1 windows")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_leaves_the_terminal_as_it_was(start_sandbox: StartSandbox, tap: Tap, number: int) -> None:
+def test_a_signal_restores_the_terminal(start_sandbox: StartSandbox, tap: Tap, number: int) -> None:
     terminal = Terminal(tap, config_for(start_sandbox(job_seconds=60)))
     terminal.wait_for("windows: 0 done, 3 running, 1 waiting")
     terminal.process.send_signal(number)
-    code, text = terminal.end()
+    code, text = terminal.finish()
     assert code == 128 + number
-    assert text.rindex(SHOWN) > text.rindex(HIDDEN)
+    assert text.rindex(CURSOR_SHOWN) > text.rindex(CURSOR_HIDDEN)
 
 
-def test_without_a_terminal_there_are_plain_lines(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
+def test_without_a_terminal_the_log_has_plain_lines_and_metrics(
+    start_sandbox: StartSandbox, tap: Tap, tmp_path: Path
+) -> None:
     audit = tmp_path / "audit.jsonl"
     sandbox = start_sandbox(bad_records=0.1, repeated_records=0.1, faults=(Fault("status", "503", times=2),))
     run = tap(config_for(sandbox, audit_log_path=str(audit)))
@@ -116,24 +115,24 @@ def test_without_a_terminal_there_are_plain_lines(start_sandbox: StartSandbox, t
     finished = read_lines(audit)[-1]
     for part in (
         f"4 of 4 windows, {len(run.records)} records, ",
-        f"{finished['duplicates']} duplicates, {finished['refused']} refused",
+        f"{finished['duplicates']} duplicates, {finished['refused']} rejected",
         "4 jobs, 0 failed",
         f"{len(sandbox.requests)} requests, 2 retries, 0 waits for rate limits",
         "bookmarks: bot_conversations 2024-01-11T00:00:00.000Z",
     ):
         assert part in summary
-    points = [json.loads(line.partition("METRIC: ")[2]) for line in run.log.splitlines() if "METRIC: " in line]
-    durations = [point for point in points if point["metric"] == "job_duration"]
+    metrics = [json.loads(line.partition("METRIC: ")[2]) for line in run.log.splitlines() if "METRIC: " in line]
+    durations = [point for point in metrics if point["metric"] == "job_duration"]
     assert len(durations) == 4
     assert all(0 < point["value"] < 60 and point["tags"]["stream"] == "bot_conversations" for point in durations)
-    counts = {point["metric"]: point["value"] for point in points if point["type"] == "counter"}
+    counts = {point["metric"]: point["value"] for point in metrics if point["type"] == "counter"}
     assert counts["refused_record_count"] == finished["refused"] > 0
     assert counts["repeated_record_count"] == finished["duplicates"] > 0
     retried = [event for event in read_lines(audit) if event["event"] == "request_retried"]
     assert [(event["call"], event["reason"]) for event in retried] == [("status", "503 Service Unavailable")] * 2
 
 
-def test_structured_lines_have_their_figures_as_fields(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
+def test_structured_log_lines_have_figures_as_fields(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
     settings = tmp_path / "logging.yaml"
     settings.write_text(
         """
@@ -148,7 +147,7 @@ def test_structured_lines_have_their_figures_as_fields(start_sandbox: StartSandb
     run = tap(config_for(start_sandbox()), environment={"SINGER_SDK_LOG_CONFIG": str(settings)})
     lines = [json.loads(line) for line in run.log.splitlines() if line.startswith("{")]
     by_message = {line["message"].partition(" ")[0]: line["extra"] for line in lines}
-    assert any("4 of 4 windows" in line["message"] for line in lines), "in words, too"
+    assert any("4 of 4 windows" in line["message"] for line in lines), "the message has them too"
     assert by_message["export_job_created"].keys() >= {"stream", "job_id", "dateFrom", "dateTo", "run_id"}
     assert by_message["window_extracted"]["record_count"] > 0
     assert "sample" not in by_message["window_extracted"]
@@ -156,15 +155,15 @@ def test_structured_lines_have_their_figures_as_fields(start_sandbox: StartSandb
     assert by_message["Summary:"]["records"] == len(run.records)
 
 
-def test_a_dumb_terminal_gets_lines(start_sandbox: StartSandbox, tap: Tap) -> None:
+def test_a_dumb_terminal_gets_plain_lines(start_sandbox: StartSandbox, tap: Tap) -> None:
     terminal = Terminal(tap, config_for(start_sandbox()), TERM="dumb")
-    code, text = terminal.end()
+    code, text = terminal.finish()
     assert code == 0
     assert "export_job_created" in text
-    assert HIDDEN not in text
+    assert CURSOR_HIDDEN not in text
 
 
-def test_a_wait_for_the_next_create_is_shown(start_sandbox: StartSandbox, tap: Tap) -> None:
+def test_a_terminal_shows_the_wait_for_the_next_create(start_sandbox: StartSandbox, tap: Tap) -> None:
     config = {
         "sandbox": True,
         "auth_method": "access_key",
@@ -174,12 +173,12 @@ def test_a_wait_for_the_next_create_is_shown(start_sandbox: StartSandbox, tap: T
         "poll_interval": 1,
     }
     terminal = Terminal(tap, config, "--test")
-    terminal.wait_for("the platform wants creates apart: until ")
+    terminal.wait_for("waiting for submit_interval until ")
     terminal.process.terminate()
-    terminal.end()
+    terminal.finish()
 
 
-def test_a_stream_map_that_fails_is_a_failure(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
+def test_a_failing_stream_map_is_audited_as_a_failure(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
     maps = {"bot_conversations": {"x": "1/0"}}
     run = tap(config_for(start_sandbox(), audit_log_path=str(audit), stream_maps=maps))
@@ -191,30 +190,22 @@ def test_a_stream_map_that_fails_is_a_failure(start_sandbox: StartSandbox, tap: 
     assert "Summary: 0 of 4 windows" in run.log
 
 
-def test_a_target_that_does_not_read_does_not_hide_the_end(
+def test_a_signal_is_reported_although_the_target_does_not_read(
     start_sandbox: StartSandbox, tap: Tap, tmp_path: Path
 ) -> None:
     audit = tmp_path / "audit.jsonl"
     config = config_for(start_sandbox(events_per_day=5000), audit_log_path=str(audit))
-    log = tap.folder / "log"
-    with (
-        log.open("w") as err,
-        subprocess.Popen(tap.command(config), stdout=subprocess.PIPE, stderr=err, cwd=tap.folder) as process,
-    ):
-        while not audit.exists() or not any(event["event"] == "export_downloaded" for event in read_lines(audit)):
-            time.sleep(0.05)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGTERM)
-        begun = time.monotonic()
-        assert process.wait(10) == 143
-        assert time.monotonic() - begun < 5
-    assert "Summary: 0 of 4 windows" in log.read_text()
+    running = tap.start(config)
+    running.wait_until_output_is_full()
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(SHUTDOWN_SECONDS) == 143
+    assert "Summary: 0 of 4 windows" in running.log
     finished = read_lines(audit)[-1]
     assert (finished["event"], finished["exit"]) == ("run_finished", "stopped")
     assert "SIGTERM" in finished["reason"]
 
 
-def test_each_stream_has_its_own_requests(tap: Tap, tmp_path: Path) -> None:
+def test_each_stream_counts_only_its_own_requests(tap: Tap, tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
     config = {"sandbox": True, "auth_method": "access_key", "start_date": "2024-01-01", "end_date": "2024-01-02"}
     run = tap(config | {"submit_interval": 0, "poll_interval": 1, "audit_log_path": str(audit)}, "--test")
@@ -222,4 +213,4 @@ def test_each_stream_has_its_own_requests(tap: Tap, tmp_path: Path) -> None:
     finished = [event for event in read_lines(audit) if event["event"] == "run_finished"]
     assert len(finished) == 4
     assert run.log.count("Summary:") == 1
-    assert max(event["requests"] for event in finished) <= 8, "those of other streams are not among them"
+    assert max(event["requests"] for event in finished) <= 8, "requests of other streams are not counted"

@@ -1,4 +1,4 @@
-"""The SDK's own tests of a tap, against the sandbox. They check shapes; what the records are is checked elsewhere."""
+"""The SDK's standard tests of a tap, against the sandbox: they check the form of messages, not their values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONFIG: dict[str, Any] = {
     "end_date": "2024-01-03",
     "submit_interval": 0,
     "poll_interval": 1,
-    # With a fixed schema: of columns that are taken up the SDK's tests, which look at the catalog, know nothing.
+    # Fixed schemas: the SDK's tests compare records with the catalog, which does not have columns added at run time.
     "data_extraction_entities": [{"stream": entity.stream, "schema": entity.schema} for entity in entities(None)],
 }
 CATALOG = TapCXone(config=CONFIG).catalog_dict

@@ -1,4 +1,4 @@
-"""Append-only files of whole lines, and what goes into audit log and quarantine."""
+"""Append-only JSON Lines files, and the contents of audit log and quarantine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_lines_are_appended(tmp_path: Path) -> None:
     assert read_lines(path) == [{"number": 1}, {"text": "ü\n"}, {"number": 2}]
 
 
-def test_the_folder_is_made_and_only_the_owner_may_read(tmp_path: Path) -> None:
+def test_the_folder_is_created_and_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "log.jsonl"
     before = os.umask(0)
     try:
@@ -46,15 +46,15 @@ def test_the_folder_is_made_and_only_the_owner_may_read(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("half", ["{", '{"number": 1', "x" * 5000], ids=lambda text: text[:12])
-def test_half_a_line_at_the_end_is_closed_off(tmp_path: Path, half: str) -> None:
+@pytest.mark.parametrize("partial", ["{", '{"number": 1', "x" * 5000], ids=lambda text: text[:12])
+def test_a_partial_last_line_is_terminated(tmp_path: Path, partial: str) -> None:
     path = tmp_path / "log.jsonl"
-    path.write_text('{"number": 0}\n' + half)
+    path.write_text('{"number": 0}\n' + partial)
     write(path, {"number": 2}, {"number": 3})
-    assert path.read_text().split("\n") == ['{"number": 0}', half, '{"number":2}', '{"number":3}', ""]
+    assert path.read_text().split("\n") == ['{"number": 0}', partial, '{"number":2}', '{"number":3}', ""]
 
 
-def test_half_a_line_that_another_process_leaves_is_closed_off(tmp_path: Path) -> None:
+def test_a_partial_line_of_another_process_is_terminated(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with JsonLinesFile(str(path), "audit_log_path") as file:
         file.write({"number": 1})
@@ -84,19 +84,27 @@ def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
         assert [line["number"] for line in lines if line["who"] == str(number)] == list(range(300))
 
 
-def test_a_line_waits_until_another_process_has_written_its_own(tmp_path: Path) -> None:
+def test_a_write_waits_for_the_lock_of_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.jsonl"
+    lock_requested = threading.Event()
+    flock = fcntl.flock
+
+    def signalling_flock(fd: int, operation: int) -> None:
+        lock_requested.set()
+        flock(fd, operation)
+
     with JsonLinesFile(str(path), "audit_log_path") as file, path.open("a") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
+        flock(other, fcntl.LOCK_EX)
         other.write('{"number": ')
         other.flush()
-        waiting = threading.Thread(target=file.write, args=({"number": 2},))
-        waiting.start()
-        waiting.join(0.1)
+        monkeypatch.setattr(fcntl, "flock", signalling_flock)
+        writer = threading.Thread(target=file.write, args=({"number": 2},))
+        writer.start()
+        assert lock_requested.wait(30)
         other.write("1}\n")
         other.flush()
-        fcntl.flock(other, fcntl.LOCK_UN)
-        waiting.join()
+        flock(other, fcntl.LOCK_UN)
+        writer.join()
     assert read_lines(path) == [{"number": 1}, {"number": 2}]
 
 
@@ -104,11 +112,11 @@ def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with JsonLinesFile(str(path), "audit_log_path") as file:
 
-        def run(who: int) -> None:
+        def write_lines(who: int) -> None:
             for number in range(200):
                 file.write({"who": who, "number": number, "text": "x" * 500})
 
-        threads = [threading.Thread(target=run, args=(who,)) for who in range(4)]
+        threads = [threading.Thread(target=write_lines, args=(who,)) for who in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -116,7 +124,7 @@ def test_lines_of_several_threads_do_not_mix(tmp_path: Path) -> None:
     assert len(read_lines(path)) == 800
 
 
-def unusable(folder: Path) -> list[str]:
+def unusable_paths(folder: Path) -> list[str]:
     (folder / "file").write_text("")
     return [
         str(folder),
@@ -129,16 +137,16 @@ def unusable(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_a_path_that_cannot_be_written_ends_in_one_sentence_that_names_the_setting(tmp_path: Path, number: int) -> None:
-    path = unusable(tmp_path)[number]
-    for opened in (lambda: AuditLog(path), lambda: Quarantine(path)):
+def test_an_unusable_path_is_reported_with_its_setting(tmp_path: Path, number: int) -> None:
+    path = unusable_paths(tmp_path)[number]
+    for open_file in (lambda: AuditLog(path), lambda: Quarantine(path)):
         with pytest.raises(CxoneError, match=r"^Setting '(audit_log|quarantine)_path': .*\.$") as caught:
-            opened()
+            open_file()
         assert "\n" not in caught.value.message
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux")  # noqa: PTH110 - a device
-def test_a_full_disk_names_the_setting() -> None:
+def test_a_full_disk_is_reported_with_the_setting() -> None:
     with (
         JsonLinesFile("/dev/full", "audit_log_path") as file,
         pytest.raises(CxoneError, match=r"'audit_log_path'.*space"),
@@ -146,19 +154,19 @@ def test_a_full_disk_names_the_setting() -> None:
         file.write({"number": 1})
 
 
-def test_half_a_line_that_a_full_disk_left_is_closed_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partial_line_after_a_full_disk_is_terminated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log.jsonl"
     with JsonLinesFile(str(path), "audit_log_path") as file:
-        whole = os.write
+        write_all = os.write
         with monkeypatch.context() as patch:
-            patch.setattr(os, "write", lambda fd, data: whole(fd, data[:5]))
+            patch.setattr(os, "write", lambda fd, data: write_all(fd, data[:5]))
             with pytest.raises(CxoneError, match=r"'audit_log_path'.*full"):
                 file.write({"number": 1})
         file.write({"number": 2})
     assert path.read_text() == '{"num\n{"number":2}\n'
 
 
-def deep(levels: int) -> list[Any]:
+def nested(levels: int) -> list[Any]:
     value: list[Any] = []
     for _ in range(levels):
         value = [value]
@@ -166,7 +174,7 @@ def deep(levels: int) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("record", "kept"),
+    ("record", "expected"),
     [
         ({"id": "\ud800", "\udc00": 1}, {"id": "\\ud800", "\\udc00": 1}),
         ({"duration": math.nan, "more": [math.inf, -math.inf]}, {"duration": "nan", "more": ["inf", "-inf"]}),
@@ -174,23 +182,23 @@ def deep(levels: int) -> list[Any]:
         (["a", "row"], ["a", "row"]),
         (None, None),
         ("text", "text"),
-        (deep(50), deep(50)),
-        (deep(980), "(nested too deeply to be kept)"),
+        (nested(50), nested(50)),
+        (nested(980), "(nested too deeply to be kept)"),
     ],
-    ids=["half characters", "infinities", "big number", "row", "null", "text", "nested", "nested too deeply"],
+    ids=["lone surrogates", "infinities", "big number", "row", "null", "text", "nested", "nested too deeply"],
 )
-def test_the_quarantine_keeps_whatever_was_refused(tmp_path: Path, record: object, kept: object) -> None:
+def test_the_quarantine_keeps_any_rejected_record(tmp_path: Path, record: object, expected: object) -> None:
     path = tmp_path / "quarantine.jsonl"
     quarantine = Quarantine(str(path))
     quarantine.keep(record, reason="because")
     quarantine.close()
     [line] = path.read_text().splitlines()
-    found = json.loads(line)
-    assert found["record"] == kept
-    assert found["reason"] == "because"
+    entry = json.loads(line)
+    assert entry["record"] == expected
+    assert entry["reason"] == "because"
 
 
-def test_no_value_of_a_record_goes_to_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_record_values_are_in_the_audit_log_but_never_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     path = tmp_path / "audit.jsonl"
     audit = AuditLog(str(path))
@@ -209,7 +217,7 @@ def test_no_value_of_a_record_goes_to_the_log(tmp_path: Path, caplog: pytest.Log
     assert "only in the file" not in caplog.text
 
 
-def test_without_a_path_the_events_go_to_the_log_only(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_path_events_are_only_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     audit, quarantine = AuditLog(), Quarantine()
     audit.event("export_job_failed", job_id="1", reason="no")

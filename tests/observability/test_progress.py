@@ -1,4 +1,4 @@
-"""What a run is doing: stages, figures, estimates, pauses; with a clock that stands until it is told to go on."""
+"""Progress of a run: stages, figures, estimates and pauses, with a clock that only the test moves."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from datetime import timedelta
 
 import pytest
 
-from tap_cxone.observability import reporter
 from tap_cxone.observability.formatting import duration, rate, size
 from tap_cxone.observability.progress import Progress, Requests, Stage, Tally
 from tap_cxone.observability.reporter import Reporter
-from tap_cxone.observability.summary import figures, spent_seconds, status, status_fields, summary
+from tap_cxone.observability.summary import stage_seconds, status, status_fields, summary, summary_fields
 from tap_cxone.windows import Window, halves
-from tests.conftest import january
+from tests.conftest import january, wait_until
 
 
 class Clock:
-    """Seconds that pass when a test says so."""
+    """A clock that only the test moves."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -40,12 +39,12 @@ def progress(clock: Clock) -> Progress:
     return Progress(clock)
 
 
-def test_a_window_spends_its_time_where_it_is(progress: Progress, clock: Clock) -> None:
+def test_the_time_of_a_window_counts_for_its_stage(progress: Progress, clock: Clock) -> None:
     stream = progress.stream("a")
     for stage, seconds in zip(Stage, (1, 2, 4, 8, 16, 32, 64), strict=True):
         stream.enter(FIRST, stage)
         clock.seconds += seconds
-    assert spent_seconds(stream.counts()) == {
+    assert stage_seconds(stream.counts()) == {
         "place": 1,
         "queue_or_running": 2,
         "queue": 4,
@@ -55,11 +54,11 @@ def test_a_window_spends_its_time_where_it_is(progress: Progress, clock: Clock) 
     }
     stream.leave(FIRST)
     clock.seconds += 100
-    assert spent_seconds(stream.counts())["emit"] == 64
+    assert stage_seconds(stream.counts())["emit"] == 64
     assert not stream.active()
 
 
-def test_windows_side_by_side_add_up(progress: Progress, clock: Clock) -> None:
+def test_the_times_of_concurrent_windows_add_up(progress: Progress, clock: Clock) -> None:
     stream = progress.stream("a")
     stream.enter(SECOND, Stage.RUNNING)
     stream.enter(FIRST, Stage.RUNNING)
@@ -72,7 +71,7 @@ def test_windows_side_by_side_add_up(progress: Progress, clock: Clock) -> None:
     assert stream.seconds() == 5
 
 
-def test_the_time_left_is_estimated_from_the_windows_that_are_done(progress: Progress, clock: Clock) -> None:
+def test_the_time_left_is_estimated_from_finished_windows(progress: Progress, clock: Clock) -> None:
     stream = progress.stream("a")
     stream.plan(PLANNED)
     clock.seconds += 30
@@ -80,7 +79,7 @@ def test_the_time_left_is_estimated_from_the_windows_that_are_done(progress: Pro
     stream.count(windows_done=1)
     assert stream.seconds_left() == 90
     clock.seconds += 10
-    assert stream.seconds_left() == 80, "it does not rise while time passes"
+    assert stream.seconds_left() == 80, "the estimate does not rise while time passes"
     clock.seconds += 100
     assert stream.seconds_left() == 0
     stream.end()
@@ -96,30 +95,32 @@ def test_the_figures_of_streams_add_up(progress: Progress) -> None:
     assert (counts.duplicates, counts.refused, counts.jobs) == (2, 4, 2)
 
 
-def test_pauses_are_counted_and_shown_while_they_last(progress: Progress, clock: Clock) -> None:
+def test_pauses_before_retries_are_counted_and_shown_while_they_last(progress: Progress, clock: Clock) -> None:
     progress.requested()
     progress.retrying("status", "429 Too Many Requests", 20, rate_limited=True)
-    other = threading.Thread(target=progress.retrying, args=("list", "502 Bad Gateway", 1, False))
-    other.start()
-    other.join()
-    assert [wait.call for wait in progress.waiting()] == ["list", "status"]
+    other_thread = threading.Thread(
+        target=progress.retrying, args=("list", "502 Bad Gateway", 1), kwargs={"rate_limited": False}
+    )
+    other_thread.start()
+    other_thread.join()
+    assert [wait.call for wait in progress.retries()] == ["list", "status"]
     text = status(progress.stream("a"), progress)
     assert "call 'status' waits until" in text
     assert "429 Too Many Requests" in text
     clock.seconds += 2
-    assert [wait.call for wait in progress.waiting()] == ["status"]
+    assert [wait.call for wait in progress.retries()] == ["status"]
     progress.requested()
-    assert not progress.waiting()
-    found = figures(progress)
-    assert (found["requests"], found["retries"], found["rate_limit_waits"]) == (2, 2, 1)
-    assert found["rate_limit_seconds"] == 20
+    assert not progress.retries()
+    result = summary_fields(progress)
+    assert (result["requests"], result["retries"], result["rate_limit_waits"]) == (2, 2, 1)
+    assert result["rate_limit_seconds"] == 20
 
 
-def test_what_a_run_does_is_said_in_a_line(progress: Progress, clock: Clock) -> None:
+def test_the_status_line_has_the_figures_of_a_stream(progress: Progress, clock: Clock) -> None:
     stream = progress.stream("a")
     stream.plan(PLANNED)
     stream.enter(SECOND, Stage.QUEUED)
-    stream.enter(THIRD, Stage.PLACE)
+    stream.enter(THIRD, Stage.WAITING)
     clock.seconds += 10
     stream.count(windows_done=1, records=600, bytes=2048)
     assert status(stream, progress) == (
@@ -128,17 +129,17 @@ def test_what_a_run_does_is_said_in_a_line(progress: Progress, clock: Clock) -> 
     )
 
 
-def test_what_a_run_did_is_said_in_a_line(progress: Progress, clock: Clock) -> None:
+def test_the_summary_line_has_the_figures_of_the_run(progress: Progress, clock: Clock) -> None:
     stream = progress.stream("a")
     stream.plan(PLANNED[:2])
     stream.enter(FIRST, Stage.RUNNING)
     clock.seconds += 100
     stream.count(windows_done=2, records=600, duplicates=3, refused=1, bytes=3 << 20, jobs=3, jobs_failed=1)
-    stream.bookmark = "2024-01-03T00:00:00.000Z"
+    stream.set_bookmark("2024-01-03T00:00:00.000Z")
     stream.end()
     text = summary(progress)
     for part in (
-        "2 of 2 windows, 600 records, 3 duplicates, 1 refused, 3.0 MiB in 1:40 min (6/s)",
+        "2 of 2 windows, 600 records, 3 duplicates, 1 rejected, 3.0 MiB in 1:40 min (6/s)",
         "queue 0 ms; queue or running 0 ms; running 1:40 min; download 0 ms; emit 0 ms",
         "3 jobs, 1 failed",
         "0 requests, 0 retries, 0 waits for rate limits (0 ms)",
@@ -147,20 +148,18 @@ def test_what_a_run_did_is_said_in_a_line(progress: Progress, clock: Clock) -> N
         assert part in text
 
 
-def test_the_log_says_now_and_then_what_goes_on(
-    progress: Progress, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_the_reporter_logs_the_status_regularly_and_one_summary(
+    progress: Progress, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(reporter, "REPORT_SECONDS", 0.01)
     caplog.set_level("INFO", "tap-cxone")
     stream = progress.stream("a")
-    reporting = Reporter(progress)
-    reporting.begin()
-    reporting.begin()
-    while not any("windows: 0 done" in line for line in caplog.messages):
-        pass
+    log_reporter = Reporter(progress, report_seconds=0.01)
+    log_reporter.start()
+    log_reporter.start()
+    wait_until(lambda: any("windows: 0 done" in line for line in caplog.messages), "the status is logged")
     stream.end()
-    reporting.close()
-    reporting.close()
+    log_reporter.close()
+    log_reporter.close()
     assert sum("Summary:" in line for line in caplog.messages) == 1
 
 
@@ -189,7 +188,7 @@ def test_parts_of_a_window_count_as_that_window(progress: Progress) -> None:
     stream.plan(PLANNED)
     for part in halves(FIRST, timedelta(hours=1)):
         stream.enter(part, Stage.RUNNING)
-    stream.enter(SECOND, Stage.PLACE)
+    stream.enter(SECOND, Stage.WAITING)
     stream.note(SECOND, "3 exports are active")
     assert stream.tally() == Tally(done=0, running=1, waiting=3)
     assert [item.note for item in stream.active()][-1] == "3 exports are active"
@@ -198,7 +197,7 @@ def test_parts_of_a_window_count_as_that_window(progress: Progress) -> None:
     assert stream.tally() == Tally(done=0, running=2, waiting=2)
 
 
-def test_requests_of_a_stream_are_those_since_it_began(progress: Progress) -> None:
+def test_request_figures_can_be_compared_with_earlier_ones(progress: Progress) -> None:
     progress.requested()
     before = progress.requests()
     progress.requested()
@@ -206,7 +205,7 @@ def test_requests_of_a_stream_are_those_since_it_began(progress: Progress) -> No
     assert progress.requests().since(before) == Requests(1, 1, 1, 3)
 
 
-def test_fields_say_what_the_words_say(progress: Progress, clock: Clock) -> None:
+def test_the_status_fields_equal_the_status_line(progress: Progress, clock: Clock) -> None:
     stream = progress.stream("a")
     stream.plan(PLANNED)
     stream.enter(FIRST, Stage.RUNNING)

@@ -1,4 +1,4 @@
-"""CSV with columns of its own: names, types, empty cells, rows that do not fit, columns that come and go."""
+"""CSV exports with varying columns: names, types, empty cells, invalid rows, new and missing columns."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ BARE: dict[str, Any] = {"type": "object", "properties": {"segment_id": {"type": 
 
 
 def rows(folder: Path, text: str, model: ColumnModel) -> tuple[list[dict[str, Any]], list[tuple[Any, str]], Any]:
-    """Read a file twice, as the tap does; return records, refusals, and what the first reading found."""
+    """Read a file in two passes, as the tap does; return records, rejected rows with reasons, and the verified file."""
     path = folder / "export"
     path.write_bytes(text.encode())
     found = verify_export(path, model)
-    found.keys.close()
-    pieces = list(read_unique(path, found, None))
-    records = [json.loads(msgspec.json.encode(record)) for piece in pieces for record in piece.records]
-    refusals = [(refusal.record, refusal.reason) for piece in pieces for refusal in piece.refused]
-    assert (found.valid, found.refused) == (len(records), len(refusals))
-    return records, refusals, found
+    found.close()
+    batches = list(read_unique(path, found, None))
+    records = [json.loads(msgspec.json.encode(record)) for batch in batches for record in batch.records]
+    invalid = [(rejected.record, rejected.reason) for batch in batches for rejected in batch.invalid]
+    assert (found.valid, found.invalid) == (len(records), len(invalid))
+    return records, invalid, found
 
 
-def open_model(schema: dict[str, Any] = BARE, *keys: str) -> ColumnModel:
+def extensible_model(schema: dict[str, Any] = BARE, *keys: str) -> ColumnModel:
     return ColumnModel(schema, keys or ("segment_id",), allow_new_columns=True)
 
 
@@ -66,49 +66,49 @@ def open_model(schema: dict[str, Any] = BARE, *keys: str) -> ColumnModel:
         ("%", ""),
     ],
 )
-def test_the_rule_for_names(header: str, name: str) -> None:
+def test_column_name_of_a_header(header: str, name: str) -> None:
     assert column_name(header) == name
 
 
-def test_names_that_headers_share_are_numbered() -> None:
+def test_headers_with_the_same_name_are_numbered() -> None:
     headers = ("Agent Name", "agent-name", "Agent Name 2", "%", "Agent Name")
     assert column_names(headers) == ("agent_name", "agent_name_3", "agent_name_2", "column_4", "agent_name_4")
 
 
 @given(st.lists(st.text(alphabet="aA1 _-ß%", max_size=4), max_size=12))
-def test_no_two_columns_have_one_name(headers: list[str]) -> None:
+def test_column_names_are_unique(headers: list[str]) -> None:
     names = column_names(tuple(headers))
     assert len(set(names)) == len(headers)
     assert all(names)
 
 
-def test_columns_of_the_file_are_taken_up_as_text(tmp_path: Path) -> None:
+def test_new_columns_of_the_file_are_added_as_text(tmp_path: Path) -> None:
     text = '\ufeff"Segment ID",Note,Agent 1 Name\r\n1,"two\r\nlines, ""quoted""",Ann\r\n2,,\r\n'
-    records, refusals, found = rows(tmp_path, text, open_model())
+    records, invalid, found = rows(tmp_path, text, extensible_model())
     assert records == [
         {"segment_id": "1", "note": 'two\r\nlines, "quoted"', "agent_1_name": "Ann"},
         {"segment_id": "2", "note": None, "agent_1_name": None},
     ]
-    assert not refusals
+    assert not invalid
     assert list(found.model.properties) == ["segment_id", "note", "agent_1_name"]
     assert not found.unknown
 
 
-def test_a_fixed_schema_drops_and_names_other_columns(tmp_path: Path) -> None:
+def test_a_fixed_schema_drops_and_reports_other_columns(tmp_path: Path) -> None:
     model = ColumnModel(BARE, ["segment_id"], allow_new_columns=False)
     records, _, found = rows(tmp_path, "Segment ID,Note\n1,x\n", model)
     assert records == [{"segment_id": "1"}]
     assert found.unknown == {"note"}
 
 
-def test_a_header_only_is_a_window_without_rows(tmp_path: Path) -> None:
-    records, refusals, found = rows(tmp_path, "\ufeffSegment ID,Note\r\n", open_model())
+def test_a_file_with_only_a_header_has_no_rows(tmp_path: Path) -> None:
+    records, invalid, found = rows(tmp_path, "\ufeffSegment ID,Note\r\n", extensible_model())
     assert not records
-    assert not refusals
+    assert not invalid
     assert found.fields == ["segment_id", "note"]
 
 
-def test_cells_have_the_types_of_the_schema(tmp_path: Path) -> None:
+def test_cells_are_converted_to_the_types_of_the_schema(tmp_path: Path) -> None:
     text = (
         "Segment ID,Start Date,Day,Score,Turns,Held,Note\n"
         "1,2024-01-31T15:04:05.123Z,2024-01-31,1.5,3,TRUE,007\n"
@@ -116,8 +116,8 @@ def test_cells_have_the_types_of_the_schema(tmp_path: Path) -> None:
         "3,2024-01-31T15:04:05,20240131,1e3,5,1,x\n"
         "4,2024-01-31T15:04:05+02:00,,,,,\n"
     )
-    records, refusals, _ = rows(tmp_path, text, open_model(TYPED))
-    assert not refusals
+    records, invalid, _ = rows(tmp_path, text, extensible_model(TYPED))
+    assert not invalid
     assert [record["start_date"] for record in records] == [
         "2024-01-31T15:04:05.123Z",
         "2024-01-31T15:04:05.000Z",
@@ -147,63 +147,70 @@ def test_cells_have_the_types_of_the_schema(tmp_path: Path) -> None:
         "1,,,,,,,",
     ],
 )
-def test_a_row_that_does_not_fit_is_refused_and_no_other(tmp_path: Path, row: str) -> None:
+def test_an_invalid_row_is_rejected_and_no_other(tmp_path: Path, row: str) -> None:
     header = "Segment ID,Start Date,Day,Score,Turns,Held,Note"
     good = "a,2024-01-31T15:04:05Z,2024-01-31,1,1,true,x"
-    records, [(kept, reason)], _ = rows(tmp_path, f"{header}\n{good}\n{row}\n{good}\n", open_model(TYPED))
+    records, [(kept, reason)], _ = rows(tmp_path, f"{header}\n{good}\n{row}\n{good}\n", extensible_model(TYPED))
     assert [record["segment_id"] for record in records] == ["a", "a"]
     assert kept
     assert reason
 
 
 def test_a_reason_does_not_quote_the_value(tmp_path: Path) -> None:
-    _, [(_, reason)], found = rows(tmp_path, "Segment ID,Score\n1,secret\n", open_model(TYPED))
+    _, [(_, reason)], found = rows(tmp_path, "Segment ID,Score\n1,secret\n", extensible_model(TYPED))
     assert "secret" not in reason
     assert found.reasons == {reason: 1}
 
 
-def test_bytes_that_are_no_unicode_cost_their_row(tmp_path: Path) -> None:
+def test_invalid_utf8_rejects_only_its_own_row(tmp_path: Path) -> None:
     path = tmp_path / "export"
     path.write_bytes(b"Segment ID,Note\n1,\xff\n2,x\n")
-    found = verify_export(path, open_model())
-    found.keys.close()
-    assert (found.valid, found.refused) == (1, 1)
+    found = verify_export(path, extensible_model())
+    found.close()
+    assert (found.valid, found.invalid) == (1, 1)
 
 
-def test_keys_of_several_columns_and_their_repeats(tmp_path: Path) -> None:
+def test_duplicates_of_a_key_of_several_columns(tmp_path: Path) -> None:
     text = "Workflow Instance ID,Question ID\na,bc\nab,c\na,bc\n"
     path = tmp_path / "export"
     path.write_text(text)
     keys = ("workflow_instance_id", "question_id")
-    model = open_model({"type": "object", "properties": {key: {"type": "string"} for key in keys}}, *keys)
+    model = extensible_model({"type": "object", "properties": {key: {"type": "string"} for key in keys}}, *keys)
     found = verify_export(path, model)
-    repeats = found.keys.repeats(None)
-    assert repeats is not None
-    records = [record for piece in read_unique(path, found, repeats) for record in piece.records]
-    repeats.close()
-    found.keys.close()
+    duplicates = found.keys.duplicates(None)
+    assert duplicates is not None
+    records = [record for batch in read_unique(path, found, duplicates) for record in batch.records]
+    duplicates.close()
+    found.close()
     assert [record.question_id for record in records] == ["bc", "c"]
 
 
-def test_a_key_that_is_a_number(tmp_path: Path) -> None:
+def test_a_key_may_be_a_number(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
     records, [(_, reason)], _ = rows(tmp_path, "ID\n1\nx\n2\n", ColumnModel(schema, ["id"], allow_new_columns=False))
     assert records == [{"id": 1}, {"id": 2}]
     assert reason
 
 
-def test_an_alias_stands_for_a_key(tmp_path: Path) -> None:
+def test_an_alias_of_a_key_is_renamed_to_the_key(tmp_path: Path) -> None:
     model = ColumnModel(BARE, ["segment_id"], allow_new_columns=True, aliases={"segment_id": ("recording",)})
     records, _, _ = rows(tmp_path, "Recording,Note\n1,x\n", model)
     assert records == [{"segment_id": "1", "note": "x"}]
 
 
-def test_a_page_is_no_csv(tmp_path: Path) -> None:
-    with pytest.raises(CorruptExportError, match="no CSV, but a page"):
-        rows(tmp_path, "<!DOCTYPE html>\n<html></html>\n", open_model())
+def test_a_web_page_is_not_csv(tmp_path: Path) -> None:
+    with pytest.raises(CorruptExportError, match="not CSV but a web page"):
+        rows(tmp_path, "<!DOCTYPE html>\n<html></html>\n", extensible_model())
 
 
 @pytest.mark.parametrize("text", ["Note,Agent\n1,2\n", "Note\n"])
-def test_a_file_without_the_key_says_what_it_has(tmp_path: Path, text: str) -> None:
+def test_the_error_for_a_missing_key_lists_the_columns_of_the_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(UnfitExportError, match=r"no column for the key segment_id; it has note"):
-        rows(tmp_path, text, open_model())
+        rows(tmp_path, text, extensible_model())
+
+
+def test_the_error_for_a_missing_required_field_ends_with_the_hint(tmp_path: Path) -> None:
+    schema = BARE | {"required": ["segment_id", "tax"]}
+    model = ColumnModel(schema, ["segment_id"], allow_new_columns=True, hint=": check the schema")
+    with pytest.raises(UnfitExportError, match=r"no column for the required field tax; .* note: check the schema$"):
+        rows(tmp_path, "Segment ID,Note\n1,2\n", model)

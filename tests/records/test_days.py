@@ -1,4 +1,4 @@
-"""Records by day: counted while a file is read, without those that repeat earlier ones."""
+"""Records per UTC day: counted while a file is read, without duplicates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FIRST, SECOND = date(2024, 1, 1), date(2024, 1, 2)
 
 
-def test_a_day_is_one_of_utc() -> None:
+def test_dates_are_counted_by_utc_day() -> None:
     late = datetime(2024, 1, 2, 1, tzinfo=timezone(timedelta(hours=2)))
     assert count_days([datetime(2024, 1, 1, 23, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)]) == {FIRST: 2}
     assert count_days([late, datetime(2024, 1, 2, tzinfo=UTC)]) == {FIRST: 1, SECOND: 1}
@@ -26,22 +26,22 @@ def test_a_day_is_one_of_utc() -> None:
     assert count_days([None, "", "Z", "tomorrow", 3]) == {}
 
 
-def test_there_are_no_more_days_than_bearable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_days_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(days, "MAX_DAYS", 1)
     counted = count_days(["2024-01-01"])
     add_days(counted, count_days(["2024-01-02", "2024-01-01"]))
     assert counted == {FIRST: 2}
 
 
-def test_repeats_do_not_count(tmp_path: Path) -> None:
+def test_duplicates_are_not_counted(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"id": {"type": "string"}, "at": {"type": ["string", "null"]}}}
     path = tmp_path / "export"
     path.write_text("ID,At\n1,2024-01-01T10:00:00Z\n2,2024-01-02T10:00:00Z\n1,2024-01-01T10:00:00Z\n3,\n")
     found = verify_export(path, ColumnModel(schema, ["id"], allow_new_columns=False, date_field="at"))
     assert found.days == {FIRST: 2, SECOND: 1}
-    repeats = found.keys.repeats(None)
-    assert repeats
-    list(read_unique(path, found, repeats))
-    repeats.close()
+    duplicates = found.keys.duplicates(None)
+    assert duplicates
+    list(read_unique(path, found, duplicates))
+    duplicates.close()
     found.close()
     assert found.days == {FIRST: 1, SECOND: 1}

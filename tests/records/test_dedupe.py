@@ -1,4 +1,4 @@
-"""The keys of a window against a plain set, in memory and on disk."""
+"""Deduplication, compared with a plain set, in memory and on disk."""
 
 from __future__ import annotations
 
@@ -16,117 +16,116 @@ from hypothesis import strategies as st
 
 from tap_cxone.errors import CorruptExportError
 from tap_cxone.records import dedupe
-from tap_cxone.records.dedupe import WindowKeys
+from tap_cxone.records.dedupe import RecordKeys
 from tap_cxone.records.verify import read_unique, verify_export
-from tests.records.exports import MODEL, record
-from tests.records.test_readers import LAYOUTS, as_csv
+from tests.records.exports import LAYOUTS, MODEL, as_csv, record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-pieces = st.lists(st.lists(st.integers(0, 30).map(str) | st.text(min_size=1, max_size=3), max_size=8), max_size=8)
+batches = st.lists(st.lists(st.integers(0, 30).map(str) | st.text(min_size=1, max_size=3), max_size=8), max_size=8)
 
 
 @contextmanager
-def window(folder: str | Path, pieces: Sequence[Sequence[str]]) -> Iterator[WindowKeys]:
-    with closing(WindowKeys(Path(folder))) as found:
-        for piece in pieces:
-            found.add(piece)
+def window(folder: str | Path, batches: Sequence[Sequence[str]]) -> Iterator[RecordKeys]:
+    with closing(RecordKeys(Path(folder))) as found:
+        for batch in batches:
+            found.add(batch)
         yield found
 
 
-def emitted(found: WindowKeys, before: WindowKeys | None, pieces: Sequence[Sequence[str]]) -> list[list[str]]:
-    """Return the keys that are left of each piece."""
-    repeats = found.repeats(before)
-    if repeats is None:
-        return [list(piece) for piece in pieces]
-    with closing(repeats):
+def emitted(found: RecordKeys, previous: RecordKeys | None, batches: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return each batch of keys without the duplicates."""
+    duplicates = found.duplicates(previous)
+    if duplicates is None:
+        return [list(batch) for batch in batches]
+    with closing(duplicates):
         left = [
-            [key for key, again in zip(piece, repeats.next(len(piece)), strict=True) if not again] for piece in pieces
+            [key for key, flag in zip(batch, duplicates.take(len(batch)), strict=True) if not flag] for batch in batches
         ]
-    assert repeats.count == sum(map(len, pieces)) - sum(map(len, left))
+    assert duplicates.count == sum(map(len, batches)) - sum(map(len, left))
     return left
 
 
-def plainly(before: Sequence[Sequence[str]], pieces: Sequence[Sequence[str]]) -> list[list[str]]:
-    seen = set(itertools.chain.from_iterable(before))
-    return [[key for key in piece if not (key in seen or seen.add(key))] for piece in pieces]  # type: ignore[func-returns-value]
+def unique(previous: Sequence[Sequence[str]], batches: Sequence[Sequence[str]]) -> list[list[str]]:
+    seen = set(itertools.chain.from_iterable(previous))
+    return [[key for key in batch if not (key in seen or seen.add(key))] for batch in batches]  # type: ignore[func-returns-value]
 
 
-@given(earlier=pieces, pieces=pieces, flush=st.sampled_from([1, 2, 7, 1 << 16]))
-def test_each_key_is_emitted_once_in_a_window_and_not_again_in_the_next(
-    earlier: list[list[str]], pieces: list[list[str]], flush: int
+@given(earlier=batches, batches=batches, flush=st.sampled_from([1, 2, 7, 1 << 16]))
+def test_each_key_is_emitted_once_in_two_consecutive_windows(
+    earlier: list[list[str]], batches: list[list[str]], flush: int
 ) -> None:
     with (
         mock.patch.object(dedupe, "_FLUSH_KEYS", flush),
         window(gettempdir(), earlier) as before,
-        window(gettempdir(), pieces) as found,
+        window(gettempdir(), batches) as found,
     ):
-        assert emitted(found, None, pieces) == plainly([], pieces)
-        assert emitted(found, before, pieces) == plainly(earlier, pieces)
+        assert emitted(found, None, batches) == unique([], batches)
+        assert emitted(found, before, batches) == unique(earlier, batches)
 
 
-@given(pieces=pieces)
-def test_the_same_keys_may_be_asked_for_again_and_more_may_come(pieces: list[list[str]]) -> None:
+@given(batches=batches)
+def test_duplicates_can_be_computed_again_after_more_keys(batches: list[list[str]]) -> None:
     with (
         mock.patch.object(dedupe, "_FLUSH_KEYS", 3),
-        window(gettempdir(), pieces) as found,
+        window(gettempdir(), batches) as found,
     ):
-        assert emitted(found, None, pieces) == emitted(found, None, pieces)
+        assert emitted(found, None, batches) == emitted(found, None, batches)
         found.add(["one more", "one more"])
-        twice = [*pieces, ["one more", "one more"]]
-        assert emitted(found, None, twice) == plainly([], twice)
+        twice = [*batches, ["one more", "one more"]]
+        assert emitted(found, None, twice) == unique([], twice)
 
 
-def test_many_repeats_of_few_keys(tmp_path: Path) -> None:
-    pieces = [[f"key-{number % 7}" for number in range(10_000)] for _ in range(10)]
-    with window(tmp_path, pieces) as found:
-        assert [key for piece in emitted(found, None, pieces) for key in piece] == pieces[0][:7]
+def test_many_duplicates_of_few_keys(tmp_path: Path) -> None:
+    batches = [[f"key-{number % 7}" for number in range(10_000)] for _ in range(10)]
+    with window(tmp_path, batches) as found:
+        assert [key for batch in emitted(found, None, batches) for key in batch] == batches[0][:7]
 
 
-def test_where_nothing_repeats_there_is_nothing_to_follow(tmp_path: Path) -> None:
+def test_without_duplicates_there_are_no_flags(tmp_path: Path) -> None:
     with window(tmp_path, [["a", "b"]]) as found, window(tmp_path, [["c"]]) as before, window(tmp_path, []) as empty:
-        assert found.repeats(None) is None
-        assert found.repeats(before) is None
-        assert empty.repeats(before) is None
-        assert empty.repeats(None) is None
+        assert found.duplicates(None) is None
+        assert found.duplicates(before) is None
+        assert empty.duplicates(before) is None
+        assert empty.duplicates(None) is None
 
 
-def test_its_files_have_no_names(tmp_path: Path) -> None:
-    pieces = [["a", "a"]]
-    with mock.patch.object(dedupe, "_FLUSH_KEYS", 1), window(tmp_path, pieces) as found:
-        assert emitted(found, None, pieces) == [["a"]]
+def test_temporary_files_have_no_names(tmp_path: Path) -> None:
+    batches = [["a", "a"]]
+    with mock.patch.object(dedupe, "_FLUSH_KEYS", 1), window(tmp_path, batches) as found:
+        assert emitted(found, None, batches) == [["a"]]
         assert list(tmp_path.iterdir()) == []
 
 
 def test_memory_does_not_grow_with_the_number_of_keys(tmp_path: Path) -> None:
-    def most_bytes(number: int) -> int:
+    def peak_bytes(number: int) -> int:
         size = 1000
         tracemalloc.start()
-        with closing(WindowKeys(tmp_path)) as found:
+        with closing(RecordKeys(tmp_path)) as found:
             for start in range(0, number, size):
                 found.add([str(key % (number - 1)) for key in range(start, start + size)])
-            repeats = found.repeats(found)
-            assert repeats is not None
-            assert repeats.count == number
-            with closing(repeats):
+            duplicates = found.duplicates(found)
+            assert duplicates is not None
+            assert duplicates.count == number
+            with closing(duplicates):
                 for _ in range(0, number, size):
-                    assert all(repeats.next(size))
-        most = tracemalloc.get_traced_memory()[1]
+                    assert all(duplicates.take(size))
+        peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        return most
+        return peak
 
     with mock.patch.object(dedupe, "_FLUSH_KEYS", 1 << 12):
-        few, many = most_bytes(10_000), most_bytes(40_000)
-    # What stays is a 256th of the keys and one byte a record; as a set they would be 100 bytes each.
+        few, many = peak_bytes(10_000), peak_bytes(40_000)
+    # In memory are a 256th of the keys and one byte per record. A set of all keys would take 100 bytes per key.
     assert many - few < 30_000 * 10
 
 
-# --- Together with the records ----------------------------------------------------------------------------------------
+# --- With records -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layout", ["array", "lines", "csv"])
-def test_an_invalid_record_never_hides_a_valid_one_and_one_without_id_is_no_repeat(tmp_path: Path, layout: str) -> None:
+def test_invalid_records_are_not_deduplicated_and_hide_no_valid_record(tmp_path: Path, layout: str) -> None:
     values = [
         record(1, agentId=...),
         record(1, botId="first"),
@@ -140,20 +139,20 @@ def test_an_invalid_record_never_hides_a_valid_one_and_one_without_id_is_no_repe
     path = tmp_path / "export"
     path.write_bytes(as_csv(values) if layout == "csv" else LAYOUTS[layout](values))
     found = verify_export(path, MODEL)
-    repeats = found.keys.repeats(None)
-    assert repeats is not None
-    with closing(found.keys), closing(repeats):
-        [piece] = read_unique(path, found, repeats)
-    assert [(struct.id, struct.botId) for struct in piece.records] == [("event-1", "first"), ("event-5", "bot-1")]
-    assert (found.valid, found.refused, repeats.count) == (3, 5, 1)
+    duplicates = found.keys.duplicates(None)
+    assert duplicates is not None
+    with closing(found), closing(duplicates):
+        [batch] = read_unique(path, found, duplicates)
+    assert [(struct.id, struct.botId) for struct in batch.records] == [("event-1", "first"), ("event-5", "bot-1")]
+    assert (found.valid, found.invalid, duplicates.count) == (3, 5, 1)
 
 
 @pytest.mark.parametrize("layout", ["array", "lines"])
-def test_a_file_that_has_changed_since_it_was_verified_is_an_error(tmp_path: Path, layout: str) -> None:
+def test_a_file_changed_between_the_two_passes_is_an_error(tmp_path: Path, layout: str) -> None:
     path = tmp_path / "export"
     path.write_bytes(LAYOUTS[layout]([record(1), record(2)]))
     found = verify_export(path, MODEL)
-    found.keys.close()
+    found.close()
     for others in ([record(1)], [record(1), record(2), record(3)], [record(1, extra="longer"), record(2)], []):
         path.write_bytes(LAYOUTS[layout](others))
         with pytest.raises(CorruptExportError):

@@ -1,1 +1,1 @@
-"""JSON Schemas, one a stream."""
+"""JSON Schemas of the built-in streams, one file per stream."""

@@ -1,37 +1,36 @@
-"""The contract, as strictly as it reads: tokens, bodies, limits and the course of a job."""
+"""The analytics export API: tokens, validation, limits and the life cycle of a job."""
 
 from __future__ import annotations
 
 import gzip
 import json
-import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
-from .client import CREDENTIALS, DAY_1, DAY_2, DAY_8, EXPORTS, Client, export_body
+from .export_client import CREDENTIALS, DAY_1, DAY_2, DAY_8, EXPORTS, ExportClient, export_body
 
 if TYPE_CHECKING:
-    from .conftest import Serve
+    from .conftest import Clock, Serve
 
 
-def test_a_bare_script_gets_every_event(serve: Serve) -> None:
-    sandbox, _ = serve(job_seconds=0.1, login=False)
+def test_a_simple_script_gets_every_event(serve: Serve, clock: Clock) -> None:
+    sandbox, _ = serve(job_seconds=60, login=False)
 
-    answer = requests.post(f"{sandbox.url}/oauth/token", data=CREDENTIALS, timeout=5)
-    assert answer.json()["token_type"] == "Bearer"
-    assert answer.json()["expires_in"] == 1200
-    assert answer.json()["scope"] == "analytics:export:read analytics:export:write"
-    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    response = requests.post(f"{sandbox.url}/oauth/token", data=CREDENTIALS, timeout=5)
+    assert response.json()["token_type"] == "Bearer"
+    assert response.json()["expires_in"] == 1200
+    assert response.json()["scope"] == "analytics:export:read analytics:export:write"
+    headers = {"Authorization": f"Bearer {response.json()['access_token']}"}
 
     created = requests.post(sandbox.url + EXPORTS, json=export_body(), headers=headers, timeout=5)
     assert created.status_code == 201
     export_url = f"{sandbox.url}{EXPORTS}/{created.json()['id']}"
-    while (status := requests.get(export_url, headers=headers, timeout=5).json()["status"]) != "completed":
-        assert status in {"queued", "running"}
-        time.sleep(0.02)
+    assert requests.get(export_url, headers=headers, timeout=5).json()["status"] == "running"
+    clock.advance(60)
+    assert requests.get(export_url, headers=headers, timeout=5).json()["status"] == "completed"
     download = requests.get(f"{export_url}/download", headers=headers, timeout=5)
 
     assert download.headers["Content-Type"] == "application/gzip"
@@ -57,21 +56,21 @@ def test_a_bare_script_gets_every_event(serve: Serve) -> None:
 def test_wrong_credentials_are_a_bad_request(serve: Serve, data: dict[str, str], body: object, error: str) -> None:
     _, client = serve(login=False)
 
-    answer = client.token(data=data, json=body)
+    response = client.token(data=data, json=body)
 
-    assert answer.status_code == 400
-    assert answer.json()["error"] == error
+    assert response.status_code == 400
+    assert response.json()["error"] == error
 
 
-def test_every_call_needs_a_live_token(serve: Serve) -> None:
-    sandbox, client = serve(token_seconds=0.6)
+def test_every_call_needs_a_valid_token(serve: Serve, clock: Clock) -> None:
+    sandbox, client = serve(token_seconds=59.5)
     assert client.list().status_code == 200
-    assert client.token().json()["expires_in"] == 1
-    time.sleep(0.65)
+    assert client.token().json()["expires_in"] == 60
+    clock.advance(60)
 
-    answers = [client.list(), client.create(), client.status("x"), client.download("x")]
+    responses = [client.list(), client.create(), client.status("x"), client.download("x")]
 
-    assert [answer.status_code for answer in answers] == [401] * 4
+    assert [response.status_code for response in responses] == [401] * 4
     assert sandbox.jobs == []
     client.token()
     assert client.list().status_code == 200
@@ -106,132 +105,134 @@ def test_every_call_needs_a_live_token(serve: Serve) -> None:
         ({"query": "all"}, "query"),
     ],
 )
-def test_a_wrong_body_is_refused_by_the_name_of_its_field(serve: Serve, changes: dict[str, Any], name: str) -> None:
+def test_an_invalid_field_is_rejected_by_name(serve: Serve, changes: dict[str, Any], name: str) -> None:
     sandbox, client = serve()
 
-    answer = client.create(export_body(**changes))
+    response = client.create(export_body(**changes))
 
-    assert answer.status_code == 400
-    assert answer.json()["message"].startswith(f"{name}:")
+    assert response.status_code == 400
+    assert response.json()["message"].startswith(f"{name}:")
     assert sandbox.jobs == []
 
 
-def test_bodies_that_are_no_json_objects_are_refused(serve: Serve) -> None:
+def test_a_body_that_is_not_a_json_object_is_rejected(serve: Serve) -> None:
     sandbox, client = serve()
     json_type = {"Content-Type": "application/json"}
     for body, headers in ((b"{", json_type), (b"[]", json_type), (b"{}", {"Content-Type": "text/plain"})):
-        answer = client.session.post(sandbox.url + EXPORTS, data=body, headers=headers, timeout=5)
-        assert answer.status_code == 400
+        response = client.session.post(sandbox.url + EXPORTS, data=body, headers=headers, timeout=5)
+        assert response.status_code == 400
 
 
-def test_thirty_days_are_allowed(serve: Serve) -> None:
+def test_a_range_of_thirty_days_is_allowed(serve: Serve) -> None:
     _, client = serve()
     assert client.create(export_body(DAY_1, "2024-01-31T00:00:00.000Z")).status_code == 201
 
 
-def test_three_active_exports_at_most(serve: Serve) -> None:
-    sandbox, client = serve(job_seconds=0.8)
-    jobs = [client.created() for _ in range(3)]
+def test_at_most_three_exports_are_active(serve: Serve, clock: Clock) -> None:
+    sandbox, client = serve(job_seconds=60)
+    jobs = [client.create_job() for _ in range(3)]
 
-    refused = client.create()
+    rejected = client.create()
 
-    assert refused.status_code == 409
-    assert "3" in refused.json()["message"]
+    assert rejected.status_code == 409
+    assert "3" in rejected.json()["message"]
     assert len(sandbox.jobs) == sandbox.max_active == sandbox.active == 3
-    assert client.finished(jobs[0]) == "completed"
+    clock.advance(60)
+    assert client.wait_for(jobs[0]) == "completed"
     assert client.create().status_code == 201
     assert sandbox.max_active == 3
 
 
-def test_the_list_honours_the_status_and_shows_the_query(serve: Serve) -> None:
-    _, client = serve(queue_seconds=0.5, job_seconds=0.6)
-    first = client.created()
+def test_the_list_filters_by_status_and_shows_the_query(serve: Serve, clock: Clock) -> None:
+    _, client = serve(queue_seconds=60, job_seconds=60)
+    first = client.create_job()
     assert client.list("queued").json()["entities"] == [{**export_body(), "id": first, "status": "queued"}]
     assert client.list("running,completed").json() == {"entities": []}
-    time.sleep(0.55)
+    clock.advance(60)
     assert [entity["status"] for entity in client.list("queued,running").json()["entities"]] == ["running"]
-    assert client.finished(first) == "completed"
+    clock.advance(60)
+    assert client.wait_for(first) == "completed"
     assert client.list().json() == {"entities": []}
     assert len(client.list(None).json()["entities"]) == 1
     assert client.list("done").status_code == 400
 
 
 def test_the_list_can_hide_the_query(serve: Serve) -> None:
-    _, client = serve(job_seconds=5, list_shows_query=False)
-    job_id = client.created()
+    _, client = serve(job_seconds=600, list_shows_query=False)
+    job_id = client.create_job()
     assert client.list().json() == {"entities": [{"id": job_id, "status": "running"}]}
 
 
 def test_a_download_needs_a_completed_job(serve: Serve) -> None:
-    _, client = serve(job_seconds=5)
-    answer = client.download(client.created())
-    assert answer.status_code == 409
-    assert "running" in answer.json()["message"]
+    _, client = serve(job_seconds=600)
+    response = client.download(client.create_job())
+    assert response.status_code == 409
+    assert "running" in response.json()["message"]
     assert client.download("unknown").status_code == client.status("unknown").status_code == 404
 
 
-def test_finished_jobs_are_purged(serve: Serve) -> None:
-    sandbox, client = serve(purge_after=0.1)
-    job_id = client.created()
-    assert client.finished(job_id) == "completed"
-    time.sleep(0.15)
+def test_finished_jobs_are_purged(serve: Serve, clock: Clock) -> None:
+    sandbox, client = serve(purge_after=60)
+    job_id = client.create_job()
+    assert client.wait_for(job_id) == "completed"
+    clock.advance(60)
     assert client.status(job_id).status_code == client.download(job_id).status_code == 404
     assert sandbox.jobs[0].status == "purged"
 
 
-def test_jobs_fail_and_stick_as_told(serve: Serve) -> None:
+def test_jobs_can_fail_or_never_finish(serve: Serve) -> None:
     _, client = serve(fail_first=2, stuck_first=1, active_limit=9)
-    stuck, failed, good = client.created(), client.created(), client.created()
-    assert client.finished(good) == "completed"
+    stuck, failed, good = client.create_job(), client.create_job(), client.create_job()
+    assert client.wait_for(good) == "completed"
     assert client.status(stuck).json() == {"id": stuck, "status": "running"}
     assert client.status(failed).json()["status"] == "failed"
     assert "internal error" in client.status(failed).json()["errorMessage"]
 
 
-def test_long_ranges_fail(serve: Serve) -> None:
+def test_exports_of_long_ranges_can_fail(serve: Serve) -> None:
     _, client = serve(fail_longer_than_hours=24)
-    assert client.finished(client.created(date_to=DAY_2)) == "completed"
-    assert client.finished(client.created(date_to=DAY_8)) == "failed"
+    assert client.wait_for(client.create_job(date_to=DAY_2)) == "completed"
+    assert client.wait_for(client.create_job(date_to=DAY_8)) == "failed"
 
 
-def test_jobs_of_another_integration_hold_slots(serve: Serve) -> None:
-    sandbox, client = serve(foreign_jobs=3, foreign_seconds=0.8)
+def test_jobs_of_another_integration_occupy_slots(serve: Serve, clock: Clock) -> None:
+    sandbox, client = serve(foreign_jobs=3, foreign_seconds=60)
 
     assert client.create().status_code == 409
     queries = [entity["query"] for entity in client.list().json()["entities"]]
 
     assert len({query["dateFrom"] for query in queries}) == 3
-    time.sleep(0.85)
+    clock.advance(60)
     assert client.create().status_code == 201
     assert (sandbox.max_active, sandbox.max_active_total) == (1, 3)
     assert [job.foreign for job in sandbox.jobs] == [True, True, True, False]
 
 
-def test_the_rate_limit_says_how_long_to_wait(serve: Serve) -> None:
+def test_the_rate_limit_sends_retry_after(serve: Serve, clock: Clock) -> None:
     sandbox, client = serve(rate_limit=3, rate_seconds=0.5)
-    answers = [client.list() for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [200, 200, 429]
-    assert answers[-1].headers["Retry-After"] == "1"
-    time.sleep(1)
+    responses = [client.list() for _ in range(3)]
+    assert [response.status_code for response in responses] == [200, 200, 429]
+    assert responses[-1].headers["Retry-After"] == "1"
+    clock.advance(1)
     assert client.list().status_code == 200
     assert sandbox.requests[-2].status == 429
 
 
-def test_unknown_calls_are_named(serve: Serve) -> None:
+def test_an_unknown_path_is_not_found_and_recorded(serve: Serve) -> None:
     sandbox, client = serve()
-    answer = client.session.get(f"{sandbox.url}/api/v2/analytics/reports", timeout=5)
-    assert answer.status_code == 404
-    assert "/api/v2/analytics/reports" in answer.json()["message"]
+    response = client.session.get(f"{sandbox.url}/api/v2/analytics/reports", timeout=5)
+    assert response.status_code == 404
+    assert "/api/v2/analytics/reports" in response.json()["message"]
     assert client.session.delete(sandbox.url + EXPORTS, timeout=5).status_code == 404
     assert sandbox.requests[-1].call == "unknown"
 
 
-def test_one_sandbox_serves_many_clients_and_forgets_none(serve: Serve) -> None:
+def test_a_job_is_available_to_another_client(serve: Serve) -> None:
     sandbox, client = serve()
-    job_id = client.created()
+    job_id = client.create_job()
     client.session.close()
 
-    other = Client(sandbox)
+    other = ExportClient(sandbox)
     other.token()
 
     assert other.download(job_id).status_code == 200

@@ -1,6 +1,6 @@
-"""A call as the network shows it: rate limit, faults and authorisation around a handler, and connections that break.
+"""HTTP endpoints: rate limit, faults and authorisation around a handler.
 
-Shared by every surface of the platform; what a call means is in the surface's own module.
+The handlers are in the modules of the APIs: `exports_api`, `extractions_api` and `identity_api`.
 """
 
 from __future__ import annotations
@@ -38,158 +38,162 @@ logger = logging.getLogger(__name__)
 
 MESSAGES = {
     400: "The request is not valid",
-    401: "The token is missing, malformed or has run out",
+    401: "The token is missing, malformed or expired",
     403: "The client lacks the scope or role for this call",
     404: "There is no such job",
     409: "The limit of active exports is reached",
     429: "Too many requests",
     500: "Internal error",
     502: "Bad gateway",
-    503: "The service is not available at the moment",
+    503: "The service is temporarily unavailable",
 }
-# A file up to this size has a Content-Length; a bigger one is sent in chunks while it is made.
-_KNOWN_LENGTH = 4 << 20
-_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Proxy sign-in</h1></body></html>"
+# Files up to this size are sent with a Content-Length; larger ones in chunks while they are generated.
+_MAX_BUFFERED_BYTES = 4 << 20
+_HTML_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Proxy sign-in</h1></body></html>"
 
 
-def refusal(status: int, message: str | None = None, retry_after: str | None = None) -> Response:
-    """Return an error answer: `{"message": ...}`, with Retry-After where one is given."""
+def json_error(status: int, message: str | None = None, retry_after: str | None = None) -> Response:
+    """Return an error response with the body `{"message": ...}`."""
     headers = {"Retry-After": retry_after} if retry_after is not None else None
     return JSONResponse({"message": message or MESSAGES[status]}, status, headers)
 
 
-def oauth_refusal(
+def oauth_error(
     status: int, message: str | None = None, retry_after: str | None = None, error: str = "temporarily_unavailable"
 ) -> Response:
-    """Return an error answer of a token endpoint (RFC 6749, section 5.2)."""
+    """Return an error response of an OAuth token endpoint (RFC 6749, section 5.2)."""
     headers = {"Cache-Control": "no-store"}
     if retry_after is not None:
         headers["Retry-After"] = retry_after
     return JSONResponse({"error": error, "error_description": message or MESSAGES[status]}, status, headers)
 
 
-class Refuse(Protocol):
-    """Makes an error answer in the form of one surface, with that surface's own text where none is given."""
+class ErrorResponse(Protocol):
+    """Builds an error response in the format of an API, with a default message for each status."""
 
     def __call__(self, status: int, message: str | None = None, retry_after: str | None = None) -> Response:
-        """Return the answer; `retry_after` is the value of the header of that name."""
+        """Return the response; `retry_after` is the value of the Retry-After header."""
         ...
 
 
 @dataclass(frozen=True)
-class Manners:
-    """How a call treats those who ask.
+class EndpointRules:
+    """The access rules of an endpoint.
 
-    `authorised` calls need a live bearer token, `limited` ones count against the rate limit; `refuse` forms what is
-    answered for either reason, and for a fault.
+    Attributes:
+        needs_token: whether a request needs a valid bearer token.
+        rate_limited: whether a request counts against the rate limit.
+        error_response: builds the error responses for these two reasons and for faults.
     """
 
-    authorised: bool = True
-    limited: bool = True
-    refuse: Refuse = refusal
+    needs_token: bool = True
+    rate_limited: bool = True
+    error_response: ErrorResponse = json_error
 
 
-class Call:
-    """One call of the platform as an ASGI application."""
+class Endpoint:
+    """An API call of the platform as an ASGI application."""
 
-    def __init__(self, name: str, handler: Handler, platform: Platform, manners: Manners | None = None) -> None:
-        """Name the call; without manners it is authorised, limited and refuses in JSON."""
+    def __init__(self, name: str, handler: Handler, platform: Platform, rules: EndpointRules | None = None) -> None:
+        """Create the endpoint of the call `name`, with the default rules if none are given."""
         self._name = name
         self._handler = handler
         self._platform = platform
-        self._manners = manners or Manners()
+        self._rules = rules or EndpointRules()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Take the request, then answer it, or break the connection where a fault says so."""
+        """Read the request, then send a response or break the connection if a fault says so."""
         at = time.monotonic()
         request = HttpRequest(scope, receive)
         try:
             await request.body()
         except ClientDisconnect:
             return
-        wait = self._platform.seconds_over_limit() if self._manners.limited else 0
-        fault = None if wait else self._platform.faults.draw(self._name)
+        wait = self._platform.rate_limit_wait() if self._rules.rate_limited else 0
+        fault = None if wait else self._platform.faults.next_fault(self._name)
         if fault == "reset":
-            self._note(request, at, None, fault)
-            await _hang_up(scope, receive, reset=True)
+            self._record(request, at, None, fault)
+            await _disconnect(scope, receive, reset=True)
             return
-        refuse = self._manners.refuse
-        response = refuse(429, retry_after=str(wait)) if wait else await self._answer(request, fault)
+        if wait:
+            response = self._rules.error_response(429, retry_after=str(wait))
+        else:
+            response = await self._respond(request, fault)
         if fault == "slow":
             await asyncio.sleep(self._platform.options.slow_seconds)
-        self._note(request, at, None if fault == "lost" else response.status_code, fault)
+        self._record(request, at, None if fault == "lost" else response.status_code, fault)
         if fault == "lost":
-            await _hang_up(scope, receive)
+            await _disconnect(scope, receive)
         elif fault == "cut":
-            await response(scope, receive, _CutSend(scope, send))
-            await _until_gone(receive)
+            await response(scope, receive, _TruncatingSend(scope, send))
+            await _wait_for_disconnect(receive)
         else:
             await response(scope, receive, send)
 
-    async def _answer(self, request: HttpRequest, fault: str | None) -> Response:
+    async def _respond(self, request: HttpRequest, fault: str | None) -> Response:
         if fault == "html":
-            return HTMLResponse(_PAGE)
+            return HTMLResponse(_HTML_PAGE)
         if fault in STATUS_KINDS:
-            return self._struck(fault)
-        if self._manners.authorised and not self._is_authorised(request):
-            return self._manners.refuse(401)
+            return self._fault_response(fault)
+        if self._rules.needs_token and not self._is_authorised(request):
+            return self._rules.error_response(401)
         request.state.damage = fault if fault in DAMAGE_KINDS else None
         try:
             return await self._handler(self._platform, request)
         except Exception:
-            logger.exception("The sandbox itself failed at the call %s", self._name)
-            return refusal(500, "The sandbox itself failed: see its log")
+            logger.exception("Bug in the sandbox: the call %s failed", self._name)
+            return json_error(500, "Bug in the sandbox, see its log")
 
-    def _struck(self, fault: str) -> Response:
+    def _fault_response(self, fault: str) -> Response:
         status, _, form = fault.partition("-")
         seconds = self._platform.options.retry_after
         retry_after = None
         if fault == "429":
             retry_after = str(seconds)
         elif form == "date":
-            # A date has whole seconds: round up, so that waiting until then is never too short.
+            # HTTP dates have whole seconds. Round up, so that a client that waits until then waits long enough.
             until = datetime.now(UTC) + timedelta(seconds=seconds + 1)
             retry_after = format_datetime(until.replace(microsecond=0), usegmt=True)
-        return self._manners.refuse(int(status), retry_after=retry_after)
+        return self._rules.error_response(int(status), retry_after=retry_after)
 
     def _is_authorised(self, request: HttpRequest) -> bool:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return scheme == "Bearer" and self._platform.is_live(token)
+        return scheme == "Bearer" and self._platform.is_valid_token(token)
 
-    def _note(self, request: HttpRequest, at: float, status: int | None, fault: str | None) -> None:
-        """Remember the request before its answer leaves, so that whoever has the answer finds it."""
+    def _record(self, request: HttpRequest, at: float, status: int | None, fault: str | None) -> None:
+        """Record the request. This happens before the response is sent: a client that has it finds the record."""
         job_id = request.path_params.get("job_id") or getattr(request.state, "job_id", None)
         path = request.url.path
         self._platform.requests.append(Request(self._name, request.method, path, status, at, job_id, fault))
 
 
-async def file_response(pieces: Iterator[bytes], headers: dict[str, str]) -> Response:
-    """Send a file that is made piece by piece, in a thread beside the server's."""
-    head, complete = await run_in_threadpool(_taken, pieces, _KNOWN_LENGTH)
+async def file_response(chunks: Iterator[bytes], headers: dict[str, str]) -> Response:
+    """Return a response with a file that is generated chunk by chunk in a worker thread."""
+    head, complete = await run_in_threadpool(_read_up_to, chunks, _MAX_BUFFERED_BYTES)
     if complete:
         return Response(b"".join(head), headers=headers)
-    return StreamingResponse(chain(head, pieces), headers=headers)
+    return StreamingResponse(chain(head, chunks), headers=headers)
 
 
-def _taken(pieces: Iterator[bytes], size: int) -> tuple[list[bytes], bool]:
-    """Take pieces until there are `size` bytes; tell whether that was all."""
+def _read_up_to(chunks: Iterator[bytes], size: int) -> tuple[list[bytes], bool]:
+    """Read chunks until there are `size` bytes. Return them and whether the file ended before that."""
     head: list[bytes] = []
-    taken = 0
-    for piece in pieces:
-        head.append(piece)
-        taken += len(piece)
-        if taken >= size:
+    length = 0
+    for chunk in chunks:
+        head.append(chunk)
+        length += len(chunk)
+        if length >= size:
             return head, False
     return head, True
 
 
 def media_type(request: HttpRequest) -> str:
-    """Return what the body claims to be, without parameters and in lower case."""
+    """Return the media type of the request body, in lower case and without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-class _CutSend:
-    """Passes on half of an answer, whose Content-Length promises all of it, then closes the connection."""
+class _TruncatingSend:
+    """An ASGI `send` that sends half of a response with the Content-Length of all, then closes the connection."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
@@ -215,21 +219,22 @@ class _CutSend:
         _transport(self._scope).close()
 
 
-def _transport(scope: Scope) -> Any:  # noqa: ANN401 - asyncio.Transport, put there by the server's protocol
+def _transport(scope: Scope) -> Any:  # noqa: ANN401 - an asyncio.Transport, set by the server's protocol
     return scope["state"]["transport"]
 
 
-async def _hang_up(scope: Scope, receive: Receive, *, reset: bool = False) -> None:
-    """Close the connection without an answer: in an orderly way, or by a TCP reset."""
+async def _disconnect(scope: Scope, receive: Receive, *, reset: bool = False) -> None:
+    """Close the connection without a response, either cleanly or with a TCP reset."""
     transport = _transport(scope)
     if reset:
         linger = struct.pack("hh" if hasattr(socket, "SO_EXCLUSIVEADDRUSE") else "ii", 1, 0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     transport.abort()
-    await _until_gone(receive)
+    await _wait_for_disconnect(receive)
 
 
-async def _until_gone(receive: Receive) -> None:
-    """Wait until the server knows that the connection is closed: else it would answer in our place."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
+async def _wait_for_disconnect(receive: Receive) -> None:
+    """Wait until uvicorn has seen the disconnect; otherwise it would send a response of its own."""
+    message = await receive()
+    while message["type"] != "http.disconnect":
+        message = await receive()

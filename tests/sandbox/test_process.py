@@ -1,4 +1,4 @@
-"""The sandbox as a command and as a guest in somebody's process."""
+"""The command `cxone-sandbox`, and starting and stopping a sandbox within a process."""
 
 from __future__ import annotations
 
@@ -20,30 +20,34 @@ from click.testing import CliRunner
 from tap_cxone.sandbox import Sandbox, SandboxError, SandboxOptions
 from tap_cxone.sandbox.cli import main
 
-from .client import CREDENTIALS
+from .export_client import CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COMMAND = [sys.executable, "-m", "tap_cxone.sandbox.cli"]
-# A shell that starts tests in the background lets its children ignore Ctrl-C: undo that.
+# Processes that a shell starts in the background ignore SIGINT; restore the default.
 INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 START = f"{INTERRUPTIBLE}; from tap_cxone.sandbox.cli import main; main()"
 
 
 @contextmanager
 def _running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the command and wait for the line that tells its address."""
+    """Run the command and wait for the line with its URL, at most 30 seconds."""
     with subprocess.Popen(
         [sys.executable, "-c", START, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
+        watchdog = threading.Timer(30, process.kill)
+        watchdog.start()
         try:
             assert process.stderr is not None
             line = process.stderr.readline()
+            watchdog.cancel()
             match = re.search(r"http://127\.0\.0\.1:\d+", line)
             assert match, line
             yield process, match[0]
         finally:
+            watchdog.cancel()
             process.kill()
 
 
@@ -58,16 +62,16 @@ def test_the_command_serves_until_it_is_interrupted() -> None:
         ]
         assert statuses == [503, 200]
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=5)
+        out, err = process.communicate(timeout=30)
         assert process.returncode == 130
         assert (out, err) == ("", "")
 
 
-def test_a_port_in_use_is_one_sentence() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_a_port_in_use_is_reported_in_one_sentence() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
         result = CliRunner().invoke(main, ["--port", str(port)])
     assert result.exit_code == 1
     assert result.output.startswith(f"Error: The sandbox cannot listen on 127.0.0.1 port {port}: ")
@@ -75,7 +79,7 @@ def test_a_port_in_use_is_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.1", "example.org", "::"])
-def test_other_addresses_than_loopback_are_refused(host: str) -> None:
+def test_only_loopback_addresses_are_accepted(host: str) -> None:
     result = CliRunner().invoke(main, ["--host", host])
     assert result.exit_code == 1
     assert "loopback" in result.output
@@ -99,7 +103,7 @@ def test_wrong_options_are_usage_errors(arguments: list[str], named: str) -> Non
 @pytest.mark.slow
 def test_events_can_be_printed() -> None:
     arguments = ["--events-per-day", "12", "--bad-records", "0.5", "--print-events", "2024-01-01", "2024-01-03T00:00Z"]
-    result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=True)
+    result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=True, timeout=60)
     sandbox = Sandbox(SandboxOptions(events_per_day=12, bad_records=0.5))
     expected = list(sandbox.valid_events(datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 3, tzinfo=UTC)))
     assert [json.loads(line) for line in result.stdout.splitlines()] == expected
@@ -131,7 +135,7 @@ def test_starting_and_stopping_leaves_nothing_behind() -> None:
     assert signal.getsignal(signal.SIGINT) is handler
 
 
-def test_it_stops_in_the_middle_of_an_answer() -> None:
+def test_the_sandbox_stops_during_a_download() -> None:
     with Sandbox(SandboxOptions(events_per_day=200_000, job_seconds=0, encoding="none")) as sandbox:
         token = requests.post(f"{sandbox.url}/oauth/token", data=CREDENTIALS, timeout=5).json()["access_token"]
         session = requests.Session()
@@ -144,15 +148,15 @@ def test_it_stops_in_the_middle_of_an_answer() -> None:
         body = {"query": query, "exportType": "conversation", "format": "json", "compression": None}
         exports = f"{sandbox.url}/api/v2/analytics/exports"
         job_id = session.post(exports, json=body, timeout=5).json()["id"]
-        answer = session.get(f"{exports}/{job_id}/download", stream=True, timeout=5)
-        next(answer.iter_content(10))
-    answer.close()
+        response = session.get(f"{exports}/{job_id}/download", stream=True, timeout=5)
+        next(response.iter_content(10))
+    response.close()
     session.close()
 
 
 @pytest.mark.slow
-def test_a_missing_library_is_one_sentence() -> None:
-    """Only the start needs the extra; importing the package, and looking at events, does without."""
+def test_a_missing_library_is_reported_in_one_sentence() -> None:
+    """Only starting needs the extra. Importing the package and reading events does not."""
     script = (
         "import sys; sys.modules['uvicorn'] = sys.modules['starlette'] = None\n"
         "from datetime import datetime\n"
@@ -160,6 +164,6 @@ def test_a_missing_library_is_one_sentence() -> None:
         "next(Sandbox().events(datetime(2024, 1, 1), datetime(2024, 1, 2)))\n"
         "try:\n    Sandbox().start()\nexcept SandboxError as err:\n    print(err)\n"
     )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.endswith("pip install tap-cxone[sandbox]\n")
     assert result.stdout.count("\n") == 1

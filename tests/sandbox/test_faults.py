@@ -1,4 +1,4 @@
-"""Every fault does on the wire what its name says."""
+"""The faults and what they look like to an HTTP client."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 import time
 import zlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,17 @@ import requests
 from tap_cxone.sandbox import Fault, SandboxOptions
 from tap_cxone.sandbox.options import CALLS
 
+from .export_client import EXPORTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .client import Client
     from .conftest import Serve
+    from .export_client import ExportClient
 
 
-def _calls(client: Client) -> dict[str, Callable[[], requests.Response]]:
-    job_id = client.created()
+def _calls(client: ExportClient) -> dict[str, Callable[[], requests.Response]]:
+    job_id = client.create_job()
     return {
         "discovery": client.discovery,
         "token": client.token,
@@ -39,74 +41,80 @@ def _calls(client: Client) -> dict[str, Callable[[], requests.Response]]:
 @pytest.mark.parametrize(
     "kind", ["500", "502", "503", "429", "429-date", "429-bare", "401", "403", "400", "404", "409"]
 )
-def test_statuses_at_every_call(serve: Serve, kind: str) -> None:
+def test_every_call_can_return_an_error_status(serve: Serve, kind: str) -> None:
     sandbox, client = serve(retry_after=7)
     for name, call in _calls(client).items():
         jobs = len(sandbox.jobs)
         sandbox.set_faults(Fault(name, kind, times=2))
-        answers = [call(), call()]
-        assert [answer.status_code for answer in answers] == [int(kind[:3])] * 2
-        assert ("error" if name == "token" else "message") in answers[0].json()
-        _check_retry_after(kind, answers[0].headers.get("Retry-After"))
+        before = datetime.now(UTC)
+        responses = [call(), call()]
+        assert [response.status_code for response in responses] == [int(kind[:3])] * 2
+        assert ("error" if name == "token" else "message") in responses[0].json()
+        _check_retry_after(kind, responses[0].headers.get("Retry-After"), before)
         assert len(sandbox.jobs) == jobs
         assert call().ok
         assert sandbox.requests[-2].fault == kind
 
 
-def _check_retry_after(kind: str, value: str | None) -> None:
+def _check_retry_after(kind: str, value: str | None, before: datetime) -> None:
     if kind == "429":
         assert value == "7"
     elif kind == "429-date":
         assert value is not None
-        assert 7 <= (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds() + 0.5 <= 8.5
+        retry_at = parsedate_to_datetime(value)
+        assert before + timedelta(seconds=7) <= retry_at <= datetime.now(UTC) + timedelta(seconds=8)
     else:
         assert value is None
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_broken_connections_at_every_call(serve: Serve, call: str) -> None:
+def test_every_call_can_lose_its_connection(serve: Serve, call: str) -> None:
     sandbox, client = serve()
-    ask = _calls(client)[call]
-    for kind, carried_out in (("reset", False), ("lost", True), ("cut", True)):
+    send = _calls(client)[call]
+    for kind, executed in (("reset", False), ("lost", True), ("cut", True)):
         jobs = len(sandbox.jobs)
         sandbox.set_faults(Fault(call, kind, times=1))
         with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)) as caught:
-            ask()
+            send()
         text = repr(caught.value)
         assert re.search({"reset": "reset", "lost": "RemoteDisconnected", "cut": "IncompleteRead"}[kind], text), text
-        assert len(sandbox.jobs) - jobs == (carried_out and call == "create")
-        assert ask().ok
+        assert len(sandbox.jobs) - jobs == (executed and call == "create")
+        assert send().ok
         assert sandbox.requests[-2].status == (None if kind != "cut" else sandbox.requests[-1].status)
 
 
-def test_a_page_instead_of_an_answer(serve: Serve) -> None:
+def test_every_call_can_return_an_html_page(serve: Serve) -> None:
     sandbox, client = serve()
     for name, call in _calls(client).items():
         sandbox.set_faults(Fault(name, "html", times=1))
-        answer = call()
-        assert answer.status_code == 200
-        assert answer.headers["Content-Type"].startswith("text/html")
-        assert answer.text.startswith("<!DOCTYPE html>")
+        response = call()
+        assert response.status_code == 200
+        assert response.headers["Content-Type"].startswith("text/html")
+        assert response.text.startswith("<!DOCTYPE html>")
 
 
-def test_slow_answers(serve: Serve) -> None:
-    sandbox, client = serve(faults=(Fault("create", "slow", times=1),), slow_seconds=0.8)
-    before = time.monotonic()
+def test_a_slow_response_does_not_block_other_calls(serve: Serve) -> None:
+    sandbox, client = serve(faults=(Fault("create", "slow", times=1),), slow_seconds=60)
     with pytest.raises(requests.ReadTimeout):
-        client.session.post(f"{client.url}/api/v2/analytics/exports", json={}, timeout=0.1)
-    client.create()
-    assert time.monotonic() - before < 0.8
-    sandbox.set_faults(Fault("status", "slow"))
+        client.session.post(client.url + EXPORTS, json={}, timeout=0.5)
+    assert client.create().status_code == 201
+    finished = [(request.call, request.fault) for request in sandbox.requests]
+    assert finished == [("token", None), ("create", None)], "the slow request has finished too early"
+
+
+def test_a_slow_response_arrives_after_the_delay(serve: Serve) -> None:
+    sandbox, client = serve(faults=(Fault("list", "slow"),), slow_seconds=0.2)
     before = time.monotonic()
-    assert client.status(sandbox.jobs[0].id).ok
-    assert time.monotonic() - before >= 0.8
+    assert client.list().ok
+    assert time.monotonic() - before >= 0.2
+    assert sandbox.requests[-1].fault == "slow"
 
 
 @pytest.mark.parametrize(("per_day", "members"), [(0, 1), (1, 1), (48, 1), (48, 3), (12_000, 1)])
-def test_damaged_gzip(serve: Serve, per_day: int, members: int) -> None:
-    """The answer is complete as far as HTTP goes; only the gzip trailer tells."""
+def test_a_gzip_file_can_be_truncated_or_corrupt(serve: Serve, per_day: int, members: int) -> None:
+    """The HTTP response is complete; only the content shows the damage."""
     sandbox, client = serve(events_per_day=per_day, members=members)
-    job_id = client.created()
+    job_id = client.create_job()
     whole = client.download(job_id).content
     sandbox.set_faults(Fault("download", "truncated", times=1))
     cut = client.download(job_id).content
@@ -125,9 +133,9 @@ def test_damaged_gzip(serve: Serve, per_day: int, members: int) -> None:
 
 @pytest.mark.parametrize("layout", ["array", "pretty", "ndjson"])
 @pytest.mark.parametrize("per_day", [1, 48])
-def test_unclosed_json(serve: Serve, layout: str, per_day: int) -> None:
+def test_json_can_be_unclosed(serve: Serve, layout: str, per_day: int) -> None:
     sandbox, client = serve(layout=layout, events_per_day=per_day, faults=(Fault("download", "unclosed", times=1),))
-    job_id = client.created()
+    job_id = client.create_job()
     text = gzip.decompress(client.download(job_id).content).decode()
     whole = gzip.decompress(client.download(job_id).content).decode()
     assert whole.startswith(text)
@@ -138,15 +146,15 @@ def test_unclosed_json(serve: Serve, layout: str, per_day: int) -> None:
     assert sandbox.requests[-2].fault == "unclosed"
 
 
-def test_a_big_download_breaks_off(serve: Serve) -> None:
+def test_a_large_download_can_be_cut_off(serve: Serve) -> None:
     _, client = serve(events_per_day=10_000, encoding="none", faults=(Fault("download", "cut", times=1),))
-    job_id = client.created()
+    job_id = client.create_job()
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="IncompleteRead"):
         client.download(job_id)
     assert len(client.download(job_id).json()) == 70_000
 
 
-def test_faults_count_and_begin_late(serve: Serve) -> None:
+def test_faults_respect_times_and_after(serve: Serve) -> None:
     sandbox, client = serve()
     sandbox.set_faults(Fault("list", "503", times=2, after=1), Fault("any", "500", after=4))
     statuses = [client.list().status_code for _ in range(6)]
@@ -155,7 +163,7 @@ def test_faults_count_and_begin_late(serve: Serve) -> None:
     assert client.list().ok
 
 
-def test_faults_by_chance_can_be_repeated(serve: Serve) -> None:
+def test_random_faults_are_reproducible(serve: Serve) -> None:
     runs = []
     for seed in (1, 1, 2):
         _, client = serve(faults=(Fault("list", "503", probability=0.5),), seed=seed)
@@ -174,7 +182,7 @@ def test_faults_by_chance_can_be_repeated(serve: Serve) -> None:
         ("create=lost:2@1%2.5", Fault("create", "lost", times=2, after=1, probability=0.025)),
     ],
 )
-def test_faults_in_words(text: str, fault: Fault) -> None:
+def test_faults_are_parsed(text: str, fault: Fault) -> None:
     assert Fault.parse(text) == fault
 
 
@@ -182,7 +190,7 @@ def test_faults_in_words(text: str, fault: Fault) -> None:
     "text",
     ["status", "poll=500", "status=418", "list=truncated", "any=corrupt", "list=500:0", "list=500%0", "list=500%101"],
 )
-def test_impossible_faults_are_refused(text: str) -> None:
+def test_impossible_faults_are_rejected(text: str) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         Fault.parse(text)
 
@@ -190,6 +198,6 @@ def test_impossible_faults_are_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "switches", [{"bad_records": 1.5}, {"members": 0}, {"job_seconds": -1}, {"layout": "xml"}, {"rate_limit": 0}]
 )
-def test_impossible_options_are_refused(switches: dict[str, float]) -> None:
+def test_impossible_options_are_rejected(switches: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(switches))):
         SandboxOptions(**switches)  # type: ignore[arg-type]

@@ -1,0 +1,149 @@
+"""RunContext: what the streams of one run share."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tap_cxone.config.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tap_cxone.api.client import PlatformClient
+    from tap_cxone.api.grants import Grant
+    from tap_cxone.cancellation import CancellationToken
+    from tap_cxone.config.access import Access
+    from tap_cxone.jobs.polling import CreateThrottle
+    from tap_cxone.observability.audit_log import AuditLog, Quarantine
+    from tap_cxone.observability.progress import Progress
+    from tap_cxone.observability.reporter import Reporter
+    from tap_cxone.shutdown import Shutdown
+
+# ruff: noqa: PLC0415 - imported when it is used, so that --version, --about and --discover start quickly
+
+
+class RunMember(Protocol):
+    """A stream as the run sees it."""
+
+    name: str
+
+    @property
+    def selected(self) -> bool:
+        """Whether the stream is going to be read."""
+
+    def check_settings(self) -> None:
+        """Raise SettingsError if a setting is missing that only this stream needs."""
+
+
+@dataclass
+class RunContext:
+    """What the streams of one run share; files and connections are opened on first use.
+
+    Attributes:
+        config: the configuration as the user gave it.
+        cancellation: ends every wait of the run.
+        shutdown: brings a cancelled run to its end in time.
+        members: all streams of the tap.
+    """
+
+    config: Mapping[str, Any]
+    cancellation: CancellationToken
+    shutdown: Shutdown
+    members: list[RunMember] = field(default_factory=list)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The validated settings; raises SettingsError if they are not valid."""
+        return Settings.from_config(self.config)
+
+    @cached_property
+    def run_id(self) -> str:
+        """Id of this run in the audit log; within Meltano, all steps of one ``meltano run`` share it."""
+        return os.environ.get("MELTANO_PARENT_CONTEXT_UUID") or uuid.uuid4().hex
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        """The audit log."""
+        from tap_cxone.observability.audit_log import AuditLog
+
+        return AuditLog(self.settings.audit_log_path)
+
+    @cached_property
+    def quarantine(self) -> Quarantine:
+        """Keeps rejected records."""
+        from tap_cxone.observability.audit_log import Quarantine
+
+        return Quarantine(self.settings.quarantine_path)
+
+    @cached_property
+    def client(self) -> PlatformClient:
+        """HTTP client of the platform."""
+        from tap_cxone.api.client import PlatformClient
+        from tap_cxone.observability.request_log import RequestLog
+
+        access = self.settings.access.connect()
+        return PlatformClient(
+            api_url=access.api_url,
+            grant=_grant(access),
+            address=access.issuer,
+            sleep=self.cancellation.sleep,
+            watch=RequestLog(self.progress, self.audit_log, self.run_id),
+        )
+
+    @cached_property
+    def create_throttle(self) -> CreateThrottle:
+        """Keeps the create requests of all Data Extraction streams apart."""
+        from tap_cxone.jobs.polling import CreateThrottle
+
+        return CreateThrottle(self.settings.submit_interval)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What the run is doing."""
+        from tap_cxone.observability.progress import Progress
+
+        return Progress()
+
+    @cached_property
+    def reporter(self) -> Reporter:
+        """Tells people what the run is doing."""
+        from tap_cxone.observability.reporter import Reporter
+
+        return Reporter(self.progress)
+
+    def check_members(self) -> None:
+        """Check the settings of every selected stream before the first one begins.
+
+        Raises:
+            SettingsError: a setting is missing that only one of the streams needs.
+        """
+        for member in self.members:
+            if member.selected:
+                member.check_settings()
+
+    def is_last(self, name: str) -> bool:
+        """Return whether no selected stream follows the one of this name; the SDK reads them in order of name."""
+        return name == max((member.name for member in self.members if member.selected), default=name)
+
+
+def _grant(access: Access) -> Grant:
+    """Return the OAuth grant that the setting ``auth_method`` names."""
+    from tap_cxone.api.grants import AccessKey, ClientCredentials, Password
+
+    if access.method == "password":
+        return Password(
+            access.issuer,
+            access.client_id,
+            access.client_secret,
+            access.access_key_id,
+            access.access_key_secret,
+            token_url=access.auth_url,
+        )
+    token_url = str(access.auth_url)
+    if access.method == "access_key":
+        return AccessKey(token_url, access.access_key_id, access.access_key_secret)
+    return ClientCredentials(token_url, access.client_id, access.client_secret)

@@ -1,0 +1,180 @@
+"""Creating a job: wait until the platform has a free slot, and never create the same job twice."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tap_cxone.dates import utc_now
+from tap_cxone.errors import ExportFailedError, OutcomeUnknownError
+from tap_cxone.jobs.model import BusyError, ExportJob
+from tap_cxone.jobs.polling import growing_pauses
+from tap_cxone.jobs.slots import JobSlots
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from tap_cxone.cancellation import CancellationToken
+    from tap_cxone.jobs.listener import JobListener
+    from tap_cxone.jobs.model import ActiveExport, AsyncJobApi
+    from tap_cxone.jobs.policy import JobPolicy
+    from tap_cxone.jobs.store import JobStore
+    from tap_cxone.windows import Window
+
+MAX_REFUSALS = 8
+"""Responses in a row that may mean "not now" or "never" before they count as "never", while the platform has a slot."""
+MAX_UNKNOWN_OUTCOMES = 8
+"""Create requests for one job whose response was lost, or was a 5xx, before the run gives up."""
+FIRST_BUSY_PAUSE_SECONDS = 0.5
+LONGEST_BUSY_PAUSE_SECONDS = 30.0
+
+logger = logging.getLogger("tap-cxone")
+
+
+@dataclass
+class _Attempts:
+    """What the attempts to create one job have shown so far.
+
+    Attributes:
+        active_before: ids of the exports that were active before a request whose response was lost; None if none was.
+        requested_at: when that request was sent.
+    """
+
+    active_before: set[str] | None
+    requested_at: datetime
+    unknown_outcomes: int = 0
+    refusals: int = 0
+    pause: float = 0.0
+
+
+class JobCreator:
+    """Creates jobs one at a time, the earliest window first. Thread-safe.
+
+    Args:
+        api: where jobs are created.
+        policy: limits of the stream's jobs.
+        store: records every job.
+        listener: is notified of waits and of every job.
+        cancellation: ends every wait.
+    """
+
+    def __init__(
+        self,
+        api: AsyncJobApi,
+        policy: JobPolicy,
+        store: JobStore,
+        listener: JobListener,
+        cancellation: CancellationToken,
+    ) -> None:
+        self._api = api
+        self._policy = policy
+        self._store = store
+        self._listener = listener
+        self._cancellation = cancellation
+        self._clock = cancellation.clock
+        self._turn = JobSlots(1, cancellation)
+
+    def close_from(self, window: Window) -> None:
+        """Create no more jobs for this window and later ones, because the run is going to end at it."""
+        self._turn.close_from(window)
+
+    def create(self, window: Window) -> ExportJob:
+        """Create a job as soon as the platform has a free slot.
+
+        Raises:
+            ExportFailedError: no slot was free for as long as the export time-out.
+            FatalError: the platform refuses to create the job.
+            OutcomeUnknownError: the outcome of too many requests is not known.
+        """
+        with self._turn.acquire(window):
+            deadline = self._clock.monotonic() + self._policy.timeout_seconds
+            intention = self._store.open_intention(window)
+            attempts = _Attempts(
+                set(intention.active_before) if intention else None, intention.requested_at if intention else utc_now()
+            )
+            for pause in growing_pauses(FIRST_BUSY_PAUSE_SECONDS, LONGEST_BUSY_PAUSE_SECONDS):
+                attempts.pause = pause
+                self._turn.check(window)
+                self._wait_for_throttle(window)
+                active = self._api.list_active()
+                active_ids = {export.job_id for export in active}
+                if job := self._find_lost_job(window, active, attempts):
+                    return job
+                result = self._attempt(window, active_ids, attempts)
+                if isinstance(result, ExportJob):
+                    return result
+                if (left := deadline - self._clock.monotonic()) <= 0:
+                    raise self._no_free_slot(window, active_ids)
+                self._wait(window, result, min(attempts.pause, left))
+        raise AssertionError  # pragma: no cover - the pauses never end
+
+    def _attempt(self, window: Window, active_ids: set[str], attempts: _Attempts) -> ExportJob | str:
+        """Create a job if there is a free slot; otherwise return what the window waits for."""
+        if not self._has_free_slot(active_ids):
+            attempts.refusals = 0
+            return f"waiting for a free slot: {len(active_ids)} exports are active"
+        requested_at = utc_now()
+        try:
+            return self._create_now(window, active_ids)
+        except BusyError as err:
+            attempts.refusals = attempts.refusals + 1 if err.refusal else 0
+            if err.refusal and attempts.refusals == MAX_REFUSALS:
+                raise err.refusal from None
+            # The throttle delays the next request anyway.
+            attempts.pause = min(attempts.pause, max(FIRST_BUSY_PAUSE_SECONDS, self._api.seconds_until_create()))
+            return "waiting for a free slot: the platform accepts no job at the moment"
+        except OutcomeUnknownError as err:
+            attempts.active_before, attempts.requested_at = active_ids, requested_at
+            attempts.unknown_outcomes += 1
+            if attempts.unknown_outcomes == MAX_UNKNOWN_OUTCOMES:
+                raise
+            return f"waiting to see whether its job was created ({err.message})"
+
+    def _create_now(self, window: Window, active_ids: set[str]) -> ExportJob:
+        requested_at = self._store.record_intention(window, active_ids)
+        started = self._clock.monotonic()
+        job = ExportJob(self._api.create(window), window, requested_at)
+        return self._record(job, latency_ms=round((self._clock.monotonic() - started) * 1000))
+
+    def _find_lost_job(self, window: Window, active: list[ActiveExport], attempts: _Attempts) -> ExportJob | None:
+        """Find the job of a request whose response was lost: it is new in the list and shows exactly our query."""
+        before, attempts.active_before = attempts.active_before, None
+        if before is None:
+            return None
+        for export in active:
+            if export.job_id not in before and self._api.matches_query(export, window):
+                return self._record(ExportJob(export.job_id, window, attempts.requested_at), latency_ms=None)
+        return None
+
+    def _record(self, job: ExportJob, latency_ms: int | None) -> ExportJob:
+        record = self._store.record_job(job)
+        self._listener.job_created(job, latency_ms)
+        self._store.announce(record)
+        return job
+
+    def _has_free_slot(self, active_ids: set[str]) -> bool:
+        # The platform's list decides: a job that was given up may still occupy a slot.
+        ours = self._store.ours(active_ids)
+        return len(active_ids) < self._api.max_active and len(ours) < self._policy.max_jobs
+
+    def _wait_for_throttle(self, window: Window) -> None:
+        if seconds := self._api.seconds_until_create():
+            until = utc_now() + timedelta(seconds=seconds)
+            self._listener.waiting(window, f"waiting for submit_interval until {until:%H:%M:%SZ}")
+            logger.info("Window %s: waiting %.1f s until the next create is allowed (submit_interval)", window, seconds)
+            self._cancellation.sleep(seconds)
+
+    def _wait(self, window: Window, reason: str, seconds: float) -> None:
+        self._listener.waiting(window, reason)
+        logger.info("Window %s: %s; checking again in %.1f s", window, reason, seconds)
+        self._cancellation.sleep(seconds)
+
+    def _no_free_slot(self, window: Window, active_ids: set[str]) -> ExportFailedError:
+        occupied_by = "a job of ours that does not finish" if self._store.ours(active_ids) else "other integrations"
+        msg = (
+            f"Window {window} of {self._policy.stream} found no free slot within {self._policy.timeout_seconds:.0f} s "
+            f"(export_timeout): the organisation's slots for active exports are occupied by {occupied_by}."
+        )
+        return ExportFailedError(msg)

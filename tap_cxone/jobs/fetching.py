@@ -1,0 +1,146 @@
+"""Fetching the file of a completed job: download, verify, and download again if it is damaged."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from codecs import BOM_UTF8
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tap_cxone.errors import CorruptExportError, ExportFailedError, UnfitExportError
+from tap_cxone.jobs.model import Closable, ExportFile, JobFailedError, JobGoneError
+from tap_cxone.jobs.slots import JobSlots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tap_cxone.cancellation import CancellationToken
+    from tap_cxone.jobs.listener import JobListener
+    from tap_cxone.jobs.model import AsyncJobApi, ExportJob
+    from tap_cxone.jobs.policy import JobPolicy
+    from tap_cxone.jobs.polling import PollSchedule
+
+FETCH_ATTEMPTS = 3
+"""Downloads of the file of one job before the file counts as damaged on the platform."""
+
+V = TypeVar("V", bound=Closable)
+
+logger = logging.getLogger("tap-cxone")
+
+
+@dataclass(frozen=True)
+class FileStore(Generic[V]):
+    """Where files are kept until they are consumed, and how they are verified.
+
+    Attributes:
+        folder: a private folder.
+        verify: reads a whole file and returns what it learned; raises CorruptExportError.
+    """
+
+    folder: Path
+    verify: Callable[[Path], V]
+
+
+class FileFetcher(Generic[V]):
+    """Downloads and verifies the files of completed jobs. Thread-safe.
+
+    Args:
+        api: where the files are.
+        policy: limits of the stream's jobs.
+        files: where files are kept and how they are verified.
+        schedule: gives the pause between two downloads.
+        listener: is notified of every download.
+        cancellation: ends every wait.
+    """
+
+    def __init__(
+        self,
+        api: AsyncJobApi,
+        policy: JobPolicy,
+        files: FileStore[V],
+        schedule: PollSchedule,
+        listener: JobListener,
+        cancellation: CancellationToken,
+    ) -> None:
+        self._api = api
+        self._policy = policy
+        self._files = files
+        self._schedule = schedule
+        self._listener = listener
+        self._cancellation = cancellation
+        self._clock = cancellation.clock
+        self._verification = JobSlots(1, cancellation)
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+
+    def fetch(self, job: ExportJob, started: float, *, accept_empty: bool) -> ExportFile[V]:
+        """Download and verify the file of a completed job.
+
+        A file without a single byte is what an overloaded server sends, and also what newline-delimited JSON looks
+        like without records. With ``accept_empty`` it is accepted if every download is empty.
+
+        Args:
+            job: the job.
+            started: when the work on the job began, in seconds of the monotonic clock.
+            accept_empty: whether a file without a byte may be genuine.
+
+        Raises:
+            JobFailedError: the file is gone, or damaged each time.
+            ExportFailedError: the file is intact but not one of this stream; another job would yield the same.
+        """
+        self._listener.downloading(job)
+        begun = self._clock.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            last = attempt == FETCH_ATTEMPTS
+            try:
+                file = self._fetch_once(job, started, accept_empty=accept_empty and last)
+            except CorruptExportError as err:
+                logger.warning("Job %s, download %d of %d: %s", job.job_id, attempt, FETCH_ATTEMPTS, err.message)
+                if last:
+                    raise self._unusable(job, err) from err
+            else:
+                self._listener.downloaded(file, self._clock.monotonic() - begun, attempt)
+                return file
+            self._cancellation.sleep(self._schedule.pause(0))
+
+    def _fetch_once(self, job: ExportJob, started: float, *, accept_empty: bool) -> ExportFile[V]:
+        path = self._files.folder / f"export-{self._next_number()}"
+        try:
+            with path.open("wb") as file:
+                size = self._api.download(job.job_id, file)
+            _check_empty(path, job, accept=accept_empty)
+            # One at a time, the earliest first: verifying three files at once would make none of them ready sooner.
+            with self._verification.acquire(job.window):
+                verified = self._files.verify(path)
+        except JobGoneError as err:
+            path.unlink()
+            raise JobFailedError(job, str(err) or "the platform does not have its file any more") from err
+        except CorruptExportError:
+            path.unlink()
+            raise
+        return ExportFile(job, path, size, self._clock.monotonic() - started, verified)
+
+    def _next_number(self) -> int:
+        with self._lock:
+            return next(self._numbers)
+
+    def _unusable(self, job: ExportJob, damage: CorruptExportError) -> Exception:
+        if isinstance(damage, UnfitExportError):
+            return ExportFailedError(
+                f"Window {job.window} of {self._policy.stream} could not be read (job {job.job_id}): {damage.message}."
+            )
+        return JobFailedError(job, damage.message)
+
+
+def _check_empty(path: Path, job: ExportJob, *, accept: bool) -> None:
+    is_empty = path.stat().st_size <= len(BOM_UTF8) and path.read_bytes() in {b"", BOM_UTF8}
+    if is_empty and not accept:
+        msg = "the file is empty: it does not even hold an empty list or a header"
+        raise CorruptExportError(msg)
+    if is_empty:
+        logger.warning("Window %s: its export stays empty and counts as one without records", job.window)

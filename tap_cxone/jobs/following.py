@@ -1,0 +1,74 @@
+"""Following a job: ask for its status until it is completed."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tap_cxone.jobs.model import JobFailedError, JobState
+
+if TYPE_CHECKING:
+    from tap_cxone.cancellation import CancellationToken
+    from tap_cxone.jobs.listener import JobListener
+    from tap_cxone.jobs.model import AsyncJobApi, ExportJob
+    from tap_cxone.jobs.policy import JobPolicy
+    from tap_cxone.jobs.polling import PollSchedule
+
+logger = logging.getLogger("tap-cxone")
+
+
+class JobFollower:
+    """Waits for jobs to complete. Thread-safe.
+
+    Args:
+        api: where the jobs run.
+        policy: limits of the stream's jobs.
+        schedule: when to ask for a status.
+        listener: is notified of every change of state.
+        cancellation: ends every wait.
+    """
+
+    def __init__(
+        self,
+        api: AsyncJobApi,
+        policy: JobPolicy,
+        schedule: PollSchedule,
+        listener: JobListener,
+        cancellation: CancellationToken,
+    ) -> None:
+        self._api = api
+        self._policy = policy
+        self._schedule = schedule
+        self._listener = listener
+        self._cancellation = cancellation
+        self._clock = cancellation.clock
+
+    def follow(self, job: ExportJob) -> None:
+        """Return when a job is completed.
+
+        Raises:
+            JobFailedError: it failed, is gone, or did not finish in time.
+        """
+        timeout = self._policy.timeout_seconds
+        started = self._clock.monotonic()
+        queue_seconds: float | None = None
+        last_state: JobState | None = None
+        self._listener.polling(job, None)
+        while (elapsed := self._clock.monotonic() - started) < timeout:
+            self._cancellation.sleep(min(self._schedule.pause(elapsed), timeout - elapsed))
+            status = self._api.status(job.job_id)
+            seconds = self._clock.monotonic() - started
+            if status.state is JobState.COMPLETED:
+                self._schedule.record_duration(seconds)
+                self._listener.job_completed(job, seconds, queue_seconds)
+                return
+            if not status.state.active:
+                raise JobFailedError(job, status.reason)
+            if status.state is not last_state:
+                # How long a job was queued is only known if it was seen in the queue.
+                if last_state is JobState.QUEUED and status.state is JobState.RUNNING:
+                    queue_seconds = seconds
+                last_state = status.state
+                self._listener.polling(job, last_state)
+                logger.info("Window %s: job %s is %s", job.window, job.job_id, last_state.value)
+        raise JobFailedError(job, f"not finished after {timeout:.0f} s (export_timeout)")

@@ -1,0 +1,167 @@
+"""The job journal: a file beside the tap that remembers export jobs even if the state of a run is lost.
+
+Append-only JSON Lines. Each line is on the disk before the next step: the intention to create a job (before the
+request) and the job itself (after the response).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import msgspec
+
+from tap_cxone.dates import format_date, parse_date
+from tap_cxone.observability.jsonlines import JsonLinesFile
+from tap_cxone.windows import Window, complete_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime, timedelta
+    from types import TracebackType
+
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """What is remembered of a job, or (without an id) of the intention to create one.
+
+    Attributes:
+        job_id: the platform's id, or None.
+        window: the window that it exports.
+        fingerprint: digest of query, API, address and client.
+        requested_at: when it was requested.
+        active_before: of an intention: ids of the exports that were active before the request.
+        until: end of the run that requested it, if that lies within the window; else None.
+    """
+
+    job_id: str | None
+    window: Window
+    fingerprint: str
+    requested_at: datetime
+    active_before: tuple[str, ...] = ()
+    until: datetime | None = None
+
+    def complete_until(self, settle: timedelta) -> datetime:
+        """Return the time up to which the job's file has every event, given the platform's settling time."""
+        return complete_until(self.window, self.requested_at, settle)
+
+    def is_loaded_at(self, bookmark: datetime, settle: timedelta) -> bool:
+        """Tell whether a target with this bookmark has what the job was created for."""
+        return min(self.complete_until(settle), self.until or self.window.end) <= bookmark
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the form in which state and journal hold it."""
+        line: dict[str, Any] = {
+            "job_id": self.job_id,
+            "dateFrom": format_date(self.window.start),
+            "dateTo": format_date(self.window.end),
+            "fingerprint": self.fingerprint,
+            "at": format_date(self.requested_at),
+        }
+        if self.until:
+            line["until"] = format_date(self.until)
+        if not self.job_id:
+            line["active_before"] = list(self.active_before)
+        return line
+
+    @classmethod
+    def from_dict(cls, line: object) -> JobRecord | None:
+        """Read that form; return None for anything else."""
+        with contextlib.suppress(*_MALFORMED):
+            if isinstance(line, dict) and isinstance(line["job_id"], (str, type(None))) and line["job_id"] != "":
+                return cls(
+                    job_id=line["job_id"],
+                    window=Window(parse_date(line["dateFrom"]), parse_date(line["dateTo"])),
+                    fingerprint=str(line["fingerprint"]),
+                    requested_at=parse_date(line["at"]),
+                    active_before=tuple(map(str, line.get("active_before", ()))),
+                    until=parse_date(line["until"]) if "until" in line else None,
+                )
+        return None
+
+
+class Journal:
+    """The journal of one stream; the file may be shared by several. Thread-safe for writing.
+
+    Args:
+        path: the file; None: nothing is remembered.
+        scope: identifies stream, API, address and client; lines of another scope are ignored.
+        settle: how long the platform takes until an event can be exported.
+
+    Attributes:
+        last_request: when a job was last requested, in any scope, as far as ``records`` has read.
+
+    Raises:
+        CxoneError: the file cannot be opened.
+    """
+
+    def __init__(self, path: str | None, scope: str, settle: timedelta) -> None:
+        self._scope = scope
+        self._settle = settle
+        self.last_request: datetime | None = None
+        self._path = Path(path).expanduser() if path else None
+        self._file = JsonLinesFile(path, "journal_path", durable=True) if path else None
+
+    def records(self) -> list[JobRecord]:
+        """Return the jobs and intentions whose data may not have been loaded yet, the newest last."""
+        kept: list[JobRecord] = []
+        last_start: datetime | None = None
+        for line in self._lines():
+            with contextlib.suppress(*_MALFORMED):
+                record = JobRecord.from_dict(line)
+                if record:
+                    self.last_request = max(record.requested_at, self.last_request or record.requested_at)
+                if line["scope"] != self._scope:
+                    continue
+                if line["event"] in {"began", "completed"}:
+                    loaded_until = parse_date(line["behind"])
+                    if line["event"] == "completed" or last_start is None or loaded_until > last_start:
+                        kept = [other for other in kept if not other.is_loaded_at(loaded_until, self._settle)]
+                    last_start = loaded_until if line["event"] == "began" else last_start
+                elif record:
+                    kept.append(record)
+        return kept
+
+    def record_start(self, bookmark: datetime) -> None:
+        """Write the bookmark with which a run begins.
+
+        If it has moved since the run before, the target has everything up to it. What a later run reads again before
+        it (look-back, full refresh) has to be exported anew.
+        """
+        self._write("began", {"behind": format_date(bookmark)})
+
+    def record_completion(self, loaded_until: datetime) -> None:
+        """Write that a run has completed, and up to where no later bookmark will say so."""
+        self._write("completed", {"behind": format_date(loaded_until)})
+
+    def record(self, record: JobRecord) -> None:
+        """Write a job, or the intention to create one."""
+        self._write("created" if record.job_id else "intended", record.to_dict())
+
+    def __enter__(self) -> Self:
+        """Return the open journal."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        if self._file:
+            self._file.close()
+
+    def _write(self, event: str, fields: dict[str, Any]) -> None:
+        if self._file:
+            self._file.write({"event": event, "scope": self._scope, **fields})
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        if self._path:
+            with self._path.open("rb") as lines:
+                for line in lines:
+                    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+                        value = msgspec.json.decode(line)
+                        if isinstance(value, dict):
+                            yield value

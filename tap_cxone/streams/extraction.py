@@ -1,0 +1,223 @@
+"""One read of one stream: windows, jobs, files, batches of records, and the bookmark after each window."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
+
+from singer_sdk.exceptions import AbortedSyncExceptionBase, MaxRecordsLimitException
+
+from tap_cxone.cancellation import CancellationToken
+from tap_cxone.dates import format_date, utc_now
+from tap_cxone.errors import CxoneError
+from tap_cxone.jobs.fetching import FileStore
+from tap_cxone.jobs.journal import Journal
+from tap_cxone.jobs.orchestrator import JobOrchestrator
+from tap_cxone.jobs.policy import JobPolicy
+from tap_cxone.jobs.runner import JobRunner
+from tap_cxone.jobs.store import JobStore
+from tap_cxone.jobs.workdir import open_workdir
+from tap_cxone.records.verify import verify_export
+from tap_cxone.streams.emission import emit
+from tap_cxone.streams.run_log import StreamRunLog
+from tap_cxone.streams.writer import OutputClosedError, is_output_closed
+from tap_cxone.windows import complete_until, plan, rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from datetime import datetime, timedelta
+    from pathlib import Path
+
+    from singer_sdk.helpers.types import Record
+
+    from tap_cxone.context import RunContext
+    from tap_cxone.jobs.model import AsyncJobApi, ExportFile, ExportJob
+    from tap_cxone.records.batch import Batch
+    from tap_cxone.records.dedupe import RecordKeys
+    from tap_cxone.records.model import RecordModel
+    from tap_cxone.records.verify import VerifiedFile
+    from tap_cxone.streams.state import StreamState
+    from tap_cxone.windows import Window
+
+logger = logging.getLogger("tap-cxone")
+
+
+class ExtractedStream(Protocol):
+    """What an extraction needs to know about its stream."""
+
+    name: str
+    keeps_samples: bool
+
+    @property
+    def window_length(self) -> timedelta:
+        """Length of one export."""
+
+    def job_api(self) -> AsyncJobApi:
+        """Return the platform API that exports the stream."""
+
+    def prepare(self, verified: VerifiedFile, window: Window) -> None:
+        """Get ready to emit a verified file."""
+
+    def as_emitted(self, record: Record) -> Record:
+        """Return a record as the target gets it."""
+
+
+class Extraction:
+    """Reads one stream in one run.
+
+    Args:
+        stream: the stream.
+        model: the model of its records.
+        state: its state.
+        context: what the streams of the run share.
+    """
+
+    def __init__(self, stream: ExtractedStream, model: RecordModel, state: StreamState, context: RunContext) -> None:
+        self._stream = stream
+        self._model = model
+        self._state = state
+        self._context = context
+        self._settings = context.settings
+        self._run_log = StreamRunLog(stream.name, context)
+
+    def batches(self) -> Generator[Batch, None, None]:
+        """Yield the records of the run in batches; state and audit log follow what the caller has taken."""
+        self._context.check_members()
+        bookmark = self._state.bookmark()
+        start, end = self._state.start(self._settings.start_date, self._settings.lookback), self._settings.end_date
+        _ = self._context.quarantine  # opened now, so that a wrong path is found before anything is requested
+        with self._open_journal() as journal, self._workdir() as folder, self._reported():
+            if bookmark:
+                journal.record_start(bookmark)
+            with self._context.shutdown.flush_on_exit(self._run_log.flush), self._run(start, end, bookmark):
+                if start >= end:
+                    logger.info(
+                        "Nothing new: the run would begin at %s and end at %s", format_date(start), format_date(end)
+                    )
+                    return
+                yield from self._read(start, journal, folder)
+            # The next run's bookmark says that the range is loaded, except for what no bookmark says anything about: a
+            # look-back before the bookmark that this run was given, and a full read.
+            if loaded_until := bookmark if self._state.is_incremental else utc_now():
+                journal.record_completion(loaded_until)
+
+    # --- The frame of the run -----------------------------------------------------------------------------------------
+
+    def _open_journal(self) -> Journal:
+        scope = self._context.client.digest(self._stream.name)
+        return Journal(self._settings.journal_path, scope, self._settings.settle)
+
+    @contextlib.contextmanager
+    def _workdir(self) -> Iterator[Path]:
+        with open_workdir() as folder:
+            remove = partial(shutil.rmtree, folder, ignore_errors=True)
+            with self._context.shutdown.cleanup_on_exit(remove):
+                yield folder
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Report while the stream is read, with a summary after the last stream or a failure."""
+        reporter, shutdown = self._context.reporter, self._context.shutdown
+        reporter.start()
+        run_goes_on = False
+        try:
+            with shutdown.flush_on_exit(reporter.close), shutdown.cleanup_on_exit(reporter.restore_terminal):
+                yield
+            run_goes_on = True
+        except (GeneratorExit, AbortedSyncExceptionBase, MaxRecordsLimitException):
+            run_goes_on = True  # --test has seen enough of this stream
+            raise
+        finally:
+            if not run_goes_on or self._context.is_last(self._stream.name):
+                reporter.close()
+
+    @contextlib.contextmanager
+    def _run(self, start: datetime, end: datetime, bookmark: datetime | None) -> Iterator[None]:
+        try:
+            with self._run_log.run(start, end, bookmark):
+                yield
+        except CxoneError:
+            self._context.shutdown.complete()
+            raise
+
+    # --- Reading ------------------------------------------------------------------------------------------------------
+
+    def _read(self, start: datetime, journal: Journal, folder: Path) -> Iterator[Batch]:
+        settings = self._settings
+        api = self._stream.job_api()
+        cancellation = CancellationToken(self._context.cancellation)
+        policy = JobPolicy(
+            self._stream.name,
+            min(settings.max_concurrent_exports, api.max_active),
+            settings.poll_seconds,
+            settings.timeout_seconds,
+        )
+        orchestrator: JobOrchestrator[VerifiedFile] = JobOrchestrator(
+            max_jobs=policy.max_jobs, on_job=self._state.add_job, check=self._check, cancellation=cancellation
+        )
+        store = JobStore(
+            journal,
+            self._state.jobs(),
+            api.fingerprint,
+            orchestrator.announce,
+            settle=settings.settle,
+            end=settings.end_date,
+        )
+        if store.last_request:
+            api.record_create(store.last_request)
+        windows = plan(*rounded(start, settings.end_date, api.granularity), self._stream.window_length, store.windows())
+        self._run_log.plan(windows, api)
+        files = FileStore(folder, lambda path: verify_export(path, self._model))
+        runner = JobRunner(api, policy, store, files, self._run_log, cancellation)
+        yield from self._emit_all(windows, orchestrator, runner)
+
+    def _emit_all(
+        self,
+        windows: list[Window],
+        orchestrator: JobOrchestrator[VerifiedFile],
+        runner: JobRunner[VerifiedFile],
+    ) -> Iterator[Batch]:
+        ends = {window.end for window in windows}  # a window that was split is done with its last part
+        keys: RecordKeys | None = None
+        previous: RecordKeys | None = None
+        try:
+            for file in orchestrator.exports(windows, runner):
+                previous, keys = keys, file.verified.keys
+                for batch in self._emit(file, previous):
+                    yield batch
+                    self._run_log.emitted(records=batch.count)
+                    orchestrator.process_messages()
+                window = file.job.window
+                bookmark = self._state.commit(self._loaded_until(file.job), window.end)
+                self._run_log.committed(window, bookmark, window_done=window.end in ends)
+                if previous:
+                    previous.close()
+        finally:
+            for opened in filter(None, (previous, keys)):
+                opened.close()
+
+    def _emit(self, file: ExportFile[VerifiedFile], previous: RecordKeys | None) -> Iterator[Batch]:
+        self._run_log.emitting(file.job)
+        self._stream.prepare(file.verified, file.job.window)
+        sample_size = self._settings.sample_size if self._stream.keeps_samples else 0
+        yield from emit(
+            file,
+            previous,
+            self._run_log,
+            sample=partial(map, self._stream.as_emitted),
+            sample_size=sample_size,
+            bookmark=format_date(self._loaded_until(file.job)),
+        )
+
+    def _loaded_until(self, job: ExportJob) -> datetime:
+        """Return the time up to which a job's file has everything that belongs to the run and has settled."""
+        return min(self._settings.end_date, complete_until(job.window, job.requested_at, self._settings.settle))
+
+    def _check(self) -> None:
+        """Raise RunCancelledError if the run has to end: it was cancelled, or nobody reads its output any more."""
+        if is_output_closed():
+            self._context.cancellation.cancel(OutputClosedError())
+        self._context.cancellation.check()

@@ -1,0 +1,206 @@
+"""The run log of a stream: tells audit log, progress, metrics and quarantine what happens to it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk.exceptions import AbortedSyncExceptionBase, MaxRecordsLimitException
+
+from tap_cxone.dates import format_date
+from tap_cxone.errors import CxoneError, RunCancelledError
+from tap_cxone.jobs.model import JobState
+from tap_cxone.observability import metrics
+from tap_cxone.observability.audit_log import printable
+from tap_cxone.observability.progress import Stage
+from tap_cxone.observability.summary import count_fields, request_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from tap_cxone.context import RunContext
+    from tap_cxone.jobs.model import AsyncJobApi, ExportFile, ExportJob
+    from tap_cxone.records.model import InvalidRecord
+    from tap_cxone.windows import Window
+
+_MAX_LOGGED_REJECTIONS = 5
+"""Rejected records of a window that the log names one by one; the audit log has all of them."""
+_MAX_ID_CHARACTERS = 200
+_STAGES = {None: Stage.CREATED, JobState.QUEUED: Stage.QUEUED, JobState.RUNNING: Stage.RUNNING}
+
+
+class StreamRunLog:
+    """Records one read of one stream. The methods of ``JobListener`` are called from several threads.
+
+    Args:
+        stream: name of the stream.
+        context: what the streams of the run share.
+    """
+
+    def __init__(self, stream: str, context: RunContext) -> None:
+        self._stream = stream
+        self._context = context
+        self._audit_log = context.audit_log
+        self._progress = context.progress.stream(stream)
+        self._names: dict[str, Any] = {"stream": stream, "run_id": context.run_id}
+        self._requests_before = context.progress.requests()
+        self._file_fields: dict[str, Any] = {}
+
+    # --- The run ------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def run(self, start: datetime, end: datetime, bookmark: datetime | None) -> Iterator[None]:
+        """Record how the run begins, and how the ``with`` block ends."""
+        text = format_date(bookmark) if bookmark else None
+        self._progress.set_bookmark(text)
+        self._audit_log.event(
+            "run_started", **self._names, bookmark=text, dateFrom=format_date(start), dateTo=format_date(end)
+        )
+        self._requests_before = self._context.progress.requests()
+        outcome, reason = "stopped", None
+        try:
+            yield
+            outcome = "completed"
+        except CxoneError as err:
+            outcome, reason = ("stopped" if isinstance(err, RunCancelledError) else "failed"), err.message
+            self._audit_log.event("pipeline_error", log=False, **self._names, reason=reason)
+            raise
+        except (AbortedSyncExceptionBase, MaxRecordsLimitException):
+            raise
+        except Exception as err:
+            # Its text may hold a record value.
+            outcome, reason = "failed", f"{type(err).__name__}: see the log"
+            self._audit_log.event("pipeline_error", log=False, **self._names, reason=reason)
+            raise
+        finally:
+            self.finish(outcome, reason)
+
+    def flush(self) -> None:
+        """Record the end of a run whose process is going to be ended."""
+        cause = self._context.cancellation.cause
+        self.finish("stopped", cause.message if cause else None)
+
+    def finish(self, outcome: str, reason: str | None) -> None:
+        """Record the end of the run, once.
+
+        Args:
+            outcome: completed, failed or stopped.
+            reason: why it failed or was stopped.
+        """
+        if not self._progress.end():
+            return
+        counts = self._progress.counts()
+        metrics.record_counts(self._stream, rejected=counts.refused, duplicates=counts.duplicates)
+        self._audit_log.event(
+            "run_finished",
+            log=False,
+            **self._names,
+            exit=outcome,
+            reason=reason,
+            **count_fields(counts),
+            wall_seconds=round(self._progress.seconds(), 3),
+            **request_fields(self._context.progress.requests().since(self._requests_before)),
+            bookmark=self._progress.bookmark,
+        )
+
+    def plan(self, windows: Sequence[Window], api: AsyncJobApi) -> None:
+        """Record the windows of the run, and how their files are requested."""
+        self._progress.plan(windows)
+        self._file_fields = {"format": api.format, "compression": api.compression}
+
+    # --- Jobs (JobListener) -------------------------------------------------------------------------------------------
+
+    def waiting_for_slot(self, window: Window) -> None:
+        """Record that a window waits for a free slot."""
+        self._progress.enter(window, Stage.WAITING)
+
+    def waiting(self, window: Window, reason: str) -> None:
+        """Record what a window waits for."""
+        self._progress.note(window, reason)
+
+    def job_created(self, job: ExportJob, latency_ms: int | None) -> None:
+        """Record a new job."""
+        self._progress.count(jobs=1)
+        self._job_event("export_job_created", job, **self._file_fields, latency_ms=latency_ms)
+
+    def polling(self, job: ExportJob, state: JobState | None) -> None:
+        """Record the state of an active job."""
+        self._progress.enter(job.window, _STAGES[state])
+
+    def job_completed(self, job: ExportJob, seconds: float, queue_seconds: float | None) -> None:
+        """Record that a job is completed."""
+        metrics.job_duration(self._stream, seconds)
+        queued = None if queue_seconds is None else round(queue_seconds, 3)
+        self._job_event("export_job_completed", job, seconds=round(seconds, 3), queue_seconds=queued)
+
+    def job_failed(self, job: ExportJob, reason: str) -> None:
+        """Record that a job failed."""
+        self._progress.count(jobs_failed=1)
+        self._job_event("export_job_failed", job, reason=reason)
+
+    def downloading(self, job: ExportJob) -> None:
+        """Record that a download begins."""
+        self._progress.enter(job.window, Stage.DOWNLOADING)
+
+    def downloaded(self, file: ExportFile[Any], seconds: float, attempts: int) -> None:
+        """Record a verified file."""
+        self._progress.count(bytes=file.size)
+        self._progress.enter(file.job.window, Stage.READY)
+        self._job_event("export_downloaded", file.job, bytes=file.size, seconds=round(seconds, 3), attempts=attempts)
+
+    def window_left(self, window: Window) -> None:
+        """Record that a window was split or given up."""
+        self._progress.leave(window)
+
+    # --- Records ------------------------------------------------------------------------------------------------------
+
+    def emitting(self, job: ExportJob) -> None:
+        """Record that the records of a window are being emitted."""
+        self._progress.enter(job.window, Stage.EMITTING)
+
+    def emitted(self, *, records: int) -> None:
+        """Record that records have been written."""
+        self._progress.count(records=records)
+
+    def rejected(self, job: ExportJob, records: Sequence[InvalidRecord], before: int) -> None:
+        """Record rejected records, and quarantine them; ``before`` is how many of the window came before."""
+        for number, record in enumerate(records, start=before):
+            record_id = record.record_id
+            self._job_event(
+                "schema_validation_failure",
+                job,
+                log=number < _MAX_LOGGED_REJECTIONS,
+                record_id=printable(str(record_id))[:_MAX_ID_CHARACTERS] if isinstance(record_id, (str, int)) else None,
+                missing_fields=list(record.missing_fields),
+                reason=record.reason,
+            )
+            self._context.quarantine.keep(
+                record.record,
+                **self._names,
+                **job.fields(),
+                reason=record.reason,
+                missing_fields=record.missing_fields,
+            )
+        self._progress.count(refused=len(records))
+
+    def window_extracted(self, job: ExportJob, totals: Mapping[str, Any], **fields: Any) -> None:  # noqa: ANN401
+        """Record that all records of a window have been written.
+
+        Args:
+            job: the job of the window.
+            totals: numbers of records: validated, duplicates, schema_errors.
+            **fields: further fields of the event.
+        """
+        self._progress.count(duplicates=totals["duplicates"])
+        self._job_event("validation_summary", job, total_records=sum(totals.values()), **totals)
+        self._job_event("window_extracted", job, record_count=totals["validated"], **fields)
+
+    def committed(self, window: Window, bookmark: str | None, *, window_done: bool) -> None:
+        """Record that the state has been written after a window; a part of a split window is not ``window_done``."""
+        self._progress.set_bookmark(bookmark)
+        self._progress.leave(window)
+        self._progress.count(windows_done=window_done)
+
+    def _job_event(self, event: str, job: ExportJob, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401
+        self._audit_log.event(event, log=log, **self._names, **job.fields(), **fields)

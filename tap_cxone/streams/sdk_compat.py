@@ -1,0 +1,161 @@
+"""The only module that uses private names of the SDK. Checked with singer-sdk 0.54.9.
+
+``tests/streams/test_sdk_compat.py`` fails when a release changes one of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import Stream, Tap
+from singer_sdk.helpers._catalog import get_selected_schema
+from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from types import FrameType
+
+    from singer_sdk.helpers.types import Context, Record
+
+CHECKED_VERSION = "0.54.9"
+
+
+class CompatTap(Tap):
+    """A tap that checks its settings before the SDK does, and decides what a signal does."""
+
+    def check_config(self, config: dict[str, Any]) -> None:
+        """Check and normalise the configuration in place; raises SettingsError."""
+
+    def on_signal(self, signum: int) -> None:
+        """Handle SIGTERM or SIGINT."""
+
+    @classmethod
+    def env_prefix(cls) -> str:
+        """Return the prefix of environment variables that hold settings."""
+        return str(cls._env_var_prefix)
+
+    @override
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        """Run our checks first: the SDK's messages quote values, and a value may be a secret."""
+        self._config = dict(self._config)
+        if raise_errors:
+            self.check_config(self._config)
+        return super()._validate_config(raise_errors=raise_errors)
+
+    @override
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
+        """Call ``on_signal``. The SDK would exit with 0 at once, in the middle of a line."""
+        self.on_signal(signum)
+
+
+class CompatStream(Stream):
+    """A stream that moves its own bookmarks and may write its records in blocks."""
+
+    # --- Writing in blocks --------------------------------------------------------------------------------------------
+
+    def writes_blocks(self) -> bool:
+        """Return whether ``write_blocks`` says the same as the SDK's own path."""
+        return False
+
+    def write_blocks(self) -> Iterator[int]:
+        """Write all records of the stream in blocks; yield the number of records of each."""
+        raise NotImplementedError
+
+    def abort(self, error: Exception) -> None:
+        """End the reading of the stream, because processing a record has failed."""
+
+    @override
+    def _sync_records(
+        self, context: Context | None = None, *, write_messages: bool = True
+    ) -> Generator[dict[str, Any], Any, Any]:
+        if not self.selected:
+            return
+        if write_messages and self.writes_blocks():
+            with self.get_record_counter() as counter, self.get_sync_timer() as timer:
+                for meter in (counter, timer):
+                    meter.with_context({})
+                for count in self.write_blocks():
+                    counter.increment(count)
+                self._write_state_message()
+            return
+        try:
+            yield from super()._sync_records(context, write_messages=write_messages)
+        except Exception as err:
+            self.abort(err)
+            raise
+
+    # --- Bookmarks: the SDK moves them by record values, but an export says nothing about what it lacks ---------------
+
+    @property
+    def is_incremental(self) -> bool:
+        """Whether the stream is read from its bookmark on."""
+        return self.replication_method == REPLICATION_INCREMENTAL
+
+    def write_state(self) -> None:
+        """Write the state of the tap as a STATE message."""
+        self._tap.state_writer.write_state(self.tap_state)
+
+    @override
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        return None
+
+    @override
+    def _write_starting_replication_value(self, context: Context | None) -> None:
+        """Leave the state unchanged: the start of a run is computed from the bookmark itself."""
+
+    @override
+    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:
+        """Leave the bookmark unchanged: only a finished window moves it."""
+
+    # --- Schema and selection -----------------------------------------------------------------------------------------
+
+    @property
+    def catalog_schema(self) -> dict[str, Any] | None:
+        """The schema in the catalog that the tap was given, or None."""
+        return self._input_schema
+
+    @property
+    def version(self) -> int | None:
+        """Version of the table in RECORD messages, or None."""
+        return self._stream_version
+
+    def set_selected(self, *, selected: bool) -> None:
+        """Select the stream, or deselect it."""
+        self.metadata.root.selected = selected
+        self._mask = self.metadata.resolve_selection()
+        self.renew_stream_maps()
+
+    def deselect(self) -> None:
+        """Deselect the stream before the stream maps exist."""
+        self.metadata.root.selected = False
+        self._mask = None
+
+    def set_schema(self, schema: dict[str, Any]) -> None:
+        """Replace the schema of the stream."""
+        self._schema = schema
+
+    def add_columns(self, columns: dict[str, Any]) -> None:
+        """Add columns to the schema, and write a SCHEMA message."""
+        self._schema = with_columns(self.schema, columns)
+        if self._input_schema is not None:
+            self._input_schema = with_columns(self._input_schema, columns)
+        self.renew_stream_maps()
+        self._write_schema_message()
+
+    def renew_stream_maps(self) -> None:
+        """Have stream maps use the schema and the selection as they are now."""
+        selected = get_selected_schema(self.name, self.schema, self.mask)
+        self._tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
+        self._stream_maps = None
+
+    def as_emitted(self, record: Record) -> Record:
+        """Return a record as the target gets it: after selection and stream maps; empty if they drop it."""
+        message = next(self._generate_record_messages(dict(record)), None)
+        return message.record if message else {}
+
+
+def with_columns(schema: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with further columns after its own."""
+    known = schema["properties"]
+    return {**schema, "properties": known | {name: spec for name, spec in columns.items() if name not in known}}

@@ -1,0 +1,106 @@
+"""FileFetcher: downloads that are damaged, empty, gone or not ours."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tap_cxone.dates import utc_now
+from tap_cxone.errors import CorruptExportError, ExportFailedError, UnfitExportError
+from tap_cxone.jobs.fetching import FETCH_ATTEMPTS, FileFetcher, FileStore
+from tap_cxone.jobs.model import ExportFile, ExportJob, JobFailedError, JobGoneError
+from tap_cxone.jobs.polling import PollSchedule
+from tests.jobs.fakes import DAYS, FakeApi, FakeClock, FakeVerified, RecordingListener, policy, token
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JOB = ExportJob("job", DAYS[0], utc_now())
+BOM = b"\xef\xbb\xbf"
+
+
+class Fetching:
+    """A FileFetcher with everything around it. A content that starts with "damaged" or "unfit" fails verification."""
+
+    def __init__(self, folder: Path, *downloads: bytes | Exception) -> None:
+        self.api = FakeApi()
+        self.api.downloads["job"] = deque(downloads)
+        self.folder = folder
+        self.listener = RecordingListener()
+        self.fetcher = FileFetcher(
+            self.api,
+            policy(),
+            FileStore(folder, self.verify),
+            PollSchedule(5.0),
+            self.listener,
+            token(FakeClock()),
+        )
+
+    def verify(self, path: Path) -> FakeVerified:
+        content = path.read_bytes()
+        if content.startswith(b"damaged"):
+            msg = "the file is cut off"
+            raise CorruptExportError(msg)
+        if content.startswith(b"unfit"):
+            msg = "the file has no column for the key"
+            raise UnfitExportError(msg)
+        return FakeVerified(content)
+
+    def fetch(self, *, accept_empty: bool = False, job: ExportJob = JOB) -> ExportFile[FakeVerified]:
+        return self.fetcher.fetch(job, 1000.0, accept_empty=accept_empty)
+
+
+def test_a_verified_file_is_returned_with_its_size(tmp_path: Path) -> None:
+    fetching = Fetching(tmp_path, b"content")
+    file = fetching.fetch()
+    assert (file.job, file.size, file.verified.content, file.path.read_bytes()) == (JOB, 7, b"content", b"content")
+    assert fetching.listener.named("downloaded") == [("job", 1)]
+
+
+def test_a_damaged_file_is_downloaded_again_and_removed(tmp_path: Path) -> None:
+    fetching = Fetching(tmp_path, b"damaged", b"damaged", b"whole")
+    file = fetching.fetch()
+    assert file.verified.content == b"whole"
+    assert list(tmp_path.iterdir()) == [file.path]
+    assert fetching.listener.named("downloaded") == [("job", 3)]
+
+
+def test_a_file_that_stays_damaged_fails_the_job(tmp_path: Path) -> None:
+    fetching = Fetching(tmp_path, *[b"damaged"] * 9)
+    with pytest.raises(JobFailedError, match="cut off"):
+        fetching.fetch()
+    assert fetching.api.calls["download"] == FETCH_ATTEMPTS
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_another_stream_ends_the_run_with_what_to_change(tmp_path: Path) -> None:
+    with pytest.raises(ExportFailedError, match=rf"{DAYS[0]} of events .*job job.*no column for the key"):
+        Fetching(tmp_path, *[b"unfit"] * 9).fetch()
+
+
+def test_a_file_that_is_gone_fails_the_job_at_once(tmp_path: Path) -> None:
+    fetching = Fetching(tmp_path, JobGoneError())
+    with pytest.raises(JobFailedError, match="does not have its file any more"):
+        fetching.fetch()
+    assert fetching.api.calls["download"] == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("empty", [b"", BOM])
+def test_an_empty_file_is_only_accepted_at_the_last_download(tmp_path: Path, empty: bytes) -> None:
+    with pytest.raises(JobFailedError, match="empty"):
+        Fetching(tmp_path, *[empty] * FETCH_ATTEMPTS).fetch()
+    fetching = Fetching(tmp_path, *[empty] * FETCH_ATTEMPTS)
+    assert fetching.fetch(accept_empty=True).size == len(empty)
+    assert fetching.api.calls["download"] == FETCH_ATTEMPTS
+
+
+def test_files_of_many_threads_have_names_of_their_own(tmp_path: Path) -> None:
+    fetching = Fetching(tmp_path)
+    jobs = [ExportJob(f"job-{number}", DAYS[number % len(DAYS)], utc_now()) for number in range(100)]
+    with ThreadPoolExecutor(8) as threads:
+        files = list(threads.map(lambda job: fetching.fetch(job=job), jobs))
+    assert len({file.path for file in files}) == 100

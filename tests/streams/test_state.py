@@ -1,0 +1,118 @@
+"""StreamState: where a run starts, when the bookmark moves, and which jobs travel with the state."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tap_cxone.dates import format_date
+from tap_cxone.errors import CxoneError
+from tap_cxone.streams.state import JOBS_IN_STATE, StreamState
+from tests.conftest import january
+from tests.jobs.fakes import DAYS, a_record
+
+NO_LOOKBACK = timedelta(0)
+START_DATE = january(1)
+
+
+class Written(list[dict[str, Any]]):
+    """The states that were written."""
+
+    def state(self, content: dict[str, Any], replication_key: str | None = "dateFrom") -> StreamState:
+        return StreamState(
+            content, stream="events", replication_key=replication_key, write=lambda: self.append(dict(content))
+        )
+
+
+def bookmark_at(day: int) -> dict[str, Any]:
+    return {"replication_key": "dateFrom", "replication_key_value": format_date(january(day))}
+
+
+def test_a_first_run_starts_at_the_start_date() -> None:
+    state = Written().state({})
+    assert state.bookmark() is None
+    assert state.start(START_DATE, timedelta(days=1)) == START_DATE
+
+
+def test_a_later_run_starts_at_the_bookmark_less_the_lookback() -> None:
+    state = Written().state(bookmark_at(10))
+    assert state.start(START_DATE, NO_LOOKBACK) == january(10)
+    assert state.start(START_DATE, timedelta(days=3)) == january(7)
+    assert state.start(START_DATE, timedelta(days=30)) == START_DATE
+
+
+def test_a_start_date_after_the_bookmark_wins_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    state = Written().state(bookmark_at(3))
+    assert state.start(january(8), NO_LOOKBACK) == january(8)
+    assert "'start_date' (2024-01-08T00:00:00.000Z) is later than the bookmark (2024-01-03" in caplog.text
+
+
+@pytest.mark.parametrize("value", ["soon", "2024-13-01", 7, ["2024-01-01"], {"a": 1}], ids=str)
+def test_a_bookmark_that_is_not_a_date_is_an_error(value: Any) -> None:
+    state = Written().state({"replication_key": "dateFrom", "replication_key_value": value})
+    with pytest.raises(CxoneError, match="'events' in the state is not an ISO 8601 date"):
+        state.bookmark()
+
+
+@pytest.mark.parametrize("key", [None, "dateTo"])
+def test_a_bookmark_of_another_replication_key_is_not_used(key: str | None) -> None:
+    assert Written().state(bookmark_at(10), replication_key=key).bookmark() is None
+
+
+def test_each_finished_window_moves_the_bookmark_and_writes_the_state() -> None:
+    written = Written()
+    state = written.state({})
+    assert state.commit(january(2), january(2)) == "2024-01-02T00:00:00.000Z"
+    state.commit(january(3), january(3))
+    assert [entry["replication_key_value"][:10] for entry in written] == ["2024-01-02", "2024-01-03"]
+
+
+def test_a_bookmark_never_moves_backwards() -> None:
+    written = Written()
+    state = written.state(bookmark_at(10))
+    assert state.commit(january(4), january(4)) == "2024-01-10T00:00:00.000Z"
+    assert written[-1] == bookmark_at(10)
+
+
+def test_a_window_that_has_not_settled_moves_the_bookmark_only_so_far() -> None:
+    noon = january(1) + timedelta(hours=12)
+    assert Written().state({}).commit(noon, january(2)) == format_date(noon)
+
+
+def test_a_full_read_writes_no_bookmark() -> None:
+    written = Written()
+    state = written.state({}, replication_key=None)
+    assert not state.is_incremental
+    assert state.commit(january(2), january(2)) is None
+    assert written == [{}]
+
+
+def test_a_job_travels_with_the_state_until_its_window_is_committed() -> None:
+    written = Written()
+    state = written.state({})
+    jobs = [a_record(f"job-{number}", DAYS[number]) for number in range(3)]
+    for job in jobs:
+        state.add_job(job)
+    assert state.jobs() == jobs
+    assert [entry["job_id"] for entry in written[-1][JOBS_IN_STATE]] == ["job-0", "job-1", "job-2"]
+    state.commit(DAYS[0].end, DAYS[0].end)
+    assert state.jobs() == jobs[1:]
+    state.commit(DAYS[2].end, DAYS[2].end)
+    assert JOBS_IN_STATE not in written[-1]
+
+
+def test_a_new_job_replaces_the_one_of_the_same_window() -> None:
+    state = Written().state({})
+    state.add_job(a_record("old", DAYS[0]))
+    newer = a_record("new", DAYS[0])
+    state.add_job(newer)
+    assert state.jobs() == [newer]
+
+
+@pytest.mark.parametrize("nonsense", [None, "text", {"job_id": 1}, [None, 1, {}, {"job_id": ""}]], ids=str)
+def test_jobs_in_the_state_that_make_no_sense_are_ignored(nonsense: Any) -> None:
+    state = Written().state({JOBS_IN_STATE: nonsense})
+    assert state.jobs() == []
+    state.commit(january(2), january(2))
