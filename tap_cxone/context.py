@@ -91,7 +91,7 @@ class RunContext:
             grant=_grant(access),
             address=access.issuer,
             sleep=self.cancellation.sleep,
-            watch=RequestLog(self.progress, self.audit_log, self.run_id),
+            listener=RequestLog(self.progress, self.audit_log, self.run_id),
         )
 
     @cached_property

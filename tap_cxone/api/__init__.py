@@ -1,1 +1,1 @@
-"""HTTP to the platform: transport, retries, tokens, redaction. Knows nothing of jobs, records or Singer."""
+"""HTTP to the platform: transport, retry, tokens, grants, redaction. Knows nothing of jobs, records or Singer."""

@@ -1,4 +1,4 @@
-"""How requests end, in words: statuses, connection errors, and what a platform says of a refusal. No I/O."""
+"""Failed requests in words: statuses, connection errors, and the platform's own explanation. No I/O."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import NewConnectionError
 
-NOT_AS_CONTRACTED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What reading an answer fails with that is something else than the contract says, a proxy's page, say."""
+MALFORMED_RESPONSE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""Errors that code raises when it reads a response of an unexpected shape, such as a proxy's HTML page."""
 
 
 def status_text(status: int) -> str:
-    """Name a status by its number and its phrase."""
+    """Return a status as number and phrase, for example ``403 Forbidden``."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:
@@ -22,17 +22,17 @@ def status_text(status: int) -> str:
 
 
 def connection_reason(err: requests.RequestException, url: str) -> str:
-    """Name a connection error by its kind and host: its text would hold the whole URL."""
+    """Describe a connection error by its kind and the host. The error's own text would contain the whole URL."""
     host = urlsplit(url).hostname
     if isinstance(err, requests.exceptions.SSLError):
         return f"the TLS connection to {host} failed"
     if isinstance(err, requests.Timeout):
-        return f"no answer from {host} in time"
+        return f"no response from {host} in time"
     return f"the connection to {host} failed ({type(err).__name__})"
 
 
 def never_sent(err: requests.RequestException) -> bool:
-    """Tell whether an error says that the request cannot have arrived."""
+    """Return whether an error proves that the request did not reach the server."""
     if isinstance(err, requests.exceptions.ConnectTimeout):
         return True
     cause = err.args[0] if err.args else None
@@ -40,11 +40,11 @@ def never_sent(err: requests.RequestException) -> bool:
 
 
 def platform_reason(response: requests.Response) -> str:
-    """Find what the platform says of a refusal: in a JSON body, or in the header that has it where there is no body."""
-    said = response.headers.get("icStatusDescription", "")
-    with contextlib.suppress(*NOT_AS_CONTRACTED, requests.RequestException):
-        answer = response.json()
+    """Return the platform's explanation of an error, from the JSON body or else from its header; empty if none."""
+    in_header = response.headers.get("icStatusDescription", "")
+    with contextlib.suppress(*MALFORMED_RESPONSE_ERRORS, requests.RequestException):
+        body = response.json()
         for key in ("message", "errorMessage", "error_description", "errorDescription", "error"):
-            if isinstance(answer.get(key), str):
-                return str(answer[key])
-    return said
+            if isinstance(body.get(key), str):
+                return str(body[key])
+    return in_header

@@ -1,12 +1,13 @@
-"""How long to wait before a request is tried again, and when to give up. One policy for every call.
+"""Retries: one policy for every call, with growing pauses and a time budget.
 
-What passes by itself (connection, 429, 5xx, an answer that is not what was asked for) is raised as ``RetriableError``
-by the caller and tried again here within one budget of seconds a call; everything else goes straight through.
+Code that makes a request raises ``RetriableError`` for a failure that a repetition can cure (a lost connection, 429,
+5xx, a malformed response). ``call_with_retry`` repeats the call then; every other exception passes through.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -19,14 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RETRY_BUDGET_SECONDS = 300.0
-"""How long one call may go on failing in ways that pass, pauses included."""
+"""Default time for all attempts and pauses of one call."""
+THROTTLED_BUDGET_SECONDS = 60.0
+"""Default sum of the pauses after responses that mean either "throttled" or "forbidden"."""
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 RETRY_AFTER_DEFAULT_SECONDS = 5.0
-"""Pause after a 429 that names none (platform contract, section 1)."""
+"""Pause after a 429 without a Retry-After header (platform contract, section 1)."""
 RETRY_AFTER_CAP_SECONDS = 120.0
-"""Longest pause that a Retry-After is followed for; then the call is tried again all the same."""
+"""Longest pause that a Retry-After header can ask for."""
 
 logger = logging.getLogger("tap-cxone")
 _T = TypeVar("_T")
@@ -34,36 +37,32 @@ _jitter = tenacity.wait_random(0, FIRST_PAUSE_SECONDS)
 _growing = tenacity.wait_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) + _jitter
 
 
-class Patience:
-    """Seconds of pauses that are left for one kind of failure; they end sooner than the budget of the call.
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How long one call is retried.
 
-    Args:
-        seconds: how many there are.
+    Attributes:
+        budget: seconds, pauses included, after which no further attempt is made.
+        throttled_budget: sum of the pauses, in seconds, after failures that are marked as throttled.
+        min_attempts: attempts that are made even when the budget is used up, for calls of which a single attempt can
+            take longer than the budget.
+        min_pause: shortest pause between two attempts, in seconds.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._left = seconds
-
-    @property
-    def spent(self) -> bool:
-        """Whether nothing is left."""
-        return self._left <= 0
-
-    def take(self, seconds: float) -> float:
-        """Return how much of a pause there is patience for; so much less is left."""
-        taken = min(seconds, self._left)
-        self._left -= taken
-        return taken
+    budget: float = RETRY_BUDGET_SECONDS
+    throttled_budget: float = THROTTLED_BUDGET_SECONDS
+    min_attempts: int = 1
+    min_pause: float = 0.0
 
 
 class RetriableError(Exception):
-    """A failure that usually passes.
+    """A failure that a repetition of the request can cure.
 
     Attributes:
         reason: what happened, fit for a log line.
-        retry_after: pause in seconds that the platform asked for, or none.
-        patience: what the pauses for this kind of failure are taken from, or none.
-        refusal: raised in place of an ``UnavailableError`` where it does not pass within the budget, or none.
+        retry_after: pause in seconds that the platform asked for, or None.
+        throttled: whether the response may mean "throttled"; its pauses count against ``throttled_budget``.
+        final_error: raised when the retries are used up; None for an ``UnavailableError``.
     """
 
     def __init__(
@@ -71,14 +70,19 @@ class RetriableError(Exception):
         reason: str,
         retry_after: float | None = None,
         *,
-        patience: Patience | None = None,
-        refusal: Exception | None = None,
+        throttled: bool = False,
+        final_error: Exception | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
-        self.patience = patience
-        self.refusal = refusal
+        self.throttled = throttled
+        self.final_error = final_error
+
+    @property
+    def rate_limited(self) -> bool:
+        """Whether the pause after this failure is due to a rate limit."""
+        return self.throttled or self.retry_after is not None
 
 
 def call_with_retry(
@@ -86,37 +90,32 @@ def call_with_retry(
     *,
     what: str,
     sleep: Callable[[float], None],
-    budget: float = RETRY_BUDGET_SECONDS,
-    least_attempts: int = 1,
-    least_pause: float = 0.0,
+    policy: RetryPolicy,
     on_retry: Callable[[str, float, bool], None] | None = None,
 ) -> _T:
-    """Call ``attempt`` until it raises no ``RetriableError``.
+    """Call ``attempt`` until it returns, and return its result.
 
     Args:
-        attempt: the call; anything but a ``RetriableError`` goes through.
-        what: what is being tried, for the log.
-        sleep: pauses for so many seconds.
-        budget: seconds after which no further attempt is made.
-        least_attempts: attempts that are made all the same, where a single one may outlast the budget.
-        least_pause: seconds between two attempts, at least.
-        on_retry: called before each pause: why, for how many seconds, and whether a rate limit asks for it.
+        attempt: the call.
+        what: name of the call, for the log.
+        sleep: pauses for a number of seconds.
+        policy: how long to retry.
+        on_retry: called before each pause with the reason, the seconds, and whether a rate limit is the cause.
 
     Raises:
-        UnavailableError: the budget is spent (unless the failure brings a refusal of its own).
+        UnavailableError: the retries are used up and the last failure has no ``final_error``.
     """
+    schedule = _Schedule(policy)
 
-    def announce(state: tenacity.RetryCallState) -> None:
+    def before_sleep(state: tenacity.RetryCallState) -> None:
         error = _error(state)
         if on_retry:
-            on_retry(
-                _failure(state), state.upcoming_sleep, bool(error and (error.patience or error.retry_after is not None))
-            )
+            on_retry(error.reason, state.upcoming_sleep, error.rate_limited)
         again = datetime.now(UTC) + timedelta(seconds=state.upcoming_sleep)
         logger.warning(
             "%s: %s; attempt %d, trying again in %.1f s (at %s)",
             what,
-            _failure(state),
+            error.reason,
             state.attempt_number,
             state.upcoming_sleep,
             again.strftime("%H:%M:%SZ"),
@@ -124,24 +123,60 @@ def call_with_retry(
 
     def give_up(state: tenacity.RetryCallState) -> _T:
         error = _error(state)
-        if error and error.refusal:
-            raise error.refusal from None
+        if error.final_error:
+            raise error.final_error from None
         seconds = state.seconds_since_start or 0.0
-        msg = f"{what}: {_failure(state)}; gave up after {state.attempt_number} attempts in {seconds:.0f} s."
+        msg = f"{what}: {error.reason}; gave up after {state.attempt_number} attempts in {seconds:.0f} s."
         raise UnavailableError(msg) from None
 
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception_type(RetriableError),
-        wait=lambda state: max(_pause(state), least_pause),
-        stop=tenacity.stop_all(tenacity.stop_before_delay(budget), tenacity.stop_after_attempt(least_attempts)),
+        wait=schedule.pause,
+        stop=schedule.is_over,
         sleep=sleep,
-        before_sleep=announce,
+        before_sleep=before_sleep,
         retry_error_callback=give_up,
     )(attempt)
 
 
+class _Schedule:
+    """Pauses and end of the retries of one call."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._min_pause = policy.min_pause
+        self._throttled_left = policy.throttled_budget
+        self._used_up = tenacity.stop_all(
+            tenacity.stop_before_delay(policy.budget), tenacity.stop_after_attempt(policy.min_attempts)
+        )
+
+    def pause(self, state: tenacity.RetryCallState) -> float:
+        """Return the seconds until the next attempt; after a throttled failure, 0 if their budget is used up."""
+        error = _error(state)
+        # A requested pause of 0 s, or a date in the past, must not lead to a hot loop.
+        asked = None if error.retry_after is None else max(error.retry_after, FIRST_PAUSE_SECONDS)
+        pause = max(_growing(state) if asked is None else asked, self._min_pause)
+        if error.throttled:
+            pause = min(pause, self._throttled_left)
+            self._throttled_left -= pause
+        return pause
+
+    def is_over(self, state: tenacity.RetryCallState) -> bool:
+        """Return whether to give up. tenacity calls it after ``pause``."""
+        return (_error(state).throttled and state.upcoming_sleep <= 0) or self._used_up(state)
+
+
+def _error(state: tenacity.RetryCallState) -> RetriableError:
+    """Return the failure of the last attempt; tenacity only asks for pauses after a ``RetriableError``."""
+    error = state.outcome.exception() if state.outcome else None
+    return error if isinstance(error, RetriableError) else RetriableError("failed")
+
+
 def retry_after_seconds(header: str | None, now: datetime | None = None) -> float | None:
-    """Read a Retry-After header: seconds or an HTTP date (RFC 9110, 10.2.3). None where it says nothing usable."""
+    """Parse a Retry-After header: seconds or an HTTP date (RFC 9110, 10.2.3).
+
+    Returns:
+        Seconds from 0 to ``RETRY_AFTER_CAP_SECONDS``; None without a valid header.
+    """
     if not header:
         return None
     text = header.strip()
@@ -154,21 +189,3 @@ def retry_after_seconds(header: str | None, now: datetime | None = None) -> floa
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     seconds = (when - (now or datetime.now(UTC))).total_seconds()
     return min(max(seconds, 0.0), RETRY_AFTER_CAP_SECONDS)
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    error = _error(state)
-    asked = error.retry_after if error else None
-    # Never at once: a platform that asks for a pause of 0 s, or names a past date, would be asked in a hot loop.
-    pause = _growing(state) if asked is None else max(asked, FIRST_PAUSE_SECONDS)
-    return error.patience.take(pause) if error and error.patience else pause
-
-
-def _failure(state: tenacity.RetryCallState) -> str:
-    error = _error(state)
-    return error.reason if error else "failed"
-
-
-def _error(state: tenacity.RetryCallState) -> RetriableError | None:
-    error = state.outcome.exception() if state.outcome else None
-    return error if isinstance(error, RetriableError) else None

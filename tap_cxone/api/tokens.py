@@ -1,7 +1,6 @@
-"""OAuth 2.0: how long access tokens are used, and how they get onto a request (``grants``: where they come from).
+"""OAuth 2.0 access tokens: a cache that renews them in time, and the authentication of one request.
 
-One ``TokenCache`` belongs to one tap (never to a class: two configurations must not share a token), is safe to use
-from several threads, and keeps what it knows in memory only.
+The package ``grants`` fetches tokens. They are held in memory only.
 """
 
 from __future__ import annotations
@@ -19,85 +18,108 @@ if TYPE_CHECKING:
     from requests import PreparedRequest
 
 LEEWAY_SECONDS = 60.0
-"""A token is renewed this long before it runs out, so that it does not die on the way."""
-_REMEMBERED = 8
-"""Former tokens that are still recognised as secrets: answers to their requests may be on the way."""
+"""A token is renewed this long before it expires, so that it does not expire on its way to the platform."""
+_REMEMBERED_TOKENS = 8
+"""Earlier tokens that are still redacted: responses to requests that carried them may still arrive."""
 
 
 class Token(NamedTuple):
-    """What a token endpoint answered.
+    """The response of a token endpoint.
 
     Attributes:
-        token: the access token.
-        seconds: how long it lives, from the request on.
-        id_token: came with it, or empty.
-        refresh_token: came with it, or empty; not used, since a new token is simply asked for.
+        access_token: the access token.
+        expires_in: its lifetime in seconds, counted from the request.
+        id_token: ID token of the same response, or empty.
+        refresh_token: refresh token of the same response, or empty. It is redacted but never used: a new token is
+            fetched with the credentials.
     """
 
-    token: str
-    seconds: float
+    access_token: str
+    expires_in: float
     id_token: str = ""
     refresh_token: str = ""
 
 
 class TokenCache:
-    """Hands out an access token and renews it in time.
+    """Holds one access token and renews it in time. Thread-safe.
+
+    Each tap has its own instance: two configurations must not share a token.
+
+    Two locks are used. ``_lock`` guards the fields and is held only while they are read or written, so ``secrets``
+    never waits for the network and can be called during a fetch, even by ``fetch`` itself. ``_fetch_lock`` lets one
+    thread at a time call ``fetch``; threads that need the new token wait for it. No thread acquires ``_fetch_lock``
+    while it holds ``_lock``.
 
     Args:
-        fetch: asks the token endpoint.
-        clock: seconds of a clock that never goes back.
+        fetch: requests a token; never called by two threads at once.
+        clock: returns the seconds of a monotonic clock.
     """
 
     def __init__(self, fetch: Callable[[], Token], clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
+        self._fetch_lock = threading.Lock()
         self._lock = threading.Lock()
-        self._granted: Token | None = None
+        self._token: Token | None = None
         self._renew_at = 0.0
-        self._former: tuple[Token, ...] = ()
+        self._recent: tuple[Token, ...] = ()
 
-    def granted(self) -> Token:
-        """Return a token with life left in it, and what came with it."""
+    def get(self) -> Token:
+        """Return a token that has not expired; fetch one if there is none.
+
+        Raises:
+            CxoneError: whatever ``fetch`` raises; the next call fetches again.
+        """
+        if token := self._valid_token():
+            return token
+        with self._fetch_lock:
+            if token := self._valid_token():  # fetched by another thread in the meantime
+                return token
+            requested_at = self._clock()
+            token = self._fetch()
+            self._store(token, requested_at)
+            return token
+
+    def forget(self, access_token: str) -> None:
+        """Drop a token that the platform rejected, unless it has been replaced already."""
         with self._lock:
-            if self._granted is None or self._clock() >= self._renew_at:
-                asked_at = self._clock()
-                self._granted = self._fetch()
-                self._former = (*self._former, self._granted)[-_REMEMBERED:]
-                life = self._granted.seconds
-                # A token that lives shorter than the leeway is used for half its life, not fetched for every call.
-                self._renew_at = asked_at + max(life - LEEWAY_SECONDS, life / 2)
-            return self._granted
-
-    def token(self) -> str:
-        """Return a token with life left in it."""
-        return self.granted().token
-
-    def forget(self, token: str) -> None:
-        """Drop a token that the platform refused, unless another thread has replaced it already."""
-        with self._lock:
-            if self._granted is not None and token == self._granted.token:
-                self._granted = None
+            if self._token is not None and access_token == self._token.access_token:
+                self._token = None
 
     def secrets(self) -> list[str]:
-        """Return what must not be quoted anywhere."""
-        found = [secret for each in self._former for secret in (each.token, each.id_token, each.refresh_token)]
-        return [secret for secret in found if secret]
+        """Return what must not appear in errors and logs: recent tokens and what came with them."""
+        with self._lock:
+            recent = self._recent
+        secrets = (secret for token in recent for secret in (token.access_token, token.id_token, token.refresh_token))
+        return [secret for secret in secrets if secret]
+
+    def _valid_token(self) -> Token | None:
+        with self._lock:
+            return self._token if self._clock() < self._renew_at else None
+
+    def _store(self, token: Token, requested_at: float) -> None:
+        # A token with a lifetime below the leeway is used for half of it, so that not every call fetches one.
+        usable_seconds = max(token.expires_in - LEEWAY_SECONDS, token.expires_in / 2)
+        with self._lock:
+            self._token = token
+            self._renew_at = requested_at + usable_seconds
+            self._recent = (*self._recent, token)[-_REMEMBERED_TOKENS:]
 
 
 class BearerAuth(AuthBase):
-    """Puts one token on one request; a bare header would give way to a ``.netrc`` entry of the host."""
+    """Adds a bearer token to a request. A plain header would be replaced by a ``.netrc`` entry of the host."""
 
-    def __init__(self, token: str) -> None:
-        self._token = token
+    def __init__(self, access_token: str) -> None:
+        self._access_token = access_token
 
     @override
     def __call__(self, r: PreparedRequest) -> PreparedRequest:
-        r.headers["Authorization"] = f"Bearer {self._token}"
+        r.headers["Authorization"] = f"Bearer {self._access_token}"
         return r
 
 
 class NoAuth(AuthBase):
-    """Leaves a request without authorization, a ``.netrc`` entry of the host notwithstanding."""
+    """Sends a request without authorization, even if ``.netrc`` has an entry for the host."""
 
     @override
     def __call__(self, r: PreparedRequest) -> PreparedRequest:

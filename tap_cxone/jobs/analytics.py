@@ -1,6 +1,7 @@
-"""The analytics export surface: exports of conversation events (not in NiCE's public API catalogue).
+"""The analytics exports API: asynchronous exports of conversation events (not in NiCE's public API catalogue).
 
-Paths, bodies and limits as described in a published integration tutorial; nothing here decides when to call.
+Paths, bodies and limits follow a published integration tutorial. This module makes single calls; ``runner`` decides
+when to make them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
+from tap_cxone.api.calls import ApiCall
 from tap_cxone.dates import format_date
 from tap_cxone.errors import FatalError
 from tap_cxone.jobs.model import ActiveExport, AsyncJobApi, BusyError, JobGoneError, JobState, JobStatus
@@ -27,19 +29,23 @@ if TYPE_CHECKING:
 
 PATH = "/api/v2/analytics/exports"
 MAX_ACTIVE_EXPORTS = 3
-_SHOWN = frozenset({"query", "exportType", "format", "compression", "includeHeaders"})
-_CONTRACT_WORDS = frozenset({"queued", "running", "completed"})
-_FAILED_WORDS = frozenset({"failed", "cancelled", "canceled", "expired", "error"})
+_QUERY_KEYS = frozenset({"query", "exportType", "format", "compression", "includeHeaders"})
+"""Keys of a listed export that repeat the request that created it."""
+_DOCUMENTED_STATUSES = frozenset({"queued", "running", "completed"})
+_FAILED_STATUSES = frozenset({"failed", "cancelled", "canceled", "expired", "error"})
+_CREATE_HINTS: dict[int, str] = {
+    HTTPStatus.BAD_REQUEST: "check the settings 'export_filter', 'export_format' and 'window_days'",
+}
 
 
 class AnalyticsExports(AsyncJobApi):
-    """Exports of one kind, with one filter, in one format.
+    """Conversation exports with one filter in one format. Thread-safe: it has no mutable state.
 
     Args:
-        client: HTTP to the platform.
-        export_filter: filter of the query.
+        client: client of the platform.
+        export_filter: filter of the query, in the platform's filter syntax.
         export_format: ``json`` or ``csv``.
-        compression: ``gzip``, or none.
+        compression: ``gzip``, or None.
     """
 
     max_active = MAX_ACTIVE_EXPORTS
@@ -56,7 +62,7 @@ class AnalyticsExports(AsyncJobApi):
         self.compression = compression
 
     def query(self, window: Window) -> dict[str, Any]:
-        """Return the body that asks for a window."""
+        """Return the body of the request that creates the export of a window."""
         return {
             "query": {
                 "dateFrom": format_date(window.start),
@@ -75,16 +81,19 @@ class AnalyticsExports(AsyncJobApi):
 
     @override
     def record_create(self, at: datetime) -> None:
-        """Analytics exports may follow each other as fast as they like."""
+        """Do nothing: this API does not limit how fast exports are created."""
 
     @override
     def list_active(self) -> list[ActiveExport]:
-        return self._client.call("list", "GET", PATH, params={"status": "queued,running"}, read=_active_exports)
+        call = ApiCall("list", "GET", PATH, params={"status": "queued,running"})
+        return self._client.call(call, _active_exports)
 
     @override
     def create(self, window: Window) -> str:
+        body = self.query(window)
+        call = ApiCall("create", "POST", PATH, json=body, repeatable=False, hints=_CREATE_HINTS)
         try:
-            return self._client.call("create", "POST", PATH, body=self.query(window), read=_job_id, repeatable=False)
+            return self._client.call(call, _job_id)
         except FatalError as err:
             if err.status == HTTPStatus.CONFLICT:
                 raise BusyError from err
@@ -92,9 +101,9 @@ class AnalyticsExports(AsyncJobApi):
 
     @override
     def matches_query(self, export: ActiveExport, window: Window) -> bool:
-        sent = self.query(window)
-        shown = export.query or {}
-        return "query" in shown and all(sent[key] == value for key, value in shown.items())
+        ours = self.query(window)
+        listed = export.query or {}
+        return "query" in listed and all(ours[key] == value for key, value in listed.items())
 
     @override
     def fingerprint(self, window: Window) -> str:
@@ -103,10 +112,10 @@ class AnalyticsExports(AsyncJobApi):
     @override
     def status(self, job_id: str) -> JobStatus:
         try:
-            return self._client.call("status", "GET", _job_path(job_id), read=self._job_status)
+            return self._client.call(ApiCall("status", "GET", _job_path(job_id)), self._job_status)
         except FatalError as err:
             if err.status == HTTPStatus.NOT_FOUND:
-                return JobStatus(JobState.GONE, "the platform does not know the job any more")
+                return JobStatus(JobState.GONE, "the platform no longer knows the job")
             raise
 
     @override
@@ -119,13 +128,13 @@ class AnalyticsExports(AsyncJobApi):
             raise
 
     def _job_status(self, response: requests.Response) -> JobStatus:
-        answer = response.json()
-        said = self._client.redact(str(answer.get("errorMessage") or ""))
-        word = answer["status"].lower()
-        if word in _FAILED_WORDS:
-            return JobStatus(JobState.FAILED, said or f"the platform says {self._client.redact(word)}")
-        # A word that the contract does not have is waited on, no longer than the export timeout.
-        return JobStatus(JobState(word) if word in _CONTRACT_WORDS else JobState.RUNNING, said)
+        body = response.json()
+        reason = self._client.redact(str(body.get("errorMessage") or ""))
+        status = body["status"].lower()
+        if status in _FAILED_STATUSES:
+            return JobStatus(JobState.FAILED, reason or f"the platform reports {self._client.redact(status)}")
+        # An undocumented status counts as running; the export timeout bounds the wait.
+        return JobStatus(JobState(status) if status in _DOCUMENTED_STATUSES else JobState.RUNNING, reason)
 
 
 def _job_path(job_id: str) -> str:
@@ -140,9 +149,9 @@ def _job_id(response: requests.Response) -> str:
 
 
 def _active_exports(response: requests.Response) -> list[ActiveExport]:
-    # An answer may hold more than was asked for; an entity without a status was asked for as an active one.
+    # The platform may ignore the filter by status. An entity without a status counts as active, as requested.
     return [
-        ActiveExport(str(entity["id"]), {key: entity[key] for key in _SHOWN & entity.keys()} or None)
+        ActiveExport(str(entity["id"]), {key: entity[key] for key in _QUERY_KEYS & entity.keys()} or None)
         for entity in response.json()["entities"]
         if str(entity.get("status", "queued")).lower() in {"queued", "running"}
     ]

@@ -1,7 +1,7 @@
-"""The Data Extraction API: NiCE's documented asynchronous export, whole days of an entity as CSV.
+"""The Data Extraction API: NiCE's documented asynchronous export of whole days of an entity as CSV.
 
-Paths, bodies, statuses and limits as the vendor documents them; nothing here decides when to call, but for how far two
-creates must lie apart, which all streams of a tenant share.
+Paths, bodies, statuses and limits follow the vendor's documentation. This module makes single calls; ``runner`` decides
+when to make them. The minimum interval between two creates is kept by a ``CreateThrottle`` that all streams share.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
+from tap_cxone.api.calls import ApiCall
 from tap_cxone.dates import utc_now
 from tap_cxone.errors import FatalError, StorageRefusedError, ThrottledError
 from tap_cxone.jobs.model import ActiveExport, AsyncJobApi, BusyError, JobGoneError, JobState, JobStatus
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
 
 PATH = "/data-extraction/v1/jobs"
 FIRST_POLL_SECONDS = 5.0
-"""Jobs may be looked at every 5 to 10 s."""
-_THROTTLED = frozenset({HTTPStatus.FORBIDDEN})
-"""Being throttled looks like a missing permission."""
+"""The vendor asks for status requests every 5 to 10 s."""
+_THROTTLED: frozenset[int] = frozenset({HTTPStatus.FORBIDDEN})
+"""The platform answers a throttled request like one without permission."""
 _STATES = {
     "RUNNING": JobState.RUNNING,
     "SUCCEEDED": JobState.COMPLETED,
@@ -39,7 +40,7 @@ _STATES = {
     "CANCELLED": JobState.FAILED,
     "EXPIRED": JobState.GONE,
 }
-_ADVICE: dict[int, str] = {
+_HINTS: dict[int, str] = {
     HTTPStatus.BAD_REQUEST: "check 'entity' and 'version' of the stream in 'data_extraction_entities', and "
     "'extraction_window_days'",
     HTTPStatus.NOT_FOUND: "check the settings 'region' and 'api_url'",
@@ -47,21 +48,29 @@ _ADVICE: dict[int, str] = {
 
 
 @dataclass(frozen=True)
-class _Look:
-    """One answer of the status call."""
+class _StatusResponse:
+    """The parsed response of the status call; ``url`` is the pre-signed download URL, or empty."""
 
     status: JobStatus
-    url: str
+    url: str = ""
+
+
+_JOB_UNKNOWN = _StatusResponse(JobStatus(JobState.GONE, "the platform no longer knows the job"))
+_NO_CONTENT = _StatusResponse(JobStatus(JobState.GONE, "the platform returned no status of the job"))
 
 
 class DataExtraction(AsyncJobApi):
     """Exports of one version of one entity.
 
+    ``create`` and ``list_active`` update the fields that tell our jobs from those of others. These fields need no lock:
+    ``runner`` calls both methods only in the thread whose turn it is to create a job. The other methods only read what
+    the constructor set.
+
     Args:
-        client: HTTP to the platform.
+        client: client of the platform.
         entity: name of the entity.
-        version: which columns it has.
-        spacing: keeps the creates of all streams apart.
+        version: version of the entity; it determines the columns.
+        create_throttle: minimum interval between the creates of all streams.
     """
 
     max_active = 1
@@ -71,20 +80,20 @@ class DataExtraction(AsyncJobApi):
     min_window = timedelta(days=1)
     first_poll_seconds = FIRST_POLL_SECONDS
 
-    def __init__(self, client: PlatformClient, *, entity: str, version: str, spacing: CreateThrottle) -> None:
+    def __init__(self, client: PlatformClient, *, entity: str, version: str, create_throttle: CreateThrottle) -> None:
         self._client = client
         self._entity = entity
         self._version = version
-        self._spacing = spacing
-        self._own: set[str] = set()
-        self._known: frozenset[str] | None = None  # jobs in the list when it was last looked at
-        self._news = False  # whether others have made jobs since a create was refused
+        self._throttle = create_throttle
+        self._created: set[str] = set()  # ids of the jobs that this object has created
+        self._others: frozenset[str] | None = None  # ids of all other jobs when they were last listed
+        self._others_create = False  # whether others have created jobs since a create was throttled
 
     def query(self, window: Window) -> dict[str, str]:
-        """Return the body that asks for a window.
+        """Return the body of the request that creates the export of a window.
 
-        Whether the platform takes the last day as inclusive is not documented: asked for the day behind the window,
-        the file holds the window in either reading.
+        It is not documented whether the end date is inclusive. With the day after the window as its end, the file
+        contains the window in both cases.
         """
         return {
             "entityName": self._entity,
@@ -95,53 +104,53 @@ class DataExtraction(AsyncJobApi):
 
     @override
     def seconds_until_create(self) -> float:
-        return self._spacing.remaining()
+        return self._throttle.remaining()
 
     @override
     def record_create(self, at: datetime) -> None:
-        self._spacing.restart(ago=(utc_now() - at).total_seconds())
+        self._throttle.restart(ago=(utc_now() - at).total_seconds())
 
     @override
     def list_active(self) -> list[ActiveExport]:
-        jobs = self._client.call("list", "GET", PATH, read=_jobs, throttled=_THROTTLED, advice=_ADVICE)
-        listed = frozenset(jobs) - self._own
-        if self._known is not None and listed - self._known:
-            self._news = True
-            self._spacing.share()
-        self._known = listed
+        jobs = self._client.call(ApiCall("list", "GET", PATH, throttled=_THROTTLED, hints=_HINTS), _jobs)
+        others = frozenset(jobs) - self._created
+        if self._others is not None and others - self._others:
+            self._others_create = True
+            self._throttle.share()
+        self._others = others
         return [ActiveExport(job_id) for job_id, state in jobs.items() if state.active]
 
     @override
     def create(self, window: Window) -> str:
+        call = ApiCall(
+            "create",
+            "POST",
+            PATH,
+            json=self.query(window),
+            repeatable=False,
+            throttled=_THROTTLED,
+            hints=_HINTS,
+            min_pause=self._throttle.seconds,
+        )
         try:
-            job_id = self._client.call(
-                "create",
-                "POST",
-                PATH,
-                body=self.query(window),
-                read=_job_id,
-                repeatable=False,
-                throttled=_THROTTLED,
-                advice=_ADVICE,
-                least_pause=self._spacing.seconds,
-            )
+            job_id = self._client.call(call, _job_id)
         except ThrottledError as err:
-            # Where others come and go it is them, and not a permission.
-            refusal, self._news = None if self._news else err, False
-            raise BusyError(refusal) from err
+            # If others have just created jobs, the cause is their use of the limit and not a missing permission.
+            final_error, self._others_create = None if self._others_create else err, False
+            raise BusyError(final_error) from err
         except FatalError as err:
             if err.status == HTTPStatus.CONFLICT:
                 raise BusyError from err
             raise
         finally:
-            # Refused ones, too: whether they count is not documented.
-            self._spacing.restart()
-        self._own.add(job_id)
+            # Also after a refusal: it is not documented whether a refused request counts.
+            self._throttle.restart()
+        self._created.add(job_id)
         return job_id
 
     @override
     def matches_query(self, export: ActiveExport, window: Window) -> bool:
-        return False  # the list shows no queries: what another integration asked for could be taken for ours
+        return False  # the list does not show queries, so a job of another integration could be taken for ours
 
     @override
     def fingerprint(self, window: Window) -> str:
@@ -149,48 +158,50 @@ class DataExtraction(AsyncJobApi):
 
     @override
     def status(self, job_id: str) -> JobStatus:
-        return self._look(job_id).status
+        return self._get_status(job_id).status
 
     @override
     def download(self, job_id: str, file: IO[bytes]) -> int:
         try:
-            # A URL is good for half a minute: each attempt asks for one of its own.
-            return self._client.download_signed(lambda: self._url(job_id), file)
+            # A URL is valid for half a minute, so every attempt asks for a new one.
+            return self._client.download_signed(lambda: self._download_url(job_id), file)
         except StorageRefusedError as err:
             raise JobGoneError(err.message) from err
 
-    def _url(self, job_id: str) -> str:
-        look = self._look(job_id)
-        if look.status.state is not JobState.COMPLETED:
+    def _download_url(self, job_id: str) -> str:
+        response = self._get_status(job_id)
+        if response.status.state is not JobState.COMPLETED:
             raise JobGoneError
-        return look.url
+        return response.url
 
-    def _look(self, job_id: str) -> _Look:
+    def _get_status(self, job_id: str) -> _StatusResponse:
         path = f"{PATH}/{quote(job_id, safe='')}"
         try:
-            return self._client.call("status", "GET", path, read=self._read, throttled=_THROTTLED, advice=_ADVICE)
+            return self._client.call(
+                ApiCall("status", "GET", path, throttled=_THROTTLED, hints=_HINTS), self._read_status
+            )
         except FatalError as err:
             if err.status == HTTPStatus.NOT_FOUND:
-                return _Look(JobStatus(JobState.GONE, "the platform does not know the job any more"), "")
+                return _JOB_UNKNOWN
             raise
 
-    def _read(self, response: requests.Response) -> _Look:
+    def _read_status(self, response: requests.Response) -> _StatusResponse:
         if response.status_code == HTTPStatus.NO_CONTENT:
-            return _Look(JobStatus(JobState.GONE, "the platform says nothing of the job"), "")
-        answer: dict[str, Any] = response.json()["jobStatus"]
-        word = answer["status"].upper()
-        result = answer.get("result") or {}
-        said = self._client.redact(str(result.get("errorMessage") or result.get("messageError") or ""))
-        # A word that the contract does not have is waited on, no longer than the export timeout.
-        state = _STATES.get(word, JobState.RUNNING)
+            return _NO_CONTENT
+        body: dict[str, Any] = response.json()["jobStatus"]
+        status = body["status"].upper()
+        result = body.get("result") or {}
+        reason = self._client.redact(str(result.get("errorMessage") or result.get("messageError") or ""))
+        # An undocumented status counts as running; the export timeout bounds the wait.
+        state = _STATES.get(status, JobState.RUNNING)
         if not state.active and state is not JobState.COMPLETED:
-            said = said or f"the platform says {self._client.redact(word)}"
-        return _Look(JobStatus(state, said), str(result.get("url") or ""))
+            reason = reason or f"the platform reports {self._client.redact(status)}"
+        return _StatusResponse(JobStatus(state, reason), str(result.get("url") or ""))
 
 
 def _job_id(response: requests.Response) -> str:
     job_id = response.json()
-    if isinstance(job_id, dict):  # seen at a working client, besides the bare string that is documented
+    if isinstance(job_id, dict):  # as existing clients have seen it; a bare string is documented
         job_id = job_id["jobId"]
     if not isinstance(job_id, str) or not job_id:
         raise TypeError

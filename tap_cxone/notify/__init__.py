@@ -1,5 +1,4 @@
-"""cxone-notify: tells receivers of a webhook which windows have been loaded, once each, after the load.
+"""cxone-notify: notifies webhook receivers of each window once, after it has been loaded.
 
-A command of its own that runs behind the target. It knows the tap only by the audit log, which is its memory, too;
-nothing in here imports the SDK.
+A command of its own that runs after the target. It reads the audit log of the tap, and records its deliveries there.
 """

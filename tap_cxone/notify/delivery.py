@@ -1,6 +1,6 @@
-"""One message to one receiver: signed, in bounded time, again while it fails.
+"""Delivers one message to one receiver: signs it, limits the time of each attempt, and retries.
 
-The only module that sends. What libraries say of a failed request holds its URL: here only its kind is passed on.
+The error messages of HTTP libraries contain the URL, so this module replaces them by its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import requests
 from standardwebhooks import Webhook
 
-from tap_cxone.api.retry import RetriableError, call_with_retry, retry_after_seconds
+from tap_cxone.api.retry import RetriableError, RetryPolicy, call_with_retry, retry_after_seconds
 from tap_cxone.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -28,20 +28,20 @@ _FAILURES: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ProxyError, "the proxy could not be reached"),
     (requests.exceptions.SSLError, "TLS failed: its certificate is not trusted (REQUESTS_CA_BUNDLE), or it has none"),
     (requests.exceptions.ConnectionError, "the connection failed"),
-    (requests.exceptions.InvalidURL, "its address cannot be used"),
-    (requests.exceptions.RequestException, "the answer was none of HTTP"),
+    (requests.exceptions.InvalidURL, "its URL cannot be used"),
+    (requests.exceptions.RequestException, "the response was not valid HTTP"),
     (OSError, "the certificates that REQUESTS_CA_BUNDLE names cannot be read"),
 )
-"""The first that fits says what is told of an error."""
+"""Reasons by type of error; the first type that matches counts."""
 
 
 class DeliveryError(Exception):
-    """A message did not get through.
+    """A message could not be delivered.
 
     Attributes:
-        reason: why, fit for a log line.
-        attempts: how often it was tried.
-        gone: whether the receiver said that it will not come back.
+        reason: why, without secrets.
+        attempts: number of attempts.
+        gone: whether the receiver answered that its URL is gone for good.
     """
 
     def __init__(self, reason: str, attempts: int, *, gone: bool = False) -> None:
@@ -53,11 +53,11 @@ class DeliveryError(Exception):
 
 @dataclass(frozen=True)
 class Delivered:
-    """A message got through.
+    """A message was delivered.
 
     Attributes:
-        latency_ms: from the request to the answer, of the attempt that succeeded.
-        attempts: how often it was tried.
+        latency_ms: milliseconds from request to response, of the attempt that succeeded.
+        attempts: number of attempts.
     """
 
     latency_ms: int
@@ -68,9 +68,9 @@ class Deliverer:
     """Delivers messages.
 
     Args:
-        secret: what they are signed with (``whsec_...``), or none.
-        timeout: seconds until an attempt counts as failed, from the first look for the address to the answer.
-        sleep: pauses for so many seconds.
+        secret: signs the messages (``whsec_...``); None: they are not signed.
+        timeout: seconds that an attempt may take, from name resolution to the response.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(self, secret: str | None, timeout: float, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -79,10 +79,16 @@ class Deliverer:
         self._sleep = sleep
 
     def deliver(self, receiver: Receiver, webhook_id: str, body: bytes, *, max_attempts: int) -> Delivered:
-        """Send a message until the receiver has taken it.
+        """Send a message until the receiver accepts it.
+
+        Args:
+            receiver: the receiver.
+            webhook_id: identifies the message, the same at each attempt.
+            body: the message, as JSON.
+            max_attempts: maximum number of attempts.
 
         Raises:
-            DeliveryError: it has not, in as many attempts.
+            DeliveryError: the receiver has not accepted it.
         """
         attempts = 0
         last = ""
@@ -97,29 +103,28 @@ class Deliverer:
                 raise
 
         try:
-            latency_ms = call_with_retry(
-                attempt, what=str(receiver), sleep=self._sleep, budget=0, least_attempts=max_attempts
-            )
+            policy = RetryPolicy(budget=0, min_attempts=max_attempts)
+            latency_ms = call_with_retry(attempt, what=str(receiver), sleep=self._sleep, policy=policy)
         except UnavailableError:
             raise DeliveryError(last, attempts) from None
         except _GoneError:
-            reason = "it answered 410: this address is gone for good; correct or remove it in 'webhook_url'"
+            reason = "it answered 410: this URL is gone for good; correct or remove it in 'webhook_url'"
             raise DeliveryError(reason, attempts, gone=True) from None
         return Delivered(latency_ms, attempts)
 
     def _attempt(self, receiver: Receiver, webhook_id: str, body: bytes) -> int:
         headers = self._headers(webhook_id, body)
-        asked = time.monotonic()
-        answer = self._post(receiver.url, headers, body)
-        latency_ms = round((time.monotonic() - asked) * 1000)
-        if answer.status == HTTPStatus.GONE:
+        began = time.monotonic()
+        response = self._post(receiver.url, headers, body)
+        latency_ms = round((time.monotonic() - began) * 1000)
+        if response.status == HTTPStatus.GONE:
             raise _GoneError
-        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             return latency_ms
-        reason = f"it answered {answer.status}"
-        if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
-            reason += ", a redirect, which is not followed: give the address that it leads to"
-        raise RetriableError(reason, retry_after_seconds(answer.retry_after))
+        reason = f"it answered {response.status}"
+        if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:
+            reason += ", a redirect, which is not followed: set the URL that it leads to"
+        raise RetriableError(reason, retry_after_seconds(response.retry_after))
 
     def _headers(self, webhook_id: str, body: bytes) -> dict[str, str]:
         now = datetime.now(UTC)
@@ -133,42 +138,42 @@ class Deliverer:
             headers["webhook-signature"] = self._webhook.sign(webhook_id, now, body.decode())
         return headers
 
-    def _post(self, url: str, headers: dict[str, str], body: bytes) -> _Answer:
-        """Make a request in a thread, since nothing else bounds the time of all of its parts.
+    def _post(self, url: str, headers: dict[str, str], body: bytes) -> _Response:
+        """Make a request in a thread: the timeout of ``requests`` does not limit the total time.
 
         Raises:
-            RetriableError: there was no answer.
+            RetriableError: there was no response.
         """
-        answers: queue.SimpleQueue[_Answer | Exception] = queue.SimpleQueue()
+        responses: queue.SimpleQueue[_Response | Exception] = queue.SimpleQueue()
 
         def post() -> None:
             try:
                 with requests.post(
                     url, body, headers=headers, timeout=self._timeout, allow_redirects=False, stream=True
                 ) as response:
-                    answers.put(_Answer(response.status_code, response.headers.get("Retry-After")))
-            except Exception as err:  # noqa: BLE001 - whatever it is, it is told in words of ours
-                answers.put(err)
+                    responses.put(_Response(response.status_code, response.headers.get("Retry-After")))
+            except Exception as err:  # noqa: BLE001 - reported by the caller's thread
+                responses.put(err)
 
         threading.Thread(target=post, daemon=True).start()
         try:
-            answer = answers.get(timeout=self._timeout)
+            outcome = responses.get(timeout=self._timeout)
         except queue.Empty:
-            answer = requests.exceptions.Timeout()
-        if isinstance(answer, _Answer):
-            return answer
-        if isinstance(answer, requests.exceptions.Timeout):
+            outcome = requests.exceptions.Timeout()
+        if isinstance(outcome, _Response):
+            return outcome
+        if isinstance(outcome, requests.exceptions.Timeout):
             reason = f"it did not answer within {self._timeout:g} s"
         else:
-            reason = next((said for kind, said in _FAILURES if isinstance(answer, kind)), type(answer).__name__)
+            reason = next((text for kind, text in _FAILURES if isinstance(outcome, kind)), type(outcome).__name__)
         raise RetriableError(reason) from None
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _Response:
     status: int
     retry_after: str | None
 
 
 class _GoneError(Exception):
-    """The receiver says that it will not come back."""
+    """The receiver answered 410."""

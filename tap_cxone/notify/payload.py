@@ -1,4 +1,4 @@
-"""The message: what a receiver is told of a window. Pure, but for reading the sample out of the audit log."""
+"""The message that announces a window to a receiver. Pure, apart from reading the sample from the audit log."""
 
 from __future__ import annotations
 
@@ -8,27 +8,24 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 
 from tap_cxone.dates import format_date, utc_now
+from tap_cxone.observability.audit_reader import read_sample
 
 if TYPE_CHECKING:
-    from tap_cxone.notify.ledger import Extraction
+    from tap_cxone.observability.delivery_ledger import ExtractedWindow
 
 SOURCE = "cxone_analytics_export"
-LARGEST_BODY_BYTES = 256 * 1024
-"""Receivers refuse larger bodies; samples are cut at their end until the body fits."""
+MAX_BODY_BYTES = 256 * 1024
+"""Receivers reject larger bodies. Records are dropped from the end of the sample until the body fits."""
 
 logger = logging.getLogger("cxone-notify")
 
 
-class _Sampled(msgspec.Struct):
-    sample: list[msgspec.Raw] = []
-
-
-def loaded_message(window: Extraction, log: BinaryIO) -> bytes:
-    """Return the body that announces a window.
+def loaded_message(window: ExtractedWindow, log: BinaryIO) -> bytes:
+    """Return the body, as JSON, that announces a window.
 
     Args:
         window: the window.
-        log: the audit log that it was found in.
+        log: the audit log that the window was read from; its position is changed.
     """
     message: dict[str, Any] = {
         "source": SOURCE,
@@ -42,8 +39,8 @@ def loaded_message(window: Extraction, log: BinaryIO) -> bytes:
         "duplicates": window.duplicates,
         "schema_errors": window.schema_errors,
     }
-    sample = _sample(window, log)
-    message["data_sample"] = _fitting(sample, LARGEST_BODY_BYTES - len(msgspec.json.encode(message)))
+    sample = read_sample(log, window.offset, window.length)
+    message["data_sample"] = _fit(sample, MAX_BODY_BYTES - len(msgspec.json.encode(message)))
     if len(message["data_sample"]) < len(sample):
         kept = len(message["data_sample"])
         logger.info("%s: the sample is cut to %d of %d records, so that the body fits", window, kept, len(sample))
@@ -51,7 +48,7 @@ def loaded_message(window: Extraction, log: BinaryIO) -> bytes:
 
 
 def test_message() -> bytes:
-    """Return a body that shows a receiver's owner what comes, marked as a test."""
+    """Return a body, as JSON, with the fields of a real message, marked as a test."""
     now = format_date(utc_now())
     return msgspec.json.encode(
         {
@@ -71,19 +68,10 @@ def test_message() -> bytes:
     )
 
 
-def _sample(window: Extraction, log: BinaryIO) -> list[msgspec.Raw]:
-    log.seek(window.offset)
-    line = log.read(window.length)
-    try:
-        line.decode()  # what is passed on as it stands has to be text
-        return msgspec.json.decode(line, type=_Sampled).sample
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return []
-
-
-def _fitting(sample: list[msgspec.Raw], room: int) -> list[msgspec.Raw]:
+def _fit(sample: list[msgspec.Raw], max_bytes: int) -> list[msgspec.Raw]:
+    """Return the first records of a sample, as many as fit."""
     for count, record in enumerate(sample):
-        room -= len(memoryview(record)) + 1  # with its comma
-        if room < 0:
+        max_bytes -= len(memoryview(record)) + 1  # with its comma
+        if max_bytes < 0:
             return sample[:count]
     return sample

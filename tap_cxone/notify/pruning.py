@@ -1,13 +1,12 @@
-"""Cutting the audit log: what is old goes, what is still due stays.
+"""Prunes the audit log: removes old lines, except those of windows that are still due.
 
-The log is replaced in one step, by a file that holds the old lines that are needed and everything from the first
-young line on, byte for byte. A tap that writes meanwhile is held up for that long and goes on in the new file
-(see ``tap_cxone.observability.jsonlines``).
+The log is replaced in one step by a file with the old lines that are needed, followed by everything from the first line
+that is not old, byte for byte. A tap that writes in the meantime waits for the replacement and continues in the new
+file (see ``tap_cxone.observability.jsonlines``).
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import tempfile
@@ -15,74 +14,69 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-import msgspec
-
 from tap_cxone.dates import format_date
 from tap_cxone.errors import CxoneError
-from tap_cxone.notify.auditlog import locked, opened
-from tap_cxone.notify.ledger import CONFIRMED, STARTED, extraction_id, matching_lines, read_ledger
-from tap_cxone.observability.jsonlines import locked as writing_locked
+from tap_cxone.notify.locking import locked
+from tap_cxone.observability.audit_reader import first_offset_since, open_audit_log
+from tap_cxone.observability.delivery_ledger import RUN_EVENTS, read_entries, read_ledger, window_id
+from tap_cxone.observability.jsonlines import locked as locked_for_writing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import datetime
 
-    from tap_cxone.notify.ledger import Extraction
     from tap_cxone.notify.receivers import Receiver
-
-
-class _Dated(msgspec.Struct):
-    logged_at: str
+    from tap_cxone.observability.delivery_ledger import ExtractedWindow
 
 
 @dataclass(frozen=True)
-class Cut:
-    """What a cut came to.
+class PruneResult:
+    """The result of pruning.
 
     Attributes:
-        before: size of the log before it, in bytes.
-        after: size behind it.
-        due: windows older than the cut whose lines were kept, because somebody is still to be told of them.
+        bytes_before: size of the log before.
+        bytes_after: size of the log after.
+        due: number of old windows whose lines were kept, because a receiver has not been notified of them.
     """
 
-    before: int
-    after: int
+    bytes_before: int
+    bytes_after: int
     due: int
 
 
-def prune(log: Path, receivers: list[Receiver], oldest: datetime) -> Cut:
-    """Cut an audit log.
+def prune(log: Path, receivers: list[Receiver], oldest: datetime) -> PruneResult:
+    """Prune an audit log.
 
     Args:
         log: the file.
-        receivers: who has to have been told of a window before it may go; none: nobody, so that every window stays.
-        oldest: lines before it go.
+        receivers: a window is kept until all of them have been notified of it. Without receivers every window is kept.
+        oldest: lines logged before this time are removed.
 
     Raises:
         CxoneError: the file cannot be read, written or locked.
     """
-    with locked(log), opened(log) as reading:
+    with locked(log), open_audit_log(log) as reading:
         if reading is None:
-            return Cut(0, 0, 0)
+            return PruneResult(0, 0, 0)
         try:
             return _replace(log, reading, receivers, oldest)
         except OSError as err:
-            msg = f"Setting 'audit_log_path': the file cannot be cut ({err.strerror}); it is as it was."
+            msg = f"Setting 'audit_log_path': the file cannot be pruned ({err.strerror}); it is unchanged."
             raise CxoneError(msg) from err
 
 
-def _replace(log: Path, reading: BinaryIO, receivers: list[Receiver], oldest: datetime) -> Cut:
-    young = _first_young(reading, oldest)
+def _replace(log: Path, reading: BinaryIO, receivers: list[Receiver], oldest: datetime) -> PruneResult:
+    old_bytes = first_offset_since(reading, format_date(oldest))
     needed = {window.webhook_id: window.offset for window in _needed(reading, receivers)}
-    descriptor, name = tempfile.mkstemp(dir=log.parent, prefix=f"{log.name}.")  # for its owner only
+    descriptor, name = tempfile.mkstemp(dir=log.parent, prefix=f"{log.name}.")  # readable by its owner only
     try:
-        with os.fdopen(descriptor, "wb") as writing, writing_locked(reading.fileno()):
+        with os.fdopen(descriptor, "wb") as writing, locked_for_writing(reading.fileno()):
             owner = os.fstat(reading.fileno())
-            if hasattr(os, "chown") and owner.st_uid != os.getuid():  # root cuts the log of the one who runs the tap
+            if hasattr(os, "chown") and owner.st_uid != os.getuid():  # root may prune the log of another user
                 os.chown(name, owner.st_uid, owner.st_gid)
-            for line in _kept(reading, needed, young):
+            for line in _needed_lines(reading, needed, old_bytes):
                 writing.write(line)
-            reading.seek(young)
+            reading.seek(old_bytes)
             shutil.copyfileobj(reading, writing)
             writing.flush()
             os.fsync(writing.fileno())
@@ -91,11 +85,11 @@ def _replace(log: Path, reading: BinaryIO, receivers: list[Receiver], oldest: da
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return Cut(before, after, sum(offset < young for offset in needed.values()))
+    return PruneResult(before, after, sum(offset < old_bytes for offset in needed.values()))
 
 
-def _needed(reading: BinaryIO, receivers: list[Receiver]) -> Iterator[Extraction]:
-    """Yield the windows that somebody is, or may be, still to be told of."""
+def _needed(reading: BinaryIO, receivers: list[Receiver]) -> Iterator[ExtractedWindow]:
+    """Yield the windows that are due to a receiver, or will be."""
     reading.seek(0)
     ledger = read_ledger(reading)
     yield from ledger.waiting
@@ -105,27 +99,13 @@ def _needed(reading: BinaryIO, receivers: list[Receiver]) -> Iterator[Extraction
         yield from ledger.windows
 
 
-def _first_young(reading: BinaryIO, oldest: datetime) -> int:
-    """Return where the first line begins that is not old."""
-    reading.seek(0)
-    decoder = msgspec.json.Decoder(_Dated)
-    date = format_date(oldest)
-    offset = 0
-    for line in reading:
-        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):  # half a line, or none of ours
-            if decoder.decode(line).logged_at >= date:
-                break
-        offset += len(line)
-    return offset
-
-
-def _kept(reading: BinaryIO, needed: Collection[str | None], young: int) -> Iterator[bytes]:
-    """Yield the old lines that decide on what is needed."""
+def _needed_lines(reading: BinaryIO, needed: Collection[str | None], old_bytes: int) -> Iterator[bytes]:
+    """Yield the old lines that the ledger needs for some windows."""
     if not needed:
         return
     reading.seek(0)
-    for offset, raw, line in matching_lines(reading):
-        if offset >= young:
+    for offset, line, event in read_entries(reading, log_problems=False):
+        if offset >= old_bytes:
             return
-        if line.event in {STARTED, CONFIRMED} or extraction_id(line) in needed:
-            yield raw
+        if event.event in RUN_EVENTS or window_id(event) in needed:
+            yield line

@@ -1,6 +1,6 @@
-"""Who is told: addresses from the settings, checked, and the name under which the audit log knows each of them.
+"""Webhook receivers: reads their addresses from the settings, and names them for the audit log.
 
-An address may carry a token: nothing of it but the host ever leaves this room, except to the one who sends.
+An address may contain a token, so only its host is ever shown.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _NAMED = re.compile(r"([A-Za-z0-9._-]{1,64})=(.*)", re.DOTALL)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _DIGEST_LENGTH = 16
-_MARK = "whsec_"
+_PREFIX = "whsec_"
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Receiver:
     """One receiver.
 
     Attributes:
-        name: what the audit log calls it: a given name, or a digest of the address without query and user info.
-        host: all of the address that may be shown.
-        url: the address.
+        name: identifies it in the audit log: the configured name, or a digest of the URL without query and user info.
+        host: host of the URL, the only part that may be shown.
+        url: the URL, with its secrets.
     """
 
     name: str
@@ -42,34 +42,34 @@ class Receiver:
     url: str = field(repr=False)
 
     def __str__(self) -> str:
-        """Return the receiver as it is named in messages."""
+        """Return the receiver as messages name it."""
         return f"Receiver {self.name} ({self.host})"
 
 
 def split_setting(text: str) -> list[str]:
-    """Take the setting ``webhook_url`` apart: one address, several between white space, or a JSON array.
+    """Split the setting ``webhook_url``: one address, several separated by white space, or a JSON array.
 
     Raises:
-        SettingsError: it begins like a JSON array and is none of texts.
+        SettingsError: it begins like a JSON array, but is not one of strings.
     """
     if text.lstrip().startswith("["):
         try:
             return msgspec.json.decode(text.encode(), type=list[str])
         except (msgspec.DecodeError, UnicodeEncodeError):
-            msg = "Setting 'webhook_url': it begins like a JSON array, and is no JSON array of texts."
+            msg = "Setting 'webhook_url': it begins like a JSON array, but is not a valid JSON array of strings."
             raise SettingsError(msg) from None
     return text.split()
 
 
 def read_receivers(texts: Iterable[str], *, allow_http: bool) -> list[Receiver]:
-    """Check the addresses, each ``URL`` or ``name=URL``.
+    """Return the receivers of some addresses, each once.
 
     Args:
-        texts: the addresses.
-        allow_http: whether http may go elsewhere than to this machine.
+        texts: the addresses, each ``URL`` or ``name=URL``.
+        allow_http: whether plain http is allowed to other machines than this one.
 
     Raises:
-        SettingsError: one of them is no usable address, or two cannot be told apart.
+        SettingsError: an address is not usable, or two different ones have the same name.
     """
     receivers: list[Receiver] = []
     for number, text in enumerate(texts, 1):
@@ -78,8 +78,8 @@ def read_receivers(texts: Iterable[str], *, allow_http: bool) -> list[Receiver]:
             continue
         if any(receiver.name == other.name for other in receivers):
             msg = (
-                f"Setting 'webhook_url': address {number} is known by the same name as one before it ({receiver}); "
-                "tell them apart by names, as in name=https://..."
+                f"Setting 'webhook_url': address {number} has the same name as an earlier one ({receiver}); "
+                "give them different names, as in name=https://..."
             )
             raise SettingsError(msg)
         receivers.append(receiver)
@@ -87,20 +87,23 @@ def read_receivers(texts: Iterable[str], *, allow_http: bool) -> list[Receiver]:
 
 
 def check_secret(secret: str) -> str:
-    """Return a secret that messages can be signed with.
+    """Return a signing secret in the form of Standard Webhooks.
+
+    Args:
+        secret: base64, with or without the prefix ``whsec_``.
 
     Raises:
-        SettingsError: it is no base64, with or without ``whsec_`` before it.
+        SettingsError: it is not valid base64.
     """
-    encoded = secret.strip().removeprefix(_MARK).rstrip("=")
+    encoded = secret.strip().removeprefix(_PREFIX).rstrip("=")
     try:
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:
-        msg = "Setting 'webhook_secret': it has to be 'whsec_' with base64 behind it (Standard Webhooks)."
+        msg = "Setting 'webhook_secret': it must be 'whsec_' followed by base64 (Standard Webhooks)."
         raise SettingsError(msg)
-    return _MARK + encoded
+    return _PREFIX + encoded
 
 
 def _receiver(text: str, where: str, *, allow_http: bool) -> Receiver:
@@ -111,11 +114,15 @@ def _receiver(text: str, where: str, *, allow_http: bool) -> Receiver:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         parts, host, port = SplitResult("", "", "", "", ""), "", None
-    if parts.scheme not in _DEFAULT_PORTS or not host or any(not sign.isprintable() or sign.isspace() for sign in url):
-        msg = f"{where} is no http or https URL (as in https://bi.example.com/hook, or name=https://...)."
+    if (
+        parts.scheme not in _DEFAULT_PORTS
+        or not host
+        or any(not character.isprintable() or character.isspace() for character in url)
+    ):
+        msg = f"{where} is not an http or https URL (as in https://bi.example.com/hook, or name=https://...)."
         raise SettingsError(msg)
     if parts.scheme == "http" and not allow_http and not _is_this_machine(host):
-        msg = f"{where} is plain http to {host}: use https, or set 'allow_http' where the network is yours."
+        msg = f"{where} is plain http to {host}: use https, or set 'allow_http' if you trust the network."
         raise SettingsError(msg)
     return Receiver(named[1] if named else _digest(parts, host, port), host, url)
 

@@ -1,7 +1,7 @@
-"""A run of the sender: under a lock, everything that is due to everyone, and each result written down at once.
+"""Sends everything that is due to every receiver, and records each result in the audit log at once.
 
-Between a delivery and its line in the audit log there is nothing but the line itself: killed there, the next run
-delivers again, under the same webhook-id.
+Nothing happens between a delivery and the write of its line. If the process is killed there, the next run delivers the
+window again, under the same webhook-id.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.dates import format_date, utc_now
-from tap_cxone.notify.auditlog import locked, opened
 from tap_cxone.notify.delivery import DeliveryError
-from tap_cxone.notify.ledger import CONFIRMED, FAILURE, SUCCESS, read_ledger
+from tap_cxone.notify.locking import locked
 from tap_cxone.notify.payload import loaded_message
+from tap_cxone.observability.audit_reader import open_audit_log
+from tap_cxone.observability.delivery_ledger import read_ledger
+from tap_cxone.observability.events import EventName
 from tap_cxone.observability.jsonlines import JsonLinesFile
 
 if TYPE_CHECKING:
@@ -22,26 +24,25 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from tap_cxone.notify.delivery import Deliverer
-    from tap_cxone.notify.ledger import Extraction, Ledger
     from tap_cxone.notify.receivers import Receiver
+    from tap_cxone.observability.delivery_ledger import ExtractedWindow, Ledger
 
-METRICS = "webhook_metrics"
-_FAILURES_IN_A_ROW = 2
-"""Windows that fail one after the other until a receiver is left alone for this run."""
+_MAX_CONSECUTIVE_FAILURES = 2
+"""After so many failed windows in a row, a receiver gets nothing more in this run."""
 
 logger = logging.getLogger("cxone-notify")
 
 
 @dataclass
 class Results:
-    """What came of a run.
+    """Results of a run, over all receivers.
 
     Attributes:
-        due: messages that were due, over all receivers.
-        delivered: those that got through.
-        failed: those that did not, in all their attempts.
-        records: records that the delivered ones announce.
-        latencies_ms: of the delivered ones.
+        due: number of messages that were due.
+        delivered: number of them that were delivered.
+        failed: number of them whose every attempt failed.
+        records: number of records that the delivered messages announce.
+        latencies_ms: of the delivered messages, in milliseconds.
     """
 
     due: int = 0
@@ -51,7 +52,7 @@ class Results:
     latencies_ms: list[int] = field(default_factory=list)
 
     def event(self) -> dict[str, Any]:
-        """Return the fields of the event at the end."""
+        """Return the fields of the event ``webhook_metrics``."""
         latencies = sorted(self.latencies_ms)
         middle = len(latencies) // 2
         median = (latencies[middle] + latencies[~middle]) / 2 if latencies else None
@@ -70,21 +71,21 @@ class Results:
 def send(
     log: Path, receivers: list[Receiver], deliverer: Deliverer, *, max_attempts: int, run_id: str | None
 ) -> Results:
-    """Announce what is due.
+    """Announce every window that is due.
 
     Args:
         log: the audit log.
-        receivers: who is told.
-        deliverer: how.
-        max_attempts: for one message.
-        run_id: the run behind whose load this is called, if that is known.
+        receivers: the receivers to notify.
+        deliverer: sends the messages.
+        max_attempts: maximum number of attempts for one message.
+        run_id: the run whose load has just succeeded; None if unknown.
 
     Raises:
         CxoneError: the audit log cannot be read, written or locked.
     """
-    with locked(log), opened(log) as reading:
+    with locked(log), open_audit_log(log) as reading:
         if reading is None:
-            logger.warning("Setting 'audit_log_path': there is no such file, so nothing is due")
+            logger.warning("Setting 'audit_log_path': the file does not exist, so nothing is due")
             return Results()
         ledger = read_ledger(reading, run_id)
         with JsonLinesFile(str(log), "audit_log_path", durable=True) as writing:
@@ -93,6 +94,8 @@ def send(
 
 
 class _Sender:
+    """Sends to one receiver after the other."""
+
     def __init__(
         self, ledger: Ledger, reading: BinaryIO, writing: JsonLinesFile, deliverer: Deliverer, max_attempts: int
     ) -> None:
@@ -105,12 +108,12 @@ class _Sender:
 
     def run(self, receivers: list[Receiver]) -> Results:
         for run in self._ledger.unconfirmed:
-            self._write(CONFIRMED, run_id=run)
+            self._write(EventName.LOAD_CONFIRMED, run_id=run)
         for receiver in receivers:
             self._send_to(receiver)
         fields = self._results.event()
-        self._write(METRICS, **fields)
-        logger.info("%s %s", METRICS, " ".join(f"{name}={value}" for name, value in fields.items()))
+        self._write(EventName.WEBHOOK_METRICS, **fields)
+        logger.info("%s %s", EventName.WEBHOOK_METRICS, " ".join(f"{name}={value}" for name, value in fields.items()))
         return self._results
 
     def _send_to(self, receiver: Receiver) -> None:
@@ -118,17 +121,17 @@ class _Sender:
         self._results.due += len(due)
         failures = 0
         for position, window in enumerate(due, 1):
-            # A receiver that has just failed is asked once: that may have been due to the one message.
+            # After a failure one attempt is enough to see whether only that message was the cause.
             error = self._announce(window, receiver, 1 if failures else self._max_attempts)
             failures = failures + 1 if error else 0
-            if error and (error.gone or failures == _FAILURES_IN_A_ROW) and position < len(due):
+            if error and (error.gone or failures == _MAX_CONSECUTIVE_FAILURES) and position < len(due):
                 left = len(due) - position
-                logger.warning("%s is left alone for this run: %d more windows stay due", receiver, left)
+                logger.warning("%s gets nothing more in this run: %d more windows stay due", receiver, left)
                 return
 
-    def _announce(self, window: Extraction, receiver: Receiver, max_attempts: int) -> DeliveryError | None:
+    def _announce(self, window: ExtractedWindow, receiver: Receiver, max_attempts: int) -> DeliveryError | None:
         body = loaded_message(window, self._reading)
-        names = {
+        identity = {
             "stream": window.stream,
             "job_id": window.job_id,
             "dateFrom": format_date(window.start),
@@ -141,7 +144,7 @@ class _Sender:
             done = self._deliverer.deliver(receiver, window.webhook_id, body, max_attempts=max_attempts)
         except DeliveryError as err:
             self._results.failed += 1
-            self._write(FAILURE, **names, attempts=err.attempts, reason=err.reason)
+            self._write(EventName.WEBHOOK_SYNC_FAILURE, **identity, attempts=err.attempts, reason=err.reason)
             logger.warning(
                 "%s was not announced: %s: %s (attempts: %d); it stays due", window, receiver, err.reason, err.attempts
             )
@@ -150,9 +153,9 @@ class _Sender:
         self._results.records += window.record_count
         self._results.latencies_ms.append(done.latency_ms)
         sent = {"records_sent": window.record_count, "latency_ms": done.latency_ms, "attempts": done.attempts}
-        self._write(SUCCESS, **names, **sent)
+        self._write(EventName.WEBHOOK_SYNC_SUCCESS, **identity, **sent)
         logger.info("%s was announced: %s, %d ms", window, receiver, done.latency_ms)
         return None
 
-    def _write(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - whatever JSON can say
+    def _write(self, event: EventName, **fields: Any) -> None:  # noqa: ANN401 - any JSON-compatible value
         self._writing.write({"event": event, "logged_at": format_date(utc_now()), **fields})

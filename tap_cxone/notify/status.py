@@ -1,4 +1,4 @@
-"""What is delivered, due and failed, for each receiver: as a table, and as JSON."""
+"""The delivery status of every window, for each receiver: as a table, and as JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tap_cxone.dates import format_date
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tap_cxone.notify.ledger import Extraction, Ledger
+    from tap_cxone.observability.delivery_ledger import ExtractedWindow, Ledger
 
 DELIVERED, DUE, FAILED, WAITING = "delivered", "due", "failed", "waiting"
 _COUNTED = (DELIVERED, DUE, FAILED, WAITING)
@@ -17,21 +17,25 @@ _COLUMNS = ("receiver", "status", "stream", "dateFrom", "dateTo", "job_id", "rec
 
 
 def status(ledger: Ledger, receivers: Iterable[str]) -> dict[str, Any]:
-    """Return how things stand, JSON-compatible.
+    """Return the status of each window for each receiver, JSON-compatible.
 
-    A window is ``delivered``, ``due``, ``failed`` (due again, after a delivery that failed) or ``waiting`` (its load is
-    not known to have come to its end).
+    A window is ``delivered``, ``due``, ``failed`` (due again, after a failed delivery) or ``waiting`` (its load has not
+    been confirmed).
     """
     return {"receivers": [_of_receiver(ledger, receiver) for receiver in receivers]}
 
 
-def table(stand: dict[str, Any]) -> Iterator[str]:
-    """Yield the lines of a table for people: the counts, then every window."""
-    counts = [[receiver["receiver"], *(receiver[name] for name in _COUNTED)] for receiver in stand["receivers"]]
+def table(statuses: dict[str, Any]) -> Iterator[str]:
+    """Yield the lines of a table: the counts of each receiver, then every window.
+
+    Args:
+        statuses: as ``status`` returns it.
+    """
+    counts = [[receiver["receiver"], *(receiver[name] for name in _COUNTED)] for receiver in statuses["receivers"]]
     yield from _aligned([("receiver", *_COUNTED), *counts])
     windows = [
         [receiver["receiver"], *(window.get(name, "") for name in _COLUMNS[1:])]
-        for receiver in stand["receivers"]
+        for receiver in statuses["receivers"]
         for window in receiver["windows"]
     ]
     if windows:
@@ -41,26 +45,26 @@ def table(stand: dict[str, Any]) -> Iterator[str]:
 
 def _of_receiver(ledger: Ledger, receiver: str) -> dict[str, Any]:
     windows = [_of_window(ledger, receiver, window) for window in ledger.windows]
-    windows += [_names(window) | {"status": WAITING} for window in ledger.waiting]
+    windows += [_identity(window) | {"status": WAITING} for window in ledger.waiting]
     counts = {name: sum(window["status"] == name for window in windows) for name in _COUNTED}
     return {"receiver": receiver, **counts, "windows": windows}
 
 
-def _of_window(ledger: Ledger, receiver: str, window: Extraction) -> dict[str, Any]:
-    names = _names(window)
+def _of_window(ledger: Ledger, receiver: str, window: ExtractedWindow) -> dict[str, Any]:
+    identity = _identity(window)
     if at := ledger.delivered_at(receiver, window):
-        return names | {"status": DELIVERED, "since": at}
+        return identity | {"status": DELIVERED, "since": at}
     if failure := ledger.failure(receiver, window):
-        return names | {
+        return identity | {
             "status": FAILED,
             "since": failure.at,
             "attempts": failure.attempts,
             "reason": failure.reason,
         }
-    return names | {"status": DUE}
+    return identity | {"status": DUE}
 
 
-def _names(window: Extraction) -> dict[str, Any]:
+def _identity(window: ExtractedWindow) -> dict[str, Any]:
     return {
         "stream": window.stream,
         "dateFrom": format_date(window.start),

@@ -1,29 +1,41 @@
-"""Figures in words, for people: durations, sizes, rates, and what is being waited for. Pure."""
+"""Durations, sizes and rates as text, the same in the log, on the live display and in the report. Pure."""
 
 from __future__ import annotations
 
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_KIB = 1024
+
 
 def duration(seconds: float) -> str:
-    """Return a duration for people: 850 ms, 4.2 s, 3:05 min, 2:03:04 h."""
-    whole = round(seconds)
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if whole < 60:  # noqa: PLR2004
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02} h" if hours else f"{minutes}:{rest:02} min"
+    """Return a duration in at most two units, as in ``850 ms``, ``4.2 s``, ``3 min 5 s``, ``2 h 3 min``, ``1 d 4 h``.
+
+    Args:
+        seconds: the duration, not negative.
+    """
+    milliseconds, tenths, whole = round(seconds * 1000), round(seconds, 1), round(seconds)
+    if milliseconds < 1000:  # noqa: PLR2004 - a second
+        return f"{milliseconds} ms"
+    if tenths < _MINUTE:
+        return f"{tenths:.1f} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
 
 
 def size(count: float) -> str:
-    """Return a number of bytes for people, in binary units."""
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:  # noqa: PLR2004
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.2f} GiB"
+    """Return a number of bytes in binary units, as in ``512 B``, ``1.5 MiB``."""
+    if count < _KIB:
+        return f"{count:.0f} B"
+    unit = "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if round(count, 1) < _KIB:
+            break
+        count, unit = count / _KIB, larger
+    return f"{count:.1f} {unit}"
 
 
 def rate(count: int, seconds: float) -> str:
-    """Return a rate for people."""
+    """Return a number of things per second, as in ``1,234/s``; 0/s if no time has passed."""
     return f"{count / seconds if seconds else 0:,.0f}/s"

@@ -1,6 +1,6 @@
-"""Records per day, and which days were never covered: pieces of windows laid over the calendar.
+"""Records per day, and which days were never covered.
 
-Pure. Where there are too many days for a page, weeks, months or years take their place.
+Pure. If there are too many days for a page, the bins are weeks, months, years or centuries.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tap_cxone.report.coverage import Intervals
-from tap_cxone.report.reading import as_datetime
+from tap_cxone.observability.intervals import Intervals
+from tap_cxone.report.times import as_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tap_cxone.report.coverage import Interval, Piece
+    from tap_cxone.report.coverage import Interval, WindowPart
 
-MOST_BINS = 400
+MAX_BINS = 400
 COVERED, PARTLY, NEVER = "covered", "partly covered", "never covered"
 _DAY_MS = 86_400_000
 _UNITS: tuple[tuple[str, int], ...] = (("day", 1), ("week", 7), ("month", 31), ("year", 366))
@@ -27,12 +27,12 @@ _UNITS: tuple[tuple[str, int], ...] = (("day", 1), ("week", 7), ("month", 31), (
 
 @dataclass
 class Bin:
-    """A day, or what takes its place.
+    """A day, or a longer unit.
 
     Attributes:
         start: in milliseconds since 1970.
-        end: exclusive.
-        records: of the day; where the log does not say which records are of it, windows are spread evenly.
+        end: exclusive, in milliseconds since 1970.
+        records: number of records; if the log does not have the numbers per day, those of a window are spread evenly.
         status: covered, partly covered or never covered.
     """
 
@@ -47,10 +47,11 @@ class StreamDays:
     """The calendar of one stream.
 
     Attributes:
-        start: where the range begins that was ever asked for or extracted, in milliseconds since 1970.
-        end: where it ends.
-        bins: without a hole.
-        gaps: what of the range was never covered, to the millisecond.
+        stream: its name.
+        start: start of the range that was ever requested or extracted, in milliseconds since 1970.
+        end: end of that range.
+        bins: cover the range without holes.
+        gaps: parts of the range that were never covered.
     """
 
     stream: str
@@ -61,67 +62,67 @@ class StreamDays:
 
     @property
     def records(self) -> int:
-        """Return the records of all windows, each window once."""
+        """Return the number of records, each window counted once."""
         return round(sum(item.records for item in self.bins))
 
 
 def unit_for(ranges: Iterable[Interval]) -> str:
-    """Return the finest unit of which the ranges together do not have too many."""
-    held = list(ranges)
-    if not held:
+    """Return the shortest unit that divides the ranges together into at most ``MAX_BINS`` bins."""
+    found = list(ranges)
+    if not found:
         return "day"
-    days = (max(end for _, end in held) - min(start for start, _ in held)) / _DAY_MS
-    return next((unit for unit, length in _UNITS if days / length <= MOST_BINS), "century")
+    days = (max(end for _, end in found) - min(start for start, _ in found)) / _DAY_MS
+    return next((unit for unit, length in _UNITS if days / length <= MAX_BINS), "century")
 
 
-def calendar(stream: str, pieces: Sequence[Piece], asked: Iterable[Interval], unit: str) -> StreamDays | None:
-    """Return the calendar of a stream, or None where there is nothing to show.
+def calendar(stream: str, parts: Sequence[WindowPart], requested: Iterable[Interval], unit: str) -> StreamDays | None:
+    """Return the calendar of a stream; None if there is nothing to show.
 
     Args:
         stream: its name.
-        pieces: as ``visible`` returns them.
-        asked: the ranges that runs set out to read.
+        parts: its windows, as ``latest_parts`` returns them.
+        requested: the ranges that runs were started for.
         unit: as ``unit_for`` returns it.
     """
-    spans = [(start, end) for start, end in asked if start < end] + [(piece.start, piece.end) for piece in pieces]
+    spans = [(start, end) for start, end in requested if start < end] + [(part.start, part.end) for part in parts]
     if not spans:
         return None
     days = StreamDays(stream, min(start for start, _ in spans), max(end for _, end in spans))
     edges = _edges(days.start, days.end, unit)
     days.bins = [Bin(start, end) for start, end in itertools.pairwise(edges)]
-    for piece in pieces:
-        _spread(piece, edges, days.bins)
-    covered = Intervals((piece.start, piece.end) for piece in pieces)
+    for part in parts:
+        _spread(part, edges, days.bins)
+    covered = Intervals((part.start, part.end) for part in parts)
     days.gaps = covered.missing(days.start, days.end)
     for item in days.bins:
         start, end = max(item.start, days.start), min(item.end, days.end)
-        held = covered.length(start, end)
-        item.status = COVERED if held == end - start else PARTLY if held else NEVER
+        missing = covered.missing(start, end)
+        item.status = COVERED if not missing else NEVER if missing == [(start, end)] else PARTLY
     return days
 
 
-def _spread(piece: Piece, edges: list[int], bins: list[Bin]) -> None:
-    window = piece.window
+def _spread(part: WindowPart, edges: list[int], bins: list[Bin]) -> None:
+    window = part.window
     undated = window.records
     for day, records in window.days:
-        # Of a day that lies only in part in its window, or in what the window still stands for, likewise a part.
-        held = min(day + _DAY_MS, window.end) - max(day, window.start)
-        shown = min(day + _DAY_MS, piece.end) - max(day, piece.start)
-        undated -= records if held > 0 else 0
-        if shown > 0:
-            bins[bisect.bisect_right(edges, max(day, piece.start)) - 1].records += records * shown / held
-    rate = max(undated, 0) * piece.share / (piece.end - piece.start)
-    for index in range(bisect.bisect_right(edges, piece.start) - 1, len(bins)):
+        # A day that lies only partly in the window, or in this part of it, counts in proportion.
+        in_window = min(day + _DAY_MS, window.end) - max(day, window.start)
+        in_part = min(day + _DAY_MS, part.end) - max(day, part.start)
+        undated -= records if in_window > 0 else 0
+        if in_part > 0:
+            bins[bisect.bisect_right(edges, max(day, part.start)) - 1].records += records * in_part / in_window
+    rate = max(undated, 0) * part.share / (part.end - part.start)
+    for index in range(bisect.bisect_right(edges, part.start) - 1, len(bins)):
         item = bins[index]
-        if item.start >= piece.end:
+        if item.start >= part.end:
             break
-        item.records += rate * (min(item.end, piece.end) - max(item.start, piece.start))
+        item.records += rate * (min(item.end, part.end) - max(item.start, part.start))
 
 
 def _edges(start: int, end: int, unit: str) -> list[int]:
-    """Return where the units begin, from the one that holds the start to the one behind the end."""
+    """Return where the units begin, from the one that contains the start to the one after the end."""
     edges = [_begin(as_datetime(start), unit)]
-    while edges[-1] is not None and _ms(edges[-1]) < end:
+    while _ms(edges[-1]) < end:
         try:
             edges.append(_NEXT[unit](edges[-1]))
         except (OverflowError, ValueError):  # the calendar ends in 9999

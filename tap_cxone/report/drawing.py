@@ -1,7 +1,4 @@
-"""What the drawings share: a canvas in the colours of the page, bars with hatches, a legend. Needs matplotlib.
-
-Pure, apart from matplotlib's own settings, which are set for the time of a drawing only.
-"""
+"""Common parts of the plots: a canvas in the colours of the page, bars with hatches, a legend. Needs matplotlib."""
 
 from __future__ import annotations
 
@@ -23,14 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH = 9.6
-"""Of every drawing, in inches of 72 units."""
+"""Of every plot, in inches of 72 units."""
 LEFT, RIGHT = 0.21, 0.985
-"""Where the axes lie, as shares of the width."""
+"""Left and right edge of the axes, as shares of the width."""
 _SETTINGS: Any = {
-    "svg.fonttype": "none",  # text stays text: it can be read out, searched and copied
-    "svg.hashsalt": "cxone-report",  # the same figures give the same page
+    "svg.fonttype": "none",  # text elements can be read out, searched and copied
+    "svg.hashsalt": "cxone-report",  # makes the page reproducible
     "text.parse_math": False,
-    "font.family": "DejaVu Sans",  # comes with matplotlib; the page has its own
+    "font.family": "DejaVu Sans",  # comes with matplotlib, for measuring; the page sets its own font
     "font.size": 9,
     "hatch.linewidth": 0.8,
     "axes.linewidth": 0.8,
@@ -50,8 +47,8 @@ _SETTINGS: Any = {
 
 
 @dataclass(frozen=True)
-class Look:
-    """How an area looks: its colour, and a hatch that tells it without colours."""
+class BarStyle:
+    """The style of a bar: its colours, and a hatch that distinguishes it without colours."""
 
     label: str
     fill: str
@@ -59,57 +56,68 @@ class Look:
     line: str = svg.PAPER
 
     def patch(self) -> Patch:
-        """Return what stands for it in a legend."""
+        """Return its symbol for a legend."""
         return Patch(facecolor=self.fill, edgecolor=self.line, hatch=self.hatch, label=self.label, linewidth=0.8)
 
 
 @dataclass
 class Canvas:
-    """A drawing in the making.
+    """A plot that is being drawn.
 
     Attributes:
-        titles: what is said of an element when a pointer rests on it, by its gid.
+        figure: the figure of matplotlib.
+        titles: titles of elements, shown as tooltips, by the element's gid.
     """
 
     figure: Figure
     titles: dict[str, str] = field(default_factory=dict)
 
-    def say(self, artist: Artist, title: str) -> None:
-        """Have something said of an element."""
+    def add_title(self, artist: Artist, title: str) -> None:
+        """Give an element a title."""
         gid = f"e{len(self.titles)}"
         artist.set_gid(gid)
         self.titles[gid] = title
 
-    def bar(self, axes: Axes, place: tuple[float, float], extent: tuple[float, float], look: Look, title: str) -> None:
-        """Draw a bar from its lower left corner and its width and height, in the units of the axes."""
-        bar = Rectangle(place, *extent, facecolor=look.fill, edgecolor=look.line, hatch=look.hatch, linewidth=0.6)
+    def bar(
+        self, axes: Axes, corner: tuple[float, float], extent: tuple[float, float], style: BarStyle, title: str
+    ) -> None:
+        """Draw a bar.
+
+        Args:
+            axes: where to draw.
+            corner: its lower left corner, in the units of the axes.
+            extent: its width and height, in the units of the axes.
+            style: its colours and hatch.
+            title: its title, shown as a tooltip.
+        """
+        bar = Rectangle(corner, *extent, facecolor=style.fill, edgecolor=style.line, hatch=style.hatch, linewidth=0.6)
         axes.add_patch(bar)
-        self.say(bar, title)
+        self.add_title(bar, title)
 
     def element(self, name: str, label: str) -> str:
-        """Return the drawing as an ``<svg>`` element."""
-        return svg.drawn(self.figure, name, label, self.titles)
+        """Return the plot as an ``<svg>`` element."""
+        return svg.to_svg(self.figure, name, label, self.titles)
 
 
 @contextmanager
 def canvas(height: float) -> Iterator[Canvas]:
-    """Give an empty drawing of a height in inches."""
+    """Create an empty plot of a height in inches."""
     with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of characters that matplotlib's font lacks, and of dates far away
+        warnings.simplefilter("ignore")  # about characters that the font lacks, and about distant dates
         yield Canvas(Figure(figsize=(WIDTH, height)))
 
 
-def inches(figure: Figure, top: float, bottom: float) -> None:
-    """Set the margins above and below the axes in inches, and the others as in every drawing."""
+def set_margins(figure: Figure, top: float, bottom: float) -> None:
+    """Set the margins above and below the axes, in inches, and the default margins beside them."""
     height = figure.get_figheight()
     figure.subplots_adjust(left=LEFT, right=RIGHT, top=1 - top / height, bottom=bottom / height)
 
 
 def legend(axes: Axes, entries: Sequence[Artist], offset: float = 0.0) -> None:
-    """Put a legend above the axes, ``offset`` inches higher than right above it."""
+    """Put a legend ``offset`` inches above the axes."""
     if not entries:
         return
-    height = axes.bbox.height / axes.get_figure(root=True).dpi  # type: ignore[union-attr] # axes stand in a figure
+    height = axes.bbox.height / axes.get_figure(root=True).dpi  # type: ignore[union-attr] # axes always belong to a figure
     axes.legend(
         handles=list(entries),
         loc="lower left",
@@ -124,7 +132,7 @@ def legend(axes: Axes, entries: Sequence[Artist], offset: float = 0.0) -> None:
 
 
 def plain(axes: Axes, *, grid: str = "x") -> None:
-    """Take away what says nothing."""
+    """Remove frame and tick marks, and add grid lines."""
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.tick_params(axis="y", length=0)

@@ -1,6 +1,6 @@
-"""Durations and latencies in flat memory: how many, median, 95th percentile, longest.
+"""Statistics of durations in constant memory. Pure.
 
-Pure. Exact up to ``LIMIT`` values; from there on the percentiles are those of every second, fourth, … value.
+Percentiles are exact up to ``LIMIT`` values. Of more values they are those of every second, fourth, … value.
 """
 
 from __future__ import annotations
@@ -9,12 +9,19 @@ from array import array
 from dataclasses import dataclass, field
 
 LIMIT = 100_000
-"""Values that are kept of one kind: 800 kB."""
+"""Number of values that are kept: 800 kB."""
 
 
 @dataclass
 class Durations:
-    """Values of one kind, in seconds."""
+    """Durations of one kind, in seconds.
+
+    Attributes:
+        count: number of all values.
+        longest: the largest value.
+        total: sum of all values.
+        every: 1 if all values are kept, 2 if every second one is, and so on.
+    """
 
     count: int = 0
     longest: float = 0.0
@@ -23,7 +30,7 @@ class Durations:
     _values: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, seconds: float | None) -> None:
-        """Take one value; None is none."""
+        """Add a value; None is ignored."""
         if seconds is None:
             return
         if self.count % self.every == 0:
@@ -36,15 +43,15 @@ class Durations:
         self.longest = max(self.longest, seconds)
 
     def sorted(self) -> list[float]:
-        """Return the values that were kept, the shortest first."""
+        """Return the values that are kept, in ascending order."""
         return sorted(self._values)
 
     def percentile(self, percent: float) -> float | None:
-        """Return a percentile, between two values as far as it lies between them; None where there is no value."""
+        """Return a percentile, interpolated between two values; None if there are no values."""
         values = self.sorted()
         if not values:
             return None
-        place = (len(values) - 1) * percent / 100
-        below = int(place)
+        position = (len(values) - 1) * percent / 100
+        below = int(position)
         above = min(below + 1, len(values) - 1)
-        return values[below] + (values[above] - values[below]) * (place - below)
+        return values[below] + (values[above] - values[below]) * (position - below)

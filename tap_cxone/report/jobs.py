@@ -1,6 +1,6 @@
-"""Export jobs on the time line: what each of them did when, as far as the log tells.
+"""Export jobs on the timeline: when each was in which phase, as far as the log says.
 
-Pure. A job that a later run takes up again has a row in each of the two.
+A job that a later run resumed has a row in each of the two runs.
 """
 
 from __future__ import annotations
@@ -9,20 +9,23 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_cxone.report.reading import clean, moment
+from tap_cxone.observability.events import EventName
+from tap_cxone.report.text import clean
+from tap_cxone.report.times import parse_ms
 
 if TYPE_CHECKING:
-    from tap_cxone.report.reading import Event
+    from tap_cxone.observability.events import Event
+    from tap_cxone.report.selection import SelectedEvent
 
 QUEUED, RUNNING, DOWNLOAD, EMIT = "queued", "running", "download", "emit"
 QUEUED_OR_RUNNING, DOWNLOAD_AND_EMIT = "queued or running", "download and emit"
 KINDS = (QUEUED, RUNNING, QUEUED_OR_RUNNING, DOWNLOAD, EMIT, DOWNLOAD_AND_EMIT)
-"""The two that stand for two belong to older logs, which do not tell one from the other."""
-MOST_ROWS = 60
+"""The two combined phases are those of older logs, which have no time between the two."""
+MAX_ROWS = 60
 
 
 class Segment(NamedTuple):
-    """What a job did for a time; milliseconds since 1970."""
+    """A phase of a job; times in milliseconds since 1970."""
 
     kind: str
     start: int
@@ -31,7 +34,7 @@ class Segment(NamedTuple):
 
 @dataclass(slots=True)
 class Job:
-    """A job as the log tells of it; times in milliseconds since 1970, None where it does not."""
+    """A job in the log; times in milliseconds since 1970, None if the log does not say."""
 
     run: str
     stream: str
@@ -52,7 +55,7 @@ class Job:
 
     @property
     def outcome(self) -> str:
-        """Return how it ended, as far as the log tells."""
+        """Return how it ended, as far as the log says."""
         if self.extracted is not None:
             return "extracted"
         if self.failed is not None:
@@ -63,23 +66,22 @@ class Job:
 
     @property
     def begin(self) -> int | None:
-        """Return when it was created, or when the log first tells of it."""
+        """Return when it was created, or when the log first mentions it."""
         if self.created is not None:
             return self.created
         if self.completed is not None:
             return self.completed - _ms(self.seconds)
-        told = [at for at in (self.downloaded, self.extracted, self.failed) if at is not None]
-        return min(told, default=None)
+        return min((at for at in (self.downloaded, self.extracted, self.failed) if at is not None), default=None)
 
     @property
     def finish(self) -> int | None:
-        """Return when the log last tells of it."""
-        told = (self.created, self.completed, self.failed, self.downloaded, self.extracted)
-        return max((at for at in told if at is not None), default=None)
+        """Return when the log last mentions it."""
+        times = (self.created, self.completed, self.failed, self.downloaded, self.extracted)
+        return max((at for at in times if at is not None), default=None)
 
 
 def segments(job: Job) -> list[Segment]:
-    """Return what a job did, in order of time."""
+    """Return the phases of a job in order."""
     found: list[Segment] = []
     begin, completed = job.begin, job.completed
     ready = completed if completed is not None else job.failed if job.downloaded is None else None
@@ -111,27 +113,29 @@ class Jobs:
     """The newest jobs of the log, and how many there were.
 
     Attributes:
-        count: of all rows, also of those that are not kept.
-        failed: jobs that failed.
+        count: number of all rows, including those that are not kept.
+        failed: number of failed jobs.
+        rows: the newest jobs by run, stream and job id, at most ``MAX_ROWS``.
     """
 
     count: int = 0
     failed: int = 0
     rows: OrderedDict[tuple[str, str, str], Job] = field(default_factory=OrderedDict)
 
-    def take(self, event: Event, at: int | None, run: str) -> None:
-        """Take an event that is about a job."""
-        job = self._job(event, run)
-        if event.event == "export_job_created":
+    def add(self, selected: SelectedEvent) -> None:
+        """Add an event that is about a job."""
+        event, at = selected.event, selected.at
+        job = self._job(event, selected.run)
+        if event.event == EventName.EXPORT_JOB_CREATED:
             job.created = at
-        elif event.event == "export_job_completed":
+        elif event.event == EventName.EXPORT_JOB_COMPLETED:
             job.completed, job.seconds, job.queue_seconds = at, event.seconds, event.queue_seconds
-        elif event.event == "export_job_failed":
+        elif event.event == EventName.EXPORT_JOB_FAILED:
             job.failed, job.reason = at, clean(event.reason)
             self.failed += 1
-        elif event.event == "export_downloaded":
+        elif event.event == EventName.EXPORT_DOWNLOADED:
             job.downloaded, job.download_seconds, job.attempts = at, event.seconds, event.attempts or 1
-        elif event.event == "window_extracted":
+        elif event.event == EventName.WINDOW_EXTRACTED:
             job.extracted, job.emit_seconds, job.records = at, event.emit_seconds, event.record_count
 
     def _job(self, event: Event, run: str) -> Job:
@@ -139,8 +143,8 @@ class Jobs:
         key = (run, stream, name)
         job = self.rows.get(key)
         if job is None:
-            job = self.rows[key] = Job(run, stream, moment(event.dateFrom), moment(event.dateTo))
+            job = self.rows[key] = Job(run, stream, parse_ms(event.dateFrom), parse_ms(event.dateTo))
             self.count += 1
-            if len(self.rows) > MOST_ROWS:
+            if len(self.rows) > MAX_ROWS:
                 self.rows.popitem(last=False)
         return job

@@ -1,6 +1,6 @@
-"""The other drawings of the report: figures in, ``<svg>`` elements out. Needs matplotlib, the extra ``report``.
+"""The plots of the report, as ``<svg>`` elements. Needs matplotlib, the extra ``report``.
 
-Pure. What a drawing tells is also in a table beside it; colour never tells alone: hatches, marks and words do as well.
+Each plot has a table with the same figures. Colours are never the only distinction: there are also hatches and marks.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from tap_cxone.report import svg, wording
+from tap_cxone.observability.formatting import duration
+from tap_cxone.report import svg
 from tap_cxone.report.days import COVERED
-from tap_cxone.report.drawing import LEFT, Look, canvas, inches, legend, plain
-from tap_cxone.report.reading import as_text
+from tap_cxone.report.drawing import LEFT, BarStyle, canvas, legend, plain, set_margins
+from tap_cxone.report.text import date, date_range, number, shorten
 from tap_cxone.report.timeline import timeline
+from tap_cxone.report.times import format_ms
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -25,13 +27,13 @@ if TYPE_CHECKING:
     from tap_cxone.report.drawing import Canvas
     from tap_cxone.report.figures import Figures
 
-_RECORDS, _GAP = Look("records", svg.BAR), Look("never covered", svg.PAPER, "xxxx", svg.GAP)
-_REFUSED = Look("refused", svg.BAD, "////")
+_RECORDS, _GAP = BarStyle("records", svg.BAR), BarStyle("never covered", svg.PAPER, "xxxx", svg.GAP)
+_REJECTED = BarStyle("rejected", svg.BAD, "////")
 _DELIVERIES = {
-    "delivered": Look("delivered", svg.GOOD),
-    "failed": Look("failed, due again", svg.BAD, "xxxx"),
-    "due": Look("due", svg.WARN, "////"),
-    "waiting": Look("waiting for their load", svg.QUEUED, "||||", svg.MUTED),
+    "delivered": BarStyle("delivered", svg.GOOD),
+    "failed": BarStyle("failed, due again", svg.BAD, "xxxx"),
+    "due": BarStyle("due", svg.WARN, "////"),
+    "waiting": BarStyle("waiting for the end of their load", svg.QUEUED, "||||", svg.MUTED),
 }
 _NONE: dict[str, Any] = {
     "marker": "o",
@@ -43,31 +45,31 @@ _NONE: dict[str, Any] = {
 _MEDIAN: dict[str, Any] = {"marker": "o", "color": svg.RUNNING, "markersize": 8.0, "linestyle": "none"}
 _P95: dict[str, Any] = {"marker": "D", "color": svg.EMIT, "markersize": 7.0, "linestyle": "none"}
 _DAY_MS = 86_400_000.0
-_MOST_STREAMS, _MOST_BARS = 8, 15
-_LONGEST_LABEL, _LONGEST_REASON = 26, 58
-_NARROWEST = 0.003
-_SHORTEST_SECONDS = 0.001
+_MAX_STREAMS, _MAX_BARS = 8, 15
+_MAX_LABEL, _MAX_REASON = 26, 58
+_MIN_WIDTH = 0.003
+_MIN_SECONDS = 0.001
 
 
 def drawings(figures: Figures) -> dict[str, str | None]:
-    """Return all drawings by name; None for one that there is nothing for."""
+    """Return all plots by name; None for a plot without figures."""
     return {
         "timeline": timeline(figures),
         "days": days(figures),
-        "refusals": refusals(figures),
+        "refusals": rejections(figures),
         "durations": durations(figures),
         "webhooks": webhooks(figures),
     }
 
 
 def days(figures: Figures) -> str | None:
-    """Draw the records per day of each stream; what was never covered is hatched, days without records are marked."""
-    streams = figures.days[:_MOST_STREAMS]
+    """Draw the records per day of each stream. Gaps are hatched, covered days without records are marked."""
+    streams = figures.days[:_MAX_STREAMS]
     if not streams:
         return None
     with canvas(len(streams) * 1.75 + 0.75) as drawing:
         all_axes = drawing.figure.subplots(len(streams), squeeze=False)[:, 0]
-        inches(drawing.figure, 0.55, 0.45)
+        set_margins(drawing.figure, 0.55, 0.45)
         drawing.figure.subplots_adjust(hspace=0.55, left=0.08)
         used: set[str] = set()
         for axes, stream in zip(all_axes, streams, strict=True):
@@ -90,16 +92,16 @@ def _stream_days(drawing: Canvas, axes: Axes, stream: StreamDays, unit: str) -> 
     axes.set_ylim(0, highest * 1.08)
     for item in stream.bins:
         start, end = max(item.start / _DAY_MS, left), min(item.end / _DAY_MS, right)
-        title = f"{_day(item.start)}: {wording.number(item.records)} records, {item.status}"
+        title = f"{_day(item.start)}: {number(item.records)} records, {item.status}"
         if item.records:
             drawing.bar(axes, (start, 0), (end - start, item.records), _RECORDS, title)
         elif item.status == COVERED:
             [mark] = axes.plot([(start + end) / 2], [0], clip_on=False, zorder=5, **_NONE)
-            drawing.say(mark, title)
+            drawing.add_title(mark, title)
             used.add("none")
     for begin, finish in stream.gaps[:500]:
-        width = max((finish - begin) / _DAY_MS, (right - left) * _NARROWEST)
-        title = f"Never covered: {wording.span(as_text(begin), as_text(finish))}"
+        width = max((finish - begin) / _DAY_MS, (right - left) * _MIN_WIDTH)
+        title = f"Never covered: {date_range(format_ms(begin), format_ms(finish))}"
         drawing.bar(axes, (begin / _DAY_MS, 0), (width, highest * 1.08), _GAP, title)
         used.add("gap")
     axes.set_title(f"{stream.stream}, records per {unit}", loc="left", fontsize=9)
@@ -107,76 +109,78 @@ def _stream_days(drawing: Canvas, axes: Axes, stream: StreamDays, unit: str) -> 
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.number(value)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     plain(axes, grid="y")
     return used
 
 
-def refusals(figures: Figures) -> str | None:
-    """Draw how many records were refused for which reason."""
-    held = figures.refusals[:_MOST_BARS]
-    if not held:
+def rejections(figures: Figures) -> str | None:
+    """Draw the number of rejected records by reason."""
+    kinds = figures.rejections[:_MAX_BARS]
+    if not kinds:
         return None
-    with canvas(len(held) * 0.34 + 0.6) as drawing:
-        several = len({kind.stream for kind in figures.refusals}) > 1
+    with canvas(len(kinds) * 0.34 + 0.6) as drawing:
+        several = len({kind.stream for kind in figures.rejections}) > 1
         labels = [
             kind.reason + (f": {kind.fields}" if kind.fields else "") + (f" ({kind.stream})" if several else "")
-            for kind in held
+            for kind in kinds
         ]
-        axes = _rows(drawing, [wording.short(label, _LONGEST_REASON) for label in labels], 0.1, left=0.43)
-        axes.set_xlim(0, held[0].records * 1.12)
-        for row, kind in enumerate(held):
-            title = f"{kind.stream}: {kind.reason} {kind.fields}: {wording.number(kind.records)} records"
-            drawing.bar(axes, (0, row + 0.18), (kind.records, 0.64), _REFUSED, title)
+        axes = _rows(drawing, [shorten(label, _MAX_REASON) for label in labels], 0.1, left=0.43)
+        axes.set_xlim(0, kinds[0].records * 1.12)
+        for row, kind in enumerate(kinds):
+            title = f"{kind.stream}: {kind.reason} {kind.fields}: {number(kind.records)} records"
+            drawing.bar(axes, (0, row + 0.18), (kind.records, 0.64), _REJECTED, title)
             axes.annotate(
-                wording.number(kind.records), (kind.records, row + 0.5), (4, 0), textcoords="offset points", va="center"
+                number(kind.records), (kind.records, row + 0.5), (4, 0), textcoords="offset points", va="center"
             )
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_xlabel("records refused")
-        return drawing.element("refusals", f"Refused records by reason, {len(held)} kinds; the table has the same")
+        axes.set_xlabel("records rejected")
+        return drawing.element(
+            "refusals", f"Rejected records by reason, {len(kinds)} kinds; the table has the same figures"
+        )
 
 
 def durations(figures: Figures) -> str | None:
-    """Draw median and 95th percentile of each phase."""
-    held = {phase: values for phase, values in figures.durations.items() if values.count}
-    if not held:
+    """Draw the median and the 95th percentile of the durations of each phase."""
+    phases = {phase: values for phase, values in figures.durations.items() if values.count}
+    if not phases:
         return None
-    with canvas(len(held) * 0.36 + 0.95) as drawing:
-        axes = _rows(drawing, list(held), 0.4)
+    with canvas(len(phases) * 0.36 + 0.95) as drawing:
+        axes = _rows(drawing, list(phases), 0.4)
         axes.set_xscale("log")
-        for row, (phase, values) in enumerate(held.items()):
+        for row, (phase, values) in enumerate(phases.items()):
             median, high = values.percentile(50) or 0.0, values.percentile(95) or 0.0
-            ends = [max(value, _SHORTEST_SECONDS) for value in (median, high)]
+            ends = [max(value, _MIN_SECONDS) for value in (median, high)]
             axes.plot(ends, [row + 0.5] * 2, color=svg.MUTED, linewidth=2)
             for value, end, name, how in (
                 (median, ends[0], "median", _MEDIAN),
                 (high, ends[1], "95th percentile", _P95),
             ):
                 [mark] = axes.plot([end], [row + 0.5], clip_on=False, zorder=4, **how)
-                drawing.say(mark, f"{phase}: {name} {wording.duration(value)}")
-            text = f"{wording.duration(median)} / {wording.duration(high)}"
-            axes.annotate(text, (ends[1], row + 0.5), (9, 0), textcoords="offset points", va="center")
+                drawing.add_title(mark, f"{phase}: {name} {duration(value)}")
+            label = f"{duration(median)} / {duration(high)}"
+            axes.annotate(label, (ends[1], row + 0.5), (9, 0), textcoords="offset points", va="center")
         low, top = axes.get_xlim()
-        axes.set_xlim(low, top * (top / low) ** 0.22)  # room for the words
+        axes.set_xlim(low, top * (top / low) ** 0.22)  # space for the labels
         axes.xaxis.set_major_locator(LogLocator(numticks=8))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.duration(value).replace(".0", "")))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value).replace(".0", "")))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("duration, logarithmic")
         names = (("median", _MEDIAN), ("95th percentile", _P95))
         legend(axes, [Line2D([], [], label=name, **how) for name, how in names])
-        return drawing.element("durations", "Median and 95th percentile of durations; the table has the same")
+        return drawing.element("durations", "Median and 95th percentile of durations; the table has the same figures")
 
 
 def webhooks(figures: Figures) -> str | None:
-    """Draw for each receiver how many windows are delivered, due and failed."""
-    held = figures.deliveries[:_MOST_BARS]
-    if not held:
+    """Draw the numbers of delivered, failed, due and waiting windows of each receiver."""
+    receivers = figures.deliveries[:_MAX_BARS]
+    if not receivers:
         return None
-    with canvas(len(held) * 0.38 + 0.95) as drawing:
-        axes = _rows(drawing, [wording.short(entry.receiver, _LONGEST_LABEL) for entry in held], 0.4)
-        counts = [{name: getattr(entry, name) for name in _DELIVERIES} for entry in held]
+    with canvas(len(receivers) * 0.38 + 0.95) as drawing:
+        axes = _rows(drawing, [shorten(entry.receiver, _MAX_LABEL) for entry in receivers], 0.4)
+        counts = [{name: getattr(entry, name) for name in _DELIVERIES} for entry in receivers]
         axes.set_xlim(0, (max(sum(entry.values()) for entry in counts) or 1) * 1.05)
-        for row, (entry, parts) in enumerate(zip(held, counts, strict=True)):
+        for row, (entry, parts) in enumerate(zip(receivers, counts, strict=True)):
             left = 0
             for name, count in parts.items():
                 if count:
@@ -185,15 +189,17 @@ def webhooks(figures: Figures) -> str | None:
                 left += count
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set_xlabel("windows")
-        used = [look.patch() for name, look in _DELIVERIES.items() if any(entry[name] for entry in counts)]
+        used = [style.patch() for name, style in _DELIVERIES.items() if any(entry[name] for entry in counts)]
         legend(axes, used)
-        return drawing.element("webhooks", f"Webhook deliveries to {len(held)} receivers; the table has the same")
+        return drawing.element(
+            "webhooks", f"Webhook deliveries to {len(receivers)} receivers; the table has the same figures"
+        )
 
 
 def _rows(drawing: Canvas, labels: list[str], top: float, *, left: float = LEFT) -> Axes:
-    """Give axes with one labelled row each, the first on top."""
+    """Add axes with one row for each label, the first on top."""
     axes = drawing.figure.add_subplot()
-    inches(drawing.figure, top, 0.5)
+    set_margins(drawing.figure, top, 0.5)
     drawing.figure.subplots_adjust(left=left)
     axes.set_ylim(len(labels), 0)
     axes.set_yticks([row + 0.5 for row in range(len(labels))], labels)
@@ -202,4 +208,4 @@ def _rows(drawing: Canvas, labels: list[str], top: float, *, left: float = LEFT)
 
 
 def _day(milliseconds: int) -> str:
-    return wording.date(as_text(milliseconds))
+    return date(format_ms(milliseconds))

@@ -1,7 +1,4 @@
-"""Runs and how they ended, as far as the log tells.
-
-Pure. One entry for each stream of a run.
-"""
+"""Runs and how they ended, as far as the log says: one entry for each stream of a run."""
 
 from __future__ import annotations
 
@@ -9,14 +6,17 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tap_cxone.report.reading import clean, moment
+from tap_cxone.observability.events import EventName
+from tap_cxone.report.text import clean
+from tap_cxone.report.times import parse_ms
 
 if TYPE_CHECKING:
-    from tap_cxone.report.reading import Event
+    from tap_cxone.observability.events import Event
+    from tap_cxone.report.selection import SelectedEvent
 
 COMPLETED, FAILED, STOPPED, NO_END = "completed", "failed", "stopped", "no end in the log"
-MOST_RUNS = 1000
-_TOLD_AT_THE_END = (
+MAX_RUNS = 1000
+_FINAL_FIGURES = (
     "windows",
     "records",
     "duplicates",
@@ -36,13 +36,18 @@ _TOLD_AT_THE_END = (
 
 @dataclass(slots=True)
 class Run:
-    """One stream of a run; times in milliseconds since 1970, ``…_seconds`` in seconds, None where the log is silent.
+    """One stream of a run; times in milliseconds since 1970, ``…_seconds`` in seconds, None if the log does not say.
 
     Attributes:
-        start: of the range that it set out to read.
-        end: of that range.
-        exit: completed, failed, stopped, or that the log has no end of it: killed, still running, or an older log.
-        bookmark: at its end.
+        run: id of the run; empty if unknown.
+        stream: name of the stream.
+        began: when the run began.
+        last: when its last event was logged.
+        start: start of the range that it was started for.
+        end: end of that range.
+        exit: completed, failed, stopped, or "no end in the log": killed, still running, or from an older log.
+        reason: why it failed.
+        bookmark: at the end of the run.
     """
 
     run: str
@@ -69,37 +74,41 @@ class Run:
     emit_seconds: float | None = None
     rate_limit_seconds: float | None = None
 
-    def take(self, event: Event, at: int | None) -> None:
-        """Take an event of this run."""
+    def add(self, event: Event, at: int | None) -> None:
+        """Add an event of this run, logged ``at``."""
         if at is not None:
             self.last = at if self.last is None else max(self.last, at)
         match event.event:
-            case "run_started":
-                self.began, self.start, self.end = at, moment(event.dateFrom), moment(event.dateTo)
-            case "pipeline_error" if self.exit == NO_END:  # else the end itself has been told already
+            case EventName.RUN_STARTED:
+                self.began, self.start, self.end = (
+                    at,
+                    parse_ms(event.dateFrom),
+                    parse_ms(event.dateTo),
+                )
+            case EventName.PIPELINE_ERROR if self.exit == NO_END:  # otherwise `run_finished` came first
                 self.exit, self.reason = FAILED, clean(event.reason)
-            case "validation_summary":
+            case EventName.VALIDATION_SUMMARY:
                 self.duplicates += event.duplicates or 0
                 self.refused += event.schema_errors or 0
-            case "window_extracted":
+            case EventName.WINDOW_EXTRACTED:
                 self.windows += 1
                 self.records += event.record_count or 0
                 self.bytes += event.bytes or 0
-            case "run_finished":
+            case EventName.RUN_FINISHED:
                 self._finished(event)
 
     def _finished(self, event: Event) -> None:
         self.exit = clean(event.exit) or COMPLETED
         self.reason = clean(event.reason) or self.reason
-        self.bookmark = moment(event.bookmark)
-        for name in _TOLD_AT_THE_END:
+        self.bookmark = parse_ms(event.bookmark)
+        for name in _FINAL_FIGURES:
             value = getattr(event, name)
             if value is not None:
                 setattr(self, name, value)
 
     @property
     def duration(self) -> float | None:
-        """Return how long it took in seconds, or how long the log tells of it."""
+        """Return its duration in seconds, or the time between its first and last event."""
         if self.wall_seconds is not None or self.began is None or self.last is None:
             return self.wall_seconds
         return (self.last - self.began) / 1000
@@ -107,21 +116,27 @@ class Run:
 
 @dataclass
 class Runs:
-    """The newest runs of the log, and how many there were."""
+    """The newest runs of the log, and how many there were.
+
+    Attributes:
+        count: number of all entries, including those that are not kept.
+        failed: number of failed ones.
+        rows: the newest entries by run and stream, at most ``MAX_RUNS``.
+    """
 
     count: int = 0
     failed: int = 0
     rows: OrderedDict[tuple[str, str], Run] = field(default_factory=OrderedDict)
 
-    def take(self, event: Event, at: int | None, run: str) -> None:
-        """Take an event of a stream of a run."""
-        key = (run, clean(event.stream))
+    def add(self, selected: SelectedEvent) -> None:
+        """Add an event of a stream of a run."""
+        key = (selected.run, clean(selected.event.stream))
         entry = self.rows.get(key)
         if entry is None:
             entry = self.rows[key] = Run(*key)
             self.count += 1
-            if len(self.rows) > MOST_RUNS:
+            if len(self.rows) > MAX_RUNS:
                 self.rows.popitem(last=False)
         before = entry.exit
-        entry.take(event, at)
+        entry.add(selected.event, selected.at)
         self.failed += (entry.exit == FAILED) - (before == FAILED)

@@ -1,6 +1,6 @@
-"""The figures as what JSON can say: what ``--json`` prints, and what the page shows.
+"""The figures in their JSON form: what ``--json`` prints, and what the page shows.
 
-Pure. Times are as in the audit log, durations in seconds, sizes in bytes.
+Pure. Dates are as in the audit log, durations in seconds, sizes in bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.report.jobs import segments
-from tap_cxone.report.reading import as_text
+from tap_cxone.report.times import format_ms
 
 if TYPE_CHECKING:
     from tap_cxone.report.coverage import Gap
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from tap_cxone.report.jobs import Job
     from tap_cxone.report.runs import Run
 
-_MOST_GAPS = 500
+_MAX_GAPS = 500
 
 
 def summary(figures: Figures) -> dict[str, Any]:
-    """Return the figures, JSON-compatible. Lists that have a limit say with ``…_left_out`` how many are not in them."""
+    """Return the figures, JSON-compatible; ``…_left_out`` is the number of entries missing from a limited list."""
     return {
         "log": _of_log(figures),
         "totals": asdict(figures.totals),
@@ -32,19 +32,24 @@ def summary(figures: Figures) -> dict[str, Any]:
         "export_jobs": {"total": figures.jobs.count, "failed": figures.jobs.failed},
         "jobs": [_of_job(job) for job in figures.jobs.rows.values()],
         "jobs_left_out": figures.jobs.count - len(figures.jobs.rows),
-        "durations": {phase: _of_durations(held) for phase, held in figures.durations.items() if held.count},
+        "durations": {phase: _of_durations(values) for phase, values in figures.durations.items() if values.count},
         "unit": figures.unit,
         "streams": [_of_stream(days) for days in figures.days],
-        "refusals": [kind._asdict() for kind in figures.refusals],
+        "refusals": [kind._asdict() for kind in figures.rejections],
         "retries": [kind._asdict() | {"seconds": round(kind.seconds, 3)} for kind in figures.retries],
         "webhooks": [asdict(deliveries) for deliveries in figures.deliveries],
     }
 
 
 def gaps_as_json(gaps: list[Gap]) -> dict[str, Any]:
-    """Return what a check found, JSON-compatible."""
+    """Return the result of a check, JSON-compatible."""
     found = [
-        {"stream": gap.stream, "dateFrom": as_text(gap.start), "dateTo": as_text(gap.end), "why": gap.why}
+        {
+            "stream": gap.stream,
+            "dateFrom": format_ms(gap.start),
+            "dateTo": format_ms(gap.end),
+            "why": gap.why,
+        }
         for gap in gaps
     ]
     return {"covered": not gaps, "gaps": found}
@@ -56,12 +61,12 @@ def _of_log(figures: Figures) -> dict[str, Any]:
         "lines": facts.lines,
         "events": facts.selected,
         "unreadable": facts.unreadable,
-        "first": as_text(facts.first),
-        "last": as_text(facts.last),
+        "first": format_ms(facts.first),
+        "last": format_ms(facts.last),
         "run_id": selection.run_id,
         "stream": selection.stream,
-        "from": as_text(selection.start),
-        "to": as_text(selection.end),
+        "from": format_ms(selection.start),
+        "to": format_ms(selection.end),
     }
 
 
@@ -69,12 +74,12 @@ def _of_run(run: Run) -> dict[str, Any]:
     return {
         "run_id": run.run,
         "stream": run.stream,
-        "began": as_text(run.began),
-        "dateFrom": as_text(run.start),
-        "dateTo": as_text(run.end),
+        "began": format_ms(run.began),
+        "dateFrom": format_ms(run.start),
+        "dateTo": format_ms(run.end),
         "exit": run.exit,
         "reason": run.reason or None,
-        "bookmark": as_text(run.bookmark),
+        "bookmark": format_ms(run.bookmark),
         "windows": run.windows,
         "records": run.records,
         "duplicates": run.duplicates,
@@ -96,9 +101,9 @@ def _of_job(job: Job) -> dict[str, Any]:
     return {
         "run_id": job.run,
         "stream": job.stream,
-        "dateFrom": as_text(job.start),
-        "dateTo": as_text(job.end),
-        "began": as_text(job.begin),
+        "dateFrom": format_ms(job.start),
+        "dateTo": format_ms(job.end),
+        "began": format_ms(job.begin),
         "outcome": job.outcome,
         "reason": job.reason or None,
         "records": job.records,
@@ -107,26 +112,26 @@ def _of_job(job: Job) -> dict[str, Any]:
     }
 
 
-def _of_durations(held: Durations) -> dict[str, Any]:
+def _of_durations(values: Durations) -> dict[str, Any]:
     return {
-        "count": held.count,
-        "median": _rounded(held.percentile(50)),
-        "p95": _rounded(held.percentile(95)),
-        "longest": _rounded(held.longest),
-        "total": _rounded(held.total),
-        "percentiles_of_every": held.every,
+        "count": values.count,
+        "median": _rounded(values.percentile(50)),
+        "p95": _rounded(values.percentile(95)),
+        "longest": _rounded(values.longest),
+        "total": _rounded(values.total),
+        "percentiles_of_every": values.every,
     }
 
 
 def _of_stream(days: StreamDays) -> dict[str, Any]:
     return {
         "stream": days.stream,
-        "dateFrom": as_text(days.start),
-        "dateTo": as_text(days.end),
+        "dateFrom": format_ms(days.start),
+        "dateTo": format_ms(days.end),
         "records": days.records,
-        "days": [{"from": as_text(b.start), "records": round(b.records), "status": b.status} for b in days.bins],
-        "gaps": [{"dateFrom": as_text(start), "dateTo": as_text(end)} for start, end in days.gaps[:_MOST_GAPS]],
-        "gaps_left_out": max(len(days.gaps) - _MOST_GAPS, 0),
+        "days": [{"from": format_ms(b.start), "records": round(b.records), "status": b.status} for b in days.bins],
+        "gaps": [{"dateFrom": format_ms(start), "dateTo": format_ms(end)} for start, end in days.gaps[:_MAX_GAPS]],
+        "gaps_left_out": max(len(days.gaps) - _MAX_GAPS, 0),
     }
 
 

@@ -1,7 +1,7 @@
-"""What matplotlib draws, made fit to stand in a page: colours of the page's theme, no style attributes, no own names.
+"""Makes the SVG of matplotlib embeddable: theme colours, no style attributes, unique ids.
 
-Pure. A strict Content-Security-Policy refuses style attributes, and dark and light come from the page's style sheet:
-each colour here stands for one of its variables.
+The Content-Security-Policy of the page forbids style attributes. The style sheet of the page defines the light and the
+dark theme, so each colour here is a placeholder for one of its variables.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ _VARIABLES = {
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _HREF = f"{{{_XLINK}}}href"
 _UNWANTED = {"font-family"}
-"""The page's own font does."""
+"""Attributes that the style sheet of the page sets."""
 _URL = re.compile(r"url\(#")
 
 
-def drawn(figure: Figure, name: str, label: str, titles: dict[str, str]) -> str:
+def to_svg(figure: Figure, name: str, label: str, titles: dict[str, str]) -> str:
     """Return a figure as an ``<svg>`` element.
 
     Args:
-        figure: what has been drawn, in the colours of this module.
-        name: goes before each id of it, since a page may hold several.
-        label: what it shows, for those who do not see it.
-        titles: what is said of an element when a pointer rests on it, by its gid.
+        figure: the figure, in the colours of this module.
+        name: prefix of its ids, unique in the page.
+        label: description for screen readers.
+        titles: titles of elements, shown as tooltips, by the element's gid.
     """
     file = StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -68,7 +68,7 @@ def drawn(figure: Figure, name: str, label: str, titles: dict[str, str]) -> str:
 
 
 def _style(element: ET.Element) -> None:
-    """Turn a style attribute into attributes of its own, and colours into variables."""
+    """Replace the style attribute by one attribute for each property, and colours by variables."""
     for entry in element.attrib.pop("style", "").split(";"):
         key, _, value = entry.partition(":")
         if key.strip() and key.strip() not in _UNWANTED:
@@ -87,9 +87,9 @@ def _rename(element: ET.Element, name: str, titles: dict[str, str]) -> None:
     if own is not None:
         element.set("id", f"{name}-{own}")
         if title := titles.get(own):
-            said = ET.Element(f"{{{_SVG}}}title")
-            said.text = title
-            element.insert(0, said)
+            child = ET.Element(f"{{{_SVG}}}title")
+            child.text = title
+            element.insert(0, child)
     if _HREF in element.attrib:
         element.set("href", element.attrib.pop(_HREF).replace("#", f"#{name}-"))
     for key, value in element.attrib.items():

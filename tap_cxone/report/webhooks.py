@@ -1,7 +1,4 @@
-"""Webhook deliveries: what ``cxone-notify`` says of its receivers, of the windows that the report is about.
-
-Reads the log a second time, through the ledger that the sender itself goes by. Writes nothing.
-"""
+"""Webhook deliveries of the windows in the report, from the delivery ledger of ``cxone-notify``."""
 
 from __future__ import annotations
 
@@ -9,23 +6,26 @@ import bisect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from tap_cxone.notify.ledger import read_ledger
-from tap_cxone.report.reading import clean
+from tap_cxone.observability.delivery_ledger import read_ledger
+from tap_cxone.report.text import clean
 
 if TYPE_CHECKING:
     from array import array
 
-    from tap_cxone.notify.ledger import Extraction
+    from tap_cxone.observability.delivery_ledger import ExtractedWindow
 
 
 @dataclass(frozen=True)
 class Deliveries:
-    """How things stand with one receiver, in windows.
+    """Deliveries to one receiver, as numbers of windows.
 
     Attributes:
-        failed: due again, after a delivery that failed.
-        waiting: whose load is not known to have come to its end.
-        reason: of the last delivery that failed and is due again.
+        receiver: its name.
+        delivered: windows that were delivered.
+        failed: windows that are due again after a failed delivery.
+        due: windows that are due for the first time.
+        waiting: windows whose load has not been confirmed.
+        reason: of the last failed delivery among ``failed``.
     """
 
     receiver: str
@@ -37,20 +37,20 @@ class Deliveries:
 
 
 def read_deliveries(log: BinaryIO, offsets: array[int]) -> list[Deliveries]:
-    """Return how things stand with each receiver that the log knows.
+    """Return the deliveries to each receiver in the log.
 
     Args:
-        log: the file, at its beginning.
-        offsets: where the lines of the extractions begin that count, in bytes, ascending.
+        log: the audit log, at its beginning.
+        offsets: where the lines of the windows in the report begin, in bytes, ascending.
     """
-    ledger = read_ledger(log)
+    ledger = read_ledger(log, log_problems=False)  # the report shows the number of unreadable lines
 
-    def counts(window: Extraction) -> bool:
-        place = bisect.bisect_left(offsets, window.offset)
-        return place < len(offsets) and offsets[place] == window.offset
+    def is_reported(window: ExtractedWindow) -> bool:
+        position = bisect.bisect_left(offsets, window.offset)
+        return position < len(offsets) and offsets[position] == window.offset
 
-    windows = [window for window in ledger.windows if counts(window)]
-    waiting = sum(map(counts, ledger.waiting))
+    windows = [window for window in ledger.windows if is_reported(window)]
+    waiting = sum(map(is_reported, ledger.waiting))
     found = []
     for receiver in ledger.receivers():
         due = [window for window in windows if not ledger.delivered_at(receiver, window)]

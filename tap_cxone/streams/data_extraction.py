@@ -67,7 +67,10 @@ class DataExtractionStream(ExportStream):
     def job_api(self) -> DataExtraction:
         context = self.run_context
         return DataExtraction(
-            context.client, entity=self.entity.entity, version=self.entity.version, spacing=context.create_throttle
+            context.client,
+            entity=self.entity.entity,
+            version=self.entity.version,
+            create_throttle=context.create_throttle,
         )
 
     @override

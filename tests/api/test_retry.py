@@ -1,16 +1,16 @@
-"""Retries: how long the pauses are, and when it is enough."""
+"""Retries: the pauses, and when a call is given up."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_cxone.api.retry import RetriableError, call_with_retry, retry_after_seconds
+from tap_cxone.api.retry import RetriableError, RetryPolicy, call_with_retry, retry_after_seconds
 from tap_cxone.errors import FatalError, UnavailableError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ NOW = datetime(2024, 6, 1, 12, tzinfo=UTC)
         ("Fri, 31 Dec 9999 23:59:59 -2359", 120),
     ],
 )
-def test_retry_after_is_read_as_seconds_and_as_a_date_with_a_cap(header: str, seconds: float) -> None:
+def test_retry_after_is_parsed_as_seconds_or_date_up_to_a_cap(header: str, seconds: float) -> None:
     assert retry_after_seconds(header, NOW) == seconds
 
 
@@ -60,17 +60,17 @@ def test_retry_after_is_read_as_seconds_and_as_a_date_with_a_cap(header: str, se
         "Sat, 01 Jun 99999 12:00:00 GMT",
     ],
 )
-def test_a_retry_after_that_says_nothing_usable_is_as_good_as_none(header: str | None) -> None:
+def test_an_invalid_retry_after_counts_as_none(header: str | None) -> None:
     assert retry_after_seconds(header, NOW) is None
 
 
 @given(st.text(max_size=40) | st.from_regex(r"[A-Z][a-z]{2}, \d{1,22} [A-Z][a-z]{2} \d{1,6} \d+:\d+:\d+ [+-]?\d*"))
-def test_no_retry_after_fails_or_asks_for_more_than_the_cap(header: str) -> None:
+def test_no_retry_after_raises_or_exceeds_the_cap(header: str) -> None:
     seconds = retry_after_seconds(header, NOW)
     assert seconds is None or 0 <= seconds <= 120
 
 
-# --- The loop ---------------------------------------------------------------------------------------------------------
+# --- Retries ----------------------------------------------------------------------------------------------------------
 
 
 class Clock:
@@ -103,45 +103,49 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 
 
 def failing(times: int, retry_after: float | None = None) -> Callable[[], str]:
-    """Return a call that fails so many times and then answers."""
+    """Return a call that fails a number of times and then returns a response."""
     left = iter(range(times))
 
     def attempt() -> str:
         if next(left, None) is not None:
             msg = "503 Service Unavailable"
             raise RetriableError(msg, retry_after)
-        return "answer"
+        return "response"
 
     return attempt
 
 
-def test_what_does_not_fail_is_not_waited_for(clock: Clock) -> None:
-    assert call_with_retry(failing(0), what="call", sleep=clock.sleep) == "answer"
+def retried(attempt: Callable[[], object], clock: Clock, **policy: Any) -> object:
+    return call_with_retry(attempt, what="Platform call 'list'", sleep=clock.sleep, policy=RetryPolicy(**policy))
+
+
+def test_a_call_that_succeeds_makes_no_pause(clock: Clock) -> None:
+    assert retried(failing(0), clock) == "response"
     assert clock.pauses == []
 
 
-def test_pauses_grow_to_a_longest_one(clock: Clock) -> None:
-    assert call_with_retry(failing(9), what="call", sleep=clock.sleep, budget=1000) == "answer"
+def test_pauses_grow_up_to_a_limit(clock: Clock) -> None:
+    assert retried(failing(9), clock, budget=1000) == "response"
     grown = [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
     assert all(least <= pause <= least + 0.5 for least, pause in zip(grown, clock.pauses, strict=True))
 
 
-def test_the_pause_that_was_asked_for_is_made(clock: Clock) -> None:
-    call_with_retry(failing(3, 7.0), what="call", sleep=clock.sleep)
+def test_a_requested_pause_is_made(clock: Clock) -> None:
+    retried(failing(3, 7.0), clock)
     assert clock.pauses == [7.0, 7.0, 7.0]
 
 
-def test_a_pause_of_nothing_is_no_hot_loop(clock: Clock) -> None:
+def test_a_requested_pause_of_zero_is_not_a_hot_loop(clock: Clock) -> None:
     with pytest.raises(UnavailableError):
-        call_with_retry(failing(10**6, 0.0), what="call", sleep=clock.sleep, budget=60)
+        retried(failing(10**6, 0.0), clock, budget=60)
     assert min(clock.pauses) >= 0.5
     assert len(clock.pauses) <= 120
 
 
 @pytest.mark.parametrize("retry_after", [None, 7.0, 120.0])
-def test_it_gives_up_within_its_budget_and_says_why(clock: Clock, retry_after: float | None) -> None:
+def test_a_call_is_given_up_within_its_budget_with_the_reason(clock: Clock, retry_after: float | None) -> None:
     with pytest.raises(UnavailableError) as caught:
-        call_with_retry(failing(10**6, retry_after), what="Platform call 'list'", sleep=clock.sleep, budget=300)
+        retried(failing(10**6, retry_after), clock, budget=300)
     assert sum(clock.pauses) <= 300
     assert sum(clock.pauses) >= 300 - max(clock.pauses) - 1
     message = caught.value.message
@@ -149,7 +153,7 @@ def test_it_gives_up_within_its_budget_and_says_why(clock: Clock, retry_after: f
     assert f" {len(clock.pauses) + 1} attempts" in message
 
 
-def test_attempts_that_outlast_the_budget_are_repeated_where_that_is_asked_for(clock: Clock) -> None:
+def test_min_attempts_are_made_even_when_the_budget_is_used_up(clock: Clock) -> None:
     """A large download can break off for the first time when the budget is spent already."""
     slow = failing(2)
 
@@ -158,22 +162,22 @@ def test_attempts_that_outlast_the_budget_are_repeated_where_that_is_asked_for(c
         return slow()
 
     with pytest.raises(UnavailableError):
-        call_with_retry(attempt, what="call", sleep=clock.sleep)
-    assert call_with_retry(attempt, what="call", sleep=clock.sleep, least_attempts=3) == "answer"
+        retried(attempt, clock)
+    assert retried(attempt, clock, min_attempts=3) == "response"
 
 
-def test_what_does_not_pass_goes_straight_through(clock: Clock) -> None:
+def test_other_exceptions_pass_through(clock: Clock) -> None:
     def attempt() -> None:
         msg = "no"
         raise FatalError(msg, 400)
 
     with pytest.raises(FatalError):
-        call_with_retry(attempt, what="call", sleep=clock.sleep)
+        retried(attempt, clock)
     assert clock.pauses == []
 
 
-def test_every_attempt_is_announced(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
-    call_with_retry(failing(2, 5.0), what="Platform call 'list'", sleep=clock.sleep)
+def test_every_retry_is_logged(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    retried(failing(2, 5.0), clock)
     first, second = caplog.messages
     assert first == ("Platform call 'list': 503 Service Unavailable; attempt 1, trying again in 5.0 s (at 12:00:05Z)")
     assert "attempt 2" in second

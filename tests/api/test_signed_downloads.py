@@ -1,4 +1,4 @@
-"""Downloads from pre-signed storage addresses: nothing is sent along or told, each attempt gets a fresh one."""
+"""Downloads from pre-signed storage URLs: no credentials are sent or revealed, each attempt uses a fresh URL."""
 
 from __future__ import annotations
 
@@ -8,30 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_cxone.api.calls import ApiCall
 from tap_cxone.errors import CxoneError, FatalError, StorageRefusedError, UnavailableError
-from tests.scripted import as_json, chain, ok, refusal, serving_many, with_netrc
+from tests.scripted_platform import chain, get, ok, refusal, with_netrc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tap_cxone.api.client import PlatformClient
-    from tests.scripted import Answer, Platform, Serve
+    from tests.http_server import Response
+    from tests.scripted_platform import Platform, Serve
 
 FILE = "/bucket/t0psecret.csv"
 SIGNATURE = "X-Amz-Signature=f00d&X-Amz-Credential=AKIA"
-WHOLE: Answer = (200, {}, b"whole")
-EXPIRED: Answer = (
+WHOLE: Response = (200, {}, b"whole")
+EXPIRED: Response = (
     403,
     {"Content-Type": "application/xml", "icStatusDescription": "f00d"},
     b"<Error><Message>Request has expired</Message><SignatureProvided>f00d</SignatureProvided></Error>",
 )
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with serving_many() as start:
-        yield start
 
 
 class Addresses:
@@ -53,21 +48,21 @@ def fetched(storage: Platform, client: PlatformClient | None = None, **changes: 
     return file.getvalue()
 
 
-def told(caught: pytest.ExceptionInfo[BaseException], caplog: pytest.LogCaptureFixture) -> str:
+def shown(caught: pytest.ExceptionInfo[BaseException], caplog: pytest.LogCaptureFixture) -> str:
     """Return all that an error and the log show."""
     return "\n".join([caplog.text, *(f"{error!r} {error}" for error in chain(caught.value))])
 
 
-def assert_nothing_is_told(text: str) -> None:
+def assert_reveals_nothing(text: str) -> None:
     for secret in ("f00d", "AKIA", "X-Amz", "t0psecret", "bucket", "expired"):
         assert secret not in text
 
 
-# --- What is sent -----------------------------------------------------------------------------------------------------
+# --- Requests ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("netrc", [True, False])
-def test_no_authorization_and_no_cookie_goes_to_the_storage(
+def test_the_storage_gets_neither_authorization_nor_cookies(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, netrc: bool
 ) -> None:
     if netrc:
@@ -75,7 +70,7 @@ def test_no_authorization_and_no_cookie_goes_to_the_storage(
     platform = serve(x=[(200, {"Set-Cookie": "session=api; Path=/"}, b"1")])
     client = platform.client()
     for _ in range(2):
-        client.call("list", "GET", "/x", read=as_json)
+        get(client)
     assert platform.calls()[1].headers["cookie"] == "session=api"
     store = serve({FILE: [(200, {"Set-Cookie": "session=store; Path=/"}, b"whole")]})
     for _ in range(2):
@@ -85,12 +80,12 @@ def test_no_authorization_and_no_cookie_goes_to_the_storage(
         assert "cookie" not in request.headers
         assert request.headers["accept-encoding"] == "gzip"
         assert request.headers["user-agent"].startswith("tap-cxone/")
-    client.call("list", "GET", "/x", read=as_json)
+    get(client)
     assert platform.calls()[2].headers["cookie"] == "session=api"
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_no_authorization_goes_to_where_the_storage_redirects(
+def test_the_target_of_a_storage_redirect_gets_no_authorization(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     with_netrc(tmp_path, monkeypatch)
@@ -104,14 +99,14 @@ def test_no_authorization_goes_to_where_the_storage_redirects(
         assert store.calls(FILE)[-1].query == SIGNATURE
 
 
-def test_what_an_address_has_of_a_user_is_no_authorization(serve: Serve) -> None:
+def test_a_user_in_the_url_is_not_sent_as_authorization(serve: Serve) -> None:
     store = serve({FILE: [WHOLE]})
     url = store.url.replace("//", "//user:password@")
     assert store.client().download_signed(lambda: f"{url}{FILE}", io.BytesIO()) == 5
     assert store.calls(FILE)[0].authorization is None
 
 
-def test_an_api_download_that_is_redirected_takes_nothing_of_a_netrc_along(
+def test_a_redirected_api_download_sends_nothing_from_netrc(
     serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_netrc(tmp_path, monkeypatch)
@@ -121,31 +116,31 @@ def test_an_api_download_that_is_redirected_takes_nothing_of_a_netrc_along(
     assert store.calls(FILE)[0].authorization is None
 
 
-def test_a_file_is_written_as_it_was_sent(serve: Serve) -> None:
+def test_a_file_is_written_as_sent(serve: Serve) -> None:
     body = bytes(range(256)) * 4000
     for headers in ({}, {"Content-Encoding": "gzip"}, {"Content-Type": "application/gzip"}):
         assert fetched(serve({FILE: [(200, headers, body)]})) == body
 
 
-# --- What is tried again ----------------------------------------------------------------------------------------------
+# --- Retries ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "broken",
-    ["cut", "reset", "nothing", EXPIRED, *[refusal(status) for status in (400, 404, 408, 410, 429, 500, 503)]],
+    ["cut", "reset", "no length", EXPIRED, *[refusal(status) for status in (400, 404, 408, 410, 429, 500, 503)]],
     ids=str,
 )
-def test_each_attempt_has_a_fresh_address(serve: Serve, broken: Answer, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_attempt_uses_a_fresh_url(serve: Serve, broken: Response, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     store = serve({FILE: [broken, broken, WHOLE]})
     assert fetched(store) == b"whole"
     assert [request.query for request in store.calls(FILE)] == [f"n={n}&{SIGNATURE}" for n in (1, 2, 3)]
     assert len(store.pauses) == 2
     assert "Platform call 'download': " in caplog.text
-    assert_nothing_is_told(caplog.text)
+    assert_reveals_nothing(caplog.text)
 
 
-def test_a_storage_that_asks_for_a_pause_gets_it(serve: Serve) -> None:
+def test_a_pause_that_the_storage_requests_is_made(serve: Serve) -> None:
     store = serve({FILE: [refusal(503, Retry_After="9"), refusal(429, Retry_After="8"), refusal(429), WHOLE]})
     assert fetched(store) == b"whole"
     assert store.pauses == [9, 8, 5]
@@ -160,31 +155,31 @@ def test_four_refusals_are_final(serve: Serve, status: int, caplog: pytest.LogCa
     assert caught.value.status == status
     assert isinstance(caught.value, FatalError)
     assert len(store.calls(FILE)) == 4
-    assert_nothing_is_told(told(caught, caplog))
+    assert_reveals_nothing(shown(caught, caplog))
 
 
-@pytest.mark.parametrize("broken", ["cut", "reset", "nothing", refusal(503)], ids=str)
-def test_what_breaks_in_between_does_not_count_as_a_refusal(serve: Serve, broken: Answer) -> None:
+@pytest.mark.parametrize("broken", ["cut", "reset", "no length", refusal(503)], ids=str)
+def test_interruptions_do_not_count_as_refusals(serve: Serve, broken: Response) -> None:
     store = serve({FILE: [EXPIRED, broken, EXPIRED, broken, EXPIRED, WHOLE]})
     assert fetched(store) == b"whole"
 
 
-def test_a_refusal_stays_one_when_the_budget_is_spent(serve: Serve) -> None:
+def test_a_refusal_is_reported_as_such_when_the_budget_is_used_up(serve: Serve) -> None:
     store = serve({FILE: [EXPIRED]})
     with pytest.raises(StorageRefusedError):
         fetched(store, retry_budget=0)
     assert len(store.calls(FILE)) == 3
 
 
-@pytest.mark.parametrize("broken", ["cut", "reset", "nothing", refusal(503), refusal(429)], ids=str)
-def test_what_does_not_pass_is_unavailable_and_tells_nothing(
-    serve: Serve, broken: Answer, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("broken", ["cut", "reset", "no length", refusal(503), refusal(429)], ids=str)
+def test_a_lasting_failure_is_unavailable_and_reveals_nothing(
+    serve: Serve, broken: Response, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     store = serve({FILE: [broken]})
     with pytest.raises(UnavailableError, match=r"^Platform call 'download': .*gave up after 3 attempts") as caught:
         fetched(store, retry_budget=0)
-    assert_nothing_is_told(told(caught, caplog))
+    assert_reveals_nothing(shown(caught, caplog))
 
 
 @pytest.mark.parametrize(
@@ -207,44 +202,44 @@ def test_what_does_not_pass_is_unavailable_and_tells_nothing(
     ],
     ids=lambda url: ascii(url)[:30],
 )
-def test_an_address_that_can_be_none_is_asked_for_again(
-    serve: Serve, url: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_invalid_url_is_requested_again(serve: Serve, url: Any, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     store = serve({FILE: [WHOLE]})
     good, given = Addresses(store), [url]
     assert store.client().download_signed(lambda: given.pop() if given else good(), io.BytesIO()) == 5
     with pytest.raises(UnavailableError) as caught:
         store.client(retry_budget=0).download_signed(lambda: url, io.BytesIO())
-    assert_nothing_is_told(told(caught, caplog))
+    assert_reveals_nothing(shown(caught, caplog))
 
 
 @pytest.mark.parametrize("location", [f"http://a..b{FILE}?f00d", f"ftp://host{FILE}?f00d", "http://\xff/?f00d", FILE])
-def test_a_redirect_to_nowhere_tells_nothing(serve: Serve, location: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_redirect_to_an_invalid_url_reveals_nothing(
+    serve: Serve, location: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level("DEBUG")
     store = serve({FILE: [refusal(302, Location=location)]})
     with pytest.raises(CxoneError) as caught:
         fetched(store, retry_budget=0)
-    assert_nothing_is_told(told(caught, caplog))
+    assert_reveals_nothing(shown(caught, caplog))
 
 
 @pytest.mark.parametrize("location", ["http://a..b/", "ftp://host/", "http://\xff/", "/x"])
-def test_a_redirect_of_a_call_to_nowhere_is_a_refusal(serve: Serve, location: str) -> None:
+def test_a_call_redirected_to_an_invalid_url_is_refused(serve: Serve, location: str) -> None:
     platform = serve(x=[refusal(302, Location=location)])
     with pytest.raises(FatalError, match="check the setting 'api_url'"):
-        platform.client().call("list", "GET", "/x", read=as_json)
+        get(platform.client())
 
 
-def test_no_connection_names_the_host_alone(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_connection_names_only_the_host(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     client = serve().client(retry_budget=0)
     with pytest.raises(UnavailableError, match=r"the connection to 127\.0\.0\.1 failed") as caught:
         client.download_signed(lambda: f"http://127.0.0.1:9{FILE}?{SIGNATURE}", io.BytesIO())
-    assert_nothing_is_told(told(caught, caplog))
+    assert_reveals_nothing(shown(caught, caplog))
 
 
 @pytest.mark.parametrize("error", [KeyError("gone"), FatalError("status refused", 403), UnavailableError("later")])
-def test_what_asking_for_an_address_raises_goes_through(serve: Serve, error: Exception) -> None:
+def test_exceptions_of_the_url_function_pass_through(serve: Serve, error: Exception) -> None:
     def failing() -> str:
         raise error
 
@@ -254,24 +249,24 @@ def test_what_asking_for_an_address_raises_goes_through(serve: Serve, error: Exc
     assert caught.value is error
 
 
-def test_an_address_may_be_asked_for_with_the_same_client(serve: Serve) -> None:
+def test_a_url_may_be_requested_with_the_same_client(serve: Serve) -> None:
     store = serve({FILE: ["cut", WHOLE]})
     platform = serve(x=[ok({"url": f"{store.url}{FILE}?{SIGNATURE}"})])
     client = platform.client()
 
     def fresh_url() -> str:
-        answer: str = client.call("status", "GET", "/x", read=lambda response: response.json()["url"])
-        return answer
+        url: str = client.call(ApiCall("status", "GET", "/x"), lambda response: response.json()["url"])
+        return url
 
     assert client.download_signed(fresh_url, io.BytesIO()) == 5
     assert len(platform.calls()) == 2
 
 
-def test_an_empty_file_counts_where_the_storage_says_that_it_is_one(serve: Serve) -> None:
+def test_an_empty_file_is_accepted_if_its_length_is_announced(serve: Serve) -> None:
     assert fetched(serve({FILE: [(200, {"Content-Length": "0"}, b"")]})) == b""
 
 
-def test_a_full_disk_is_not_taken_for_a_broken_download(serve: Serve) -> None:
+def test_a_full_disk_is_not_taken_for_an_interrupted_download(serve: Serve) -> None:
     class FullDisk(io.BytesIO):
         def write(self, _: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -284,16 +279,16 @@ def test_a_full_disk_is_not_taken_for_a_broken_download(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("status", [202, 204, 205, 206, 300, 302, 304])
-def test_nothing_but_a_200_is_a_file(serve: Serve, status: int) -> None:
-    """An empty answer of another kind would count as an empty export, and a part of a file as all of it."""
-    odd: Answer = (status, {}, b"" if status in {204, 205, 304} else b"part")
+def test_only_a_200_is_a_file(serve: Serve, status: int) -> None:
+    """Another status has no body, or a part of the file; either could be taken for the whole export."""
+    odd: Response = (status, {}, b"" if status in {204, 205, 304} else b"part")
     assert fetched(serve({FILE: [odd, WHOLE]})) == b"whole"
     with pytest.raises(StorageRefusedError):
         fetched(serve({FILE: [odd]}))
 
 
 @pytest.mark.parametrize("status", [202, 204, 206, 300])
-def test_nothing_but_a_200_is_a_file_of_the_analytics_exports_either(serve: Serve, status: int) -> None:
+def test_only_a_200_is_a_file_of_an_api_download(serve: Serve, status: int) -> None:
     platform = serve(x=[(status, {}, b"" if status == 204 else b"part"), WHOLE])
     file = io.BytesIO()
     if status >= 300:

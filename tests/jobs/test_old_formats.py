@@ -52,7 +52,7 @@ def client(stream: str) -> PlatformClient:
 def api(stream: str) -> AsyncJobApi:
     if stream == "bot_conversations":
         return AnalyticsExports(client(stream), export_filter="type eq 'bot'", export_format="json", compression="gzip")
-    return DataExtraction(client(stream), entity="qm-workflows", version="4", spacing=CreateThrottle(0))
+    return DataExtraction(client(stream), entity="qm-workflows", version="4", create_throttle=CreateThrottle(0))
 
 
 def store(stream: str, jobs: list[JobRecord], journal: Path | None, end: datetime) -> JobStore:

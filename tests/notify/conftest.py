@@ -1,4 +1,4 @@
-"""What the tests of cxone-notify share: a receiver that listens, an audit log to write, the command as a process."""
+"""Shared by the tests of cxone-notify: a receiver, an audit log to write, and the command as a process."""
 
 from __future__ import annotations
 
@@ -6,33 +6,30 @@ import os
 import subprocess
 import sys
 import threading
-import time
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from tap_cxone.dates import format_date, utc_now
+from tests import http_server
 from tests.conftest import january, read_lines
+from tests.http_server import HttpServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from tests.http_server import Response
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 TOKEN = "token-that-nobody-may-see"
 VALUE = "value-of-a-record"
 
 
-@dataclass
-class Request:
-    """One request as it came in."""
-
-    path: str
-    headers: dict[str, str]
-    body: bytes
+class Request(http_server.Request):
+    """One webhook request."""
 
     @property
     def message(self) -> dict[str, Any]:
@@ -44,64 +41,42 @@ class Request:
         return self.headers["webhook-id"]
 
 
-@dataclass
 class Listener:
-    """A receiver on loopback; ``answers`` says for each request what comes back, 204 where it says nothing more."""
+    """A webhook receiver on the loopback interface.
 
-    answers: list[int | tuple[int, dict[str, str]]] = field(default_factory=list)
-    always: int = 204
-    seconds: float = 0.0
-    drip: bool = False
-    requests: list[Request] = field(default_factory=list)
-    on_request: Callable[[Request], None] | None = None
+    Args:
+        answers: statuses, or statuses and headers, of the first responses.
+        always: status of all other responses.
+        seconds: delay before each response.
+        drip: send single bytes instead of a response.
+        on_request: called with each request before it is answered.
+    """
 
-    def __post_init__(self) -> None:
-        listener = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                request = Request(self.path, {name.lower(): text for name, text in self.headers.items()}, body)
-                listener.requests.append(request)
-                if listener.on_request:
-                    listener.on_request(request)
-                if listener.drip:
-                    self._drip()
-                    return
-                time.sleep(listener.seconds)
-                answer = listener.answers.pop(0) if listener.answers else listener.always
-                status, headers = answer if isinstance(answer, tuple) else (answer, {})
-                self.send_response(status)
-                for name, text in headers.items():
-                    self.send_header(name, text)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def _drip(self) -> None:
-                self.close_connection = True
-                for _ in range(100):
-                    try:
-                        self.wfile.write(b"HTTP/1.1 204 No Content\r\n"[_ : _ + 1] or b"X")
-                    except OSError:
-                        return
-                    time.sleep(0.2)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
-                pass
-
-        class Server(ThreadingHTTPServer):
-            def handle_error(self, request: object, client_address: object) -> None:
-                """A sender that was killed, or has waited long enough."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
+    def __init__(
+        self,
+        *,
+        answers: list[int | tuple[int, dict[str, str]]] | None = None,
+        always: int = 204,
+        seconds: float = 0.0,
+        drip: bool = False,
+        on_request: Callable[[Request], None] | None = None,
+    ) -> None:
+        self.always = always
+        self.on_request = on_request
+        self._answers = iter(answers or [])
+        self._lock = threading.Lock()
+        self._seconds = seconds
+        self._drip = drip
+        self._server = HttpServer(self._respond)
 
     @property
     def url(self) -> str:
-        return f"http://user:{TOKEN}@127.0.0.1:{self._server.server_port}/hook?token={TOKEN}"
+        host = self._server.url.removeprefix("http://")
+        return f"http://user:{TOKEN}@{host}/hook?token={TOKEN}"
+
+    @property
+    def requests(self) -> list[Request]:
+        return [_webhook_request(request) for request in self._server.requests]
 
     @property
     def messages(self) -> list[dict[str, Any]]:
@@ -111,14 +86,32 @@ class Listener:
     def jobs(self) -> list[str]:
         return [message["job_id"] for message in self.messages]
 
+    def clear(self) -> None:
+        """Forget the requests so far."""
+        self._server.clear()
+
     def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
+
+    def _respond(self, request: http_server.Request) -> Response:
+        if self.on_request:
+            self.on_request(_webhook_request(request))
+        if self._drip:
+            return "drip"
+        self._server.pause(self._seconds)
+        with self._lock:
+            answer = next(self._answers, self.always)
+        status, headers = answer if isinstance(answer, tuple) else (answer, {})
+        return status, headers, b""
+
+
+def _webhook_request(request: http_server.Request) -> Request:
+    return Request(request.method, request.target, request.headers, request.body)
 
 
 @pytest.fixture
 def listen() -> Iterator[Callable[..., Listener]]:
-    """Start receivers; they stop with the test."""
+    """Start receivers that stop with the test."""
     started: list[Listener] = []
 
     def start(**how: Any) -> Listener:
@@ -132,7 +125,7 @@ def listen() -> Iterator[Callable[..., Listener]]:
 
 @pytest.fixture
 def listener(listen: Callable[..., Listener]) -> Listener:
-    """Return a receiver that takes everything."""
+    """Return a receiver that accepts everything."""
     return listen()
 
 
@@ -153,7 +146,7 @@ class Log:
         self.write("run_started", stream=stream, run_id=run, bookmark=mark)
 
     def extract(self, job: str, start: int, end: int, *, sample: Any = (), records: int = 10, **more: Any) -> None:
-        """Write what the tap writes of a window, from a day of January 2024 to another."""
+        """Write the events of a window, from one day of January 2024 to another."""
         stream = more.pop("stream", "bot_conversations")
         names = {
             "stream": stream,
@@ -169,7 +162,7 @@ class Log:
         self.write("window_extracted", **names, record_count=records, bytes=5, seconds=0.1, sample=list(sample))
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        """Return all events of a name; half lines are passed over."""
+        """Return all events of a name; incomplete lines are skipped."""
         found = []
         for line in self.path.read_bytes().splitlines():
             try:

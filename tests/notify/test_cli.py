@@ -36,7 +36,7 @@ def errors(text: str) -> list[str]:
         ({"webhook_url": "https://a", "audit_log_path": "/proc/no/such"}, "audit_log_path"),
     ],
 )
-def test_wrong_settings_end_with_one_sentence(notify: Notify, settings: dict[str, str], setting: str) -> None:
+def test_invalid_settings_end_with_one_sentence(notify: Notify, settings: dict[str, str], setting: str) -> None:
     code, _, err = notify("send", **settings)
     assert code == 1
     [sentence] = errors(err)
@@ -46,15 +46,13 @@ def test_wrong_settings_end_with_one_sentence(notify: Notify, settings: dict[str
 @pytest.mark.parametrize(
     "settings", [{"timeout": "soon"}, {"timeout": "0"}, {"max_attempts": "0"}, {"strict": "maybe"}]
 )
-def test_impossible_figures_are_refused_with_the_variable_that_they_come_from(
-    notify: Notify, settings: dict[str, str]
-) -> None:
+def test_invalid_numbers_are_rejected_with_their_variable(notify: Notify, settings: dict[str, str]) -> None:
     code, _, err = notify("send", webhook_url="https://a", **settings)
     assert code == 2
     assert f"CXONE_NOTIFY_{next(iter(settings)).upper()}" in err
 
 
-def test_without_a_receiver_the_load_goes_on_with_a_warning(notify: Notify) -> None:
+def test_no_receiver_is_a_warning_unless_strict(notify: Notify) -> None:
     code, _, err = notify("send")
     assert code == 0
     assert "WARNING" in err
@@ -63,20 +61,18 @@ def test_without_a_receiver_the_load_goes_on_with_a_warning(notify: Notify) -> N
     assert notify("test")[0] == 1
 
 
-def test_before_the_first_load_nothing_is_due(notify: Notify, log: Log, listener: Listener) -> None:
+def test_nothing_is_due_without_an_audit_log(notify: Notify, log: Log, listener: Listener) -> None:
     log.path.unlink()
     code, _, err = notify("send", "--strict", webhook_url=listener.url)
     assert code == 0
-    assert "there is no such file" in err
+    assert "the file does not exist" in err
     assert not log.path.exists()
     code, out, _ = notify("status", webhook_url=listener.url)
     assert code == 0
     assert len(out.splitlines()) == 2
 
 
-def test_status_tells_what_is_delivered_due_and_failed(
-    notify: Notify, log: Log, listen: Callable[..., Listener]
-) -> None:
+def test_status_shows_delivered_due_and_failed(notify: Notify, log: Log, listen: Callable[..., Listener]) -> None:
     listener = listen(answers=[200, 503, 503])
     log.extract("job-3", 21, 26)
     log.extract("job-4", 26, 31)
@@ -101,13 +97,13 @@ def test_status_tells_what_is_delivered_due_and_failed(
     assert log.path.read_bytes() == before
 
 
-def test_a_test_message_is_marked_signed_and_not_remembered(
+def test_test_message_is_marked_signed_and_not_recorded(
     notify: Notify, log: Log, listener: Listener, listen: Callable[..., Listener]
 ) -> None:
     before = log.path.read_bytes()
     code, _, err = notify("test", webhook_url=listener.url, webhook_secret=SECRET, audit_log_path="")
     assert code == 0
-    assert "took the test message" in err
+    assert "accepted the test message" in err
     [request] = listener.requests
     assert request.message["test"] is True
     assert request.message["source"] == "cxone_analytics_export"
@@ -121,7 +117,7 @@ def test_a_test_message_is_marked_signed_and_not_remembered(
 
 
 @pytest.mark.slow
-def test_it_starts_quickly_and_without_the_sdk() -> None:
+def test_command_loads_neither_the_sdk_nor_http_at_start() -> None:
     code = (
         "import sys, tap_cxone.notify.cli, tap_cxone.notify.sending; print([m for m in sys.modules if 'singer' in m])"
     )
@@ -150,7 +146,7 @@ def test_meltano_yml_has_the_settings() -> None:
     assert plugin["commands"].keys() == {"send", "status", "test"}
 
 
-def test_the_readme_has_the_settings() -> None:
+def test_readme_has_the_settings() -> None:
     table = (PROJECT / "README.md").read_text().partition("| setting, `CXONE_NOTIFY_…` |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `([A-Z_]+)` \| ", table, re.MULTILINE)
     assert {row.lower() for row in rows} == {option.name for option in main.commands["send"].params}

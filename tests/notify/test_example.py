@@ -1,4 +1,4 @@
-"""The receiver in the README: taken out of it and run."""
+"""The example receiver in the README, extracted and run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def example() -> str:
     return str(next(block for block in blocks if "standardwebhooks" in block))
 
 
-def test_the_receiver_of_the_readme_verifies_deduplicates_and_stores(notify: Notify, log: Log, tmp_path: Path) -> None:
+def test_readme_receiver_verifies_deduplicates_and_stores(notify: Notify, log: Log, tmp_path: Path) -> None:
     script, database = tmp_path / "receiver.py", tmp_path / "loads.sqlite"
     script.write_text(example())
     with socket.socket() as free:
@@ -41,13 +41,13 @@ def test_the_receiver_of_the_readme_verifies_deduplicates_and_stores(notify: Not
                         break
                 time.sleep(0.1)
             url = f"http://127.0.0.1:{port}/"
-            assert notify("send", "--strict", webhook_url=url, max_attempts="1")[0] == 1, "it is not signed"
+            assert notify("send", "--strict", webhook_url=url, max_attempts="1")[0] == 1, "the message is not signed"
             wrong = "whsec_YW5vdGhlcg=="
             assert notify("send", "--strict", webhook_url=url, webhook_secret=wrong, max_attempts="1")[0] == 1
             assert notify("test", webhook_url=url, webhook_secret=SECRET)[0] == 0
             assert notify("send", "--strict", webhook_url=url, webhook_secret=SECRET)[0] == 0
             again = notify("send", "--strict", webhook_url=f"again={url}", webhook_secret=SECRET)
-            assert again[0] == 0, "the same messages once more"
+            assert again[0] == 0, "the same messages again"
         finally:
             receiver.terminate()
     with sqlite3.connect(database) as connection:

@@ -29,7 +29,7 @@ print(json.dumps(json.loads(states[-1])["value"]))
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Return a copy of the sample project with a target that fails while there is a file called ``fail``."""
+    """Return a copy of the sample project with a target that fails while a file named ``fail`` exists."""
     folder = copy_project(tmp_path / "copy")
     target = folder / "target-moody"
     target.write_text(TARGET.format(python=sys.executable))
@@ -48,7 +48,7 @@ def meltano(project: Path, *arguments: str, **environment: str) -> tuple[int, st
     return done.returncode, done.stdout
 
 
-def test_a_pipeline_that_fails_and_is_run_again_announces_each_window_once(project: Path, listener: Listener) -> None:
+def test_repeated_pipeline_announces_each_window_once(project: Path, listener: Listener) -> None:
     environment = {
         "CXONE_NOTIFY_WEBHOOK_URL": listener.url,
         "CXONE_NOTIFY_WEBHOOK_SECRET": SECRET,
@@ -70,7 +70,7 @@ def test_a_pipeline_that_fails_and_is_run_again_announces_each_window_once(proje
     assert code == 0, out
     assert "2 of 2 messages were not delivered: they stay due" in out
     assert len(listener.requests) == 2
-    listener.requests.clear()
+    listener.clear()
 
     listener.always = 204
     code, out = meltano(project, *pipeline, **(environment | {"TAP_CXONE_END_DATE": "2024-02-20"}))

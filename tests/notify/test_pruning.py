@@ -1,16 +1,17 @@
-"""``cxone-notify prune``: what is old goes, what is due stays, and the tap goes on writing."""
+"""``cxone-notify prune`` removes old lines, keeps those of due windows, and does not disturb the tap."""
 
 from __future__ import annotations
 
+import json
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tap_cxone.dates import format_date, utc_now
-from tap_cxone.notify.ledger import read_ledger
 from tap_cxone.notify.pruning import prune
+from tap_cxone.observability.delivery_ledger import read_ledger
 from tap_cxone.observability.jsonlines import JsonLinesFile
 from tests.conftest import january, read_lines
 from tests.notify.conftest import Log
@@ -26,7 +27,7 @@ LONG_AGO = format_date(january(1))
 
 @pytest.fixture
 def log(tmp_path: Path) -> Log:
-    """Return an audit log with two old windows and a young one."""
+    """Return an audit log with two old windows and a new one."""
     log = Log(tmp_path / "audit.jsonl")
     log.extract("job-1", 1, 11, logged_at=LONG_AGO)
     log.extract("job-2", 11, 21, logged_at=LONG_AGO)
@@ -39,7 +40,7 @@ def names_beside(log: Log) -> list[str]:
 
 
 def date_back(log: Log, events: int) -> None:
-    """Make the last so many lines old."""
+    """Make the last lines old."""
     lines = log.lines
     for line in lines[-events:]:
         line["logged_at"] = LONG_AGO
@@ -48,28 +49,28 @@ def date_back(log: Log, events: int) -> None:
         log.write(**line)
 
 
-def test_old_lines_go_but_for_those_of_windows_that_are_due(
+def test_prune_removes_old_lines_except_those_of_due_windows(
     notify: Notify, log: Log, listen: Callable[..., Listener]
 ) -> None:
     listener = listen(answers=[204, 503], always=204)
     urls = f"bi={listener.url} other={listener.url}"
-    young = log.path.read_bytes().splitlines()[8:]
+    recent = log.path.read_bytes().splitlines()[8:]
     log.path.write_bytes(b"\n".join(log.path.read_bytes().splitlines()[:8]) + b"\n")
     notify("send", webhook_url=f"bi={listener.url}", max_attempts="1")  # the second one fails
     date_back(log, 3)
     with log.path.open("ab") as file:
-        file.write(b"\n".join(young) + b"\nhalf a li")
+        file.write(b"\n".join(recent) + b"\nhalf a li")
 
     code, _, err = notify("prune", "--keep-days", "30", webhook_url=f"bi={listener.url}")
     assert code == 0
     assert "1 old windows are still due" in err
     kept = log.path.read_bytes()
     assert b'"job-1"' not in kept
-    assert kept.endswith(b"\n".join(young) + b"\nhalf a li"), "what is young stays byte for byte"
-    old = [line["event"] for line in map(_decoded, kept.splitlines()[: -len(young) - 1])]
+    assert kept.endswith(b"\n".join(recent) + b"\nhalf a li"), "lines that are not old are unchanged"
+    old = [line["event"] for line in map(json.loads, kept.splitlines()[: -len(recent) - 1])]
     assert old == ["validation_summary", "window_extracted", "webhook_sync_failure"]
 
-    listener.requests.clear()
+    listener.clear()
     notify("send", webhook_url=urls)
     assert listener.jobs == ["job-2", "job-3", "job-2", "job-3"]
     assert listener.messages[0]["duplicates"] == 1
@@ -77,13 +78,7 @@ def test_old_lines_go_but_for_those_of_windows_that_are_due(
     assert names_beside(log) == ["audit.jsonl", "audit.jsonl.lock"]
 
 
-def _decoded(line: bytes) -> Any:
-    import json  # noqa: PLC0415 - one use
-
-    return json.loads(line)
-
-
-def test_what_another_receiver_has_got_is_not_due_to_it_again(notify: Notify, log: Log, listener: Listener) -> None:
+def test_prune_keeps_deliveries_to_other_receivers(notify: Notify, log: Log, listener: Listener) -> None:
     down = "down=http://127.0.0.1:9/"
     notify("send", webhook_url=f"bi={listener.url} {down}", max_attempts="1")
     before = listener.jobs[:]
@@ -95,7 +90,7 @@ def test_what_another_receiver_has_got_is_not_due_to_it_again(notify: Notify, lo
     assert listener.jobs == before + before
 
 
-def test_a_cut_in_the_middle_of_a_window_keeps_what_was_counted(log: Log) -> None:
+def test_prune_keeps_the_counts_of_a_recent_window(log: Log) -> None:
     lines = log.lines
     log.path.write_bytes(b"\xff half a li\n[]\n{}\n")
     for line in lines[:-1]:
@@ -107,7 +102,7 @@ def test_a_cut_in_the_middle_of_a_window_keeps_what_was_counted(log: Log) -> Non
     assert len(log.lines) == 6
 
 
-def test_without_receivers_every_window_stays(notify: Notify, log: Log, listener: Listener) -> None:
+def test_prune_without_receivers_keeps_every_window(notify: Notify, log: Log, listener: Listener) -> None:
     notify("prune", "--keep-days", "30")
     assert len(log.lines) == 4 + 4
     notify("send", webhook_url=listener.url)
@@ -118,15 +113,15 @@ def test_without_receivers_every_window_stays(notify: Notify, log: Log, listener
     assert len(listener.jobs) == 3
 
 
-def test_what_waits_for_the_end_of_its_load_stays_with_what_decides_on_it(tmp_path: Path) -> None:
+def test_prune_keeps_waiting_windows_and_their_runs(tmp_path: Path) -> None:
     log = Log(tmp_path / "audit.jsonl")
     for run in ("failed", "next"):
         log.write("run_started", stream="bot_conversations", run_id=run, bookmark=None, logged_at=LONG_AGO)
         if run == "failed":
             log.extract("job-1", 1, 11, run_id=run, logged_at=LONG_AGO)
     log.write("export_job_created", logged_at=LONG_AGO)
-    cut = prune(log.path, [], utc_now())
-    assert cut.due == 1
+    result = prune(log.path, [], utc_now())
+    assert result.due == 1
     assert [line["event"] for line in log.lines] == [
         "run_started",
         "validation_summary",
@@ -135,7 +130,7 @@ def test_what_waits_for_the_end_of_its_load_stays_with_what_decides_on_it(tmp_pa
     ]
 
 
-def test_no_line_is_lost_that_the_tap_writes_meanwhile(tmp_path: Path) -> None:
+def test_prune_loses_no_line_written_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     stop = threading.Event()
     counts = [0, 0]
@@ -159,7 +154,7 @@ def test_no_line_is_lost_that_the_tap_writes_meanwhile(tmp_path: Path) -> None:
         assert [line["count"] for line in lines if line["writer"] == number] == list(range(counts[number]))
 
 
-def test_a_cut_that_fails_leaves_the_log_as_it_was(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_prune_leaves_the_log_unchanged(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -171,7 +166,7 @@ def test_a_cut_that_fails_leaves_the_log_as_it_was(log: Log, monkeypatch: pytest
     assert names_beside(log) == ["audit.jsonl", "audit.jsonl.lock"]
 
 
-def test_a_missing_log_is_no_error(notify: Notify, log: Log) -> None:
+def test_prune_without_a_log_does_nothing(notify: Notify, log: Log) -> None:
     log.path.unlink()
     assert notify("prune", "--keep-days", "1")[0] == 0
     assert not log.path.exists()

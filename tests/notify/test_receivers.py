@@ -1,4 +1,4 @@
-"""Addresses and secrets."""
+"""Receivers and secrets from the settings."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def one(text: str, *, allow_http: bool = False) -> Receiver:
         (" []", []),
     ],
 )
-def test_the_setting_is_one_address_or_several(text: str, parts: list[str]) -> None:
+def test_setting_has_one_address_or_several(text: str, parts: list[str]) -> None:
     assert split_setting(text) == parts
 
 
 @pytest.mark.parametrize("text", ['["https://a"', "[1]", "[https://token@a]"])
-def test_what_begins_like_an_array_has_to_be_one(text: str) -> None:
+def test_invalid_json_array_is_rejected_without_quoting_it(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         split_setting(text)
     assert "token" not in caught.value.message
@@ -43,7 +43,7 @@ def test_what_begins_like_an_array_has_to_be_one(text: str) -> None:
         "HTTPS://bi.example.com/hook",
     ],
 )
-def test_the_digest_goes_by_scheme_host_port_and_path(same: str) -> None:
+def test_digest_depends_on_scheme_host_port_and_path(same: str) -> None:
     assert one(same).name == one("https://bi.example.com/hook").name
 
 
@@ -56,11 +56,11 @@ def test_the_digest_goes_by_scheme_host_port_and_path(same: str) -> None:
         "x=https://bi.example.com/hook",
     ],
 )
-def test_other_addresses_are_other_receivers(other: str) -> None:
+def test_other_addresses_have_other_names(other: str) -> None:
     assert one(other).name != one("https://bi.example.com/hook").name
 
 
-def test_a_name_is_a_name() -> None:
+def test_receiver_has_its_configured_name() -> None:
     receiver = one("bi=https://token@bi.example.com/a=b?token=c")
     assert (receiver.name, receiver.host) == ("bi", "bi.example.com")
     assert receiver.url == "https://token@bi.example.com/a=b?token=c"
@@ -85,7 +85,7 @@ def test_a_name_is_a_name() -> None:
         "=https://bi.example.com/token",
     ],
 )
-def test_what_is_no_address_is_refused_without_being_quoted(text: str) -> None:
+def test_invalid_url_is_rejected_without_quoting_it(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         one(text if text != "https://bi.example.com/token\n" else "https://bi.example.com/\ntoken")
     assert caught.value.message.startswith("Setting 'webhook_url': address 1")
@@ -93,23 +93,23 @@ def test_what_is_no_address_is_refused_without_being_quoted(text: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"])
-def test_plain_http_goes_to_this_machine(host: str) -> None:
+def test_plain_http_to_this_machine_is_allowed(host: str) -> None:
     assert one(f"http://{host}:8080/").url == f"http://{host}:8080/"
 
 
 @pytest.mark.parametrize(
     "host", ["bi.example.com", "10.0.0.1", "localhost.example.com", "127.0.0.1.example.com", "0.0.0.0"]
 )
-def test_plain_http_elsewhere_has_to_be_allowed(host: str) -> None:
+def test_plain_http_to_other_machines_needs_allow_http(host: str) -> None:
     with pytest.raises(SettingsError, match="allow_http"):
         one(f"http://{host}/")
     assert one(f"http://{host}/", allow_http=True).host == host
 
 
-def test_the_same_receiver_twice_is_one_and_two_that_cannot_be_told_apart_are_refused() -> None:
+def test_equal_receivers_are_one_and_equal_names_are_rejected() -> None:
     assert len(read_receivers(["https://a/x?t=1", "https://a/x?t=1"], allow_http=False)) == 1
     for pair in (["https://a/x?t=1", "https://a/x?t=2"], ["n=https://a", "n=https://b"]):
-        with pytest.raises(SettingsError, match="address 2 is known by the same name"):
+        with pytest.raises(SettingsError, match="address 2 has the same name"):
             read_receivers(pair, allow_http=False)
     assert len(read_receivers(["https://a/x?t=1", "two=https://a/x?t=2"], allow_http=False)) == 2
 
@@ -124,7 +124,7 @@ def test_secrets_are_base64(secret: str) -> None:
 @pytest.mark.parametrize(
     "secret", ["whsec_", "whsec_!!", "my secret", "whsec_whsec_c2Vj", "gehe-im", "größe", "abcde", "==="]
 )
-def test_what_is_no_secret_is_refused_without_being_quoted(secret: str) -> None:
+def test_invalid_secret_is_rejected_without_quoting_it(secret: str) -> None:
     with pytest.raises(SettingsError) as caught:
         check_secret(secret)
     assert caught.value.message.startswith("Setting 'webhook_secret':")

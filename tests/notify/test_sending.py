@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tap_cxone.notify.payload import LARGEST_BODY_BYTES
+from tap_cxone.notify.payload import MAX_BODY_BYTES
 from tests.notify.conftest import SECRET, TOKEN, VALUE
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Listen = Callable[..., Listener]
 
 
-def test_each_window_is_announced_once_and_in_order(notify: Notify, log: Log, listener: Listener) -> None:
+def test_windows_are_announced_once_and_in_order(notify: Notify, log: Log, listener: Listener) -> None:
     code, out, err = notify("send", webhook_url=listener.url)
     assert (code, out) == (0, "")
     first, second = listener.messages
@@ -66,9 +66,7 @@ def test_each_window_is_announced_once_and_in_order(notify: Notify, log: Log, li
     assert listener.jobs == ["job-1", "job-2", "job-3"]
 
 
-def test_a_rotated_token_is_no_new_receiver_and_neither_is_a_named_one_that_moves(
-    notify: Notify, listener: Listener, listen: Listen
-) -> None:
+def test_new_token_or_moved_name_is_the_same_receiver(notify: Notify, listener: Listener, listen: Listen) -> None:
     notify("send", webhook_url=listener.url)
     other_token = listener.url.replace(TOKEN, "another").replace("user:", "other:")
     notify("send", webhook_url=other_token)
@@ -81,7 +79,7 @@ def test_a_rotated_token_is_no_new_receiver_and_neither_is_a_named_one_that_move
 
 
 @pytest.mark.parametrize("form", ["options", "white space", "json"])
-def test_several_receivers_each_get_their_own(notify: Notify, listen: Listen, form: str) -> None:
+def test_several_receivers_each_get_every_message(notify: Notify, listen: Listen, form: str) -> None:
     down, up = listen(always=503), listen()
     if form == "options":
         code, _, err = notify("send", "--webhook-url", down.url, "--webhook-url", up.url, max_attempts="1")
@@ -93,7 +91,7 @@ def test_several_receivers_each_get_their_own(notify: Notify, listen: Listen, fo
     assert up.jobs == ["job-1", "job-2"]
 
 
-def test_it_signs_by_the_standard(notify: Notify, listener: Listener) -> None:
+def test_messages_are_signed_by_the_standard(notify: Notify, listener: Listener) -> None:
     notify("send", webhook_url=listener.url, webhook_secret=SECRET)
     for request in listener.requests:
         assert Webhook(SECRET).verify(request.body, request.headers) == request.message
@@ -102,7 +100,7 @@ def test_it_signs_by_the_standard(notify: Notify, listener: Listener) -> None:
             Webhook("whsec_YW5vdGhlcg==").verify(request.body, request.headers)
 
 
-def test_without_a_secret_there_is_an_id_and_a_time_all_the_same(notify: Notify, listener: Listener) -> None:
+def test_unsigned_messages_have_an_id_and_a_timestamp(notify: Notify, listener: Listener) -> None:
     notify("send", webhook_url=listener.url)
     headers = listener.requests[0].headers
     assert headers["webhook-id"].startswith("msg_")
@@ -110,7 +108,7 @@ def test_without_a_secret_there_is_an_id_and_a_time_all_the_same(notify: Notify,
     assert "webhook-signature" not in headers
 
 
-def test_what_fails_is_tried_again_under_the_same_id(notify: Notify, log: Log, listen: Listen) -> None:
+def test_failed_message_is_retried_with_the_same_id(notify: Notify, log: Log, listen: Listen) -> None:
     listener = listen(answers=[500, 404])
     code, _, err = notify("send", webhook_url=listener.url, webhook_secret=SECRET)
     assert code == 0
@@ -130,7 +128,7 @@ def test_retry_after_is_honoured(notify: Notify, listen: Listen) -> None:
     assert at[1] - at[0] >= 2
 
 
-def test_a_receiver_that_is_down_gets_everything_at_the_next_run(notify: Notify, log: Log, listen: Listen) -> None:
+def test_receiver_that_was_down_gets_everything_next_time(notify: Notify, log: Log, listen: Listen) -> None:
     listener = listen(always=503)
     code, _, err = notify("send", webhook_url=listener.url, max_attempts="2")
     assert code == 0
@@ -146,21 +144,21 @@ def test_a_receiver_that_is_down_gets_everything_at_the_next_run(notify: Notify,
     assert metrics["latency_median_ms"] is None
 
     listener.always = 200
-    listener.requests.clear()
+    listener.clear()
     assert notify("send", "--strict", webhook_url=listener.url)[0] == 0
     assert listener.jobs == ["job-1", "job-2"]
 
 
-def test_a_dead_receiver_is_left_alone_after_two_windows(notify: Notify, log: Log, listen: Listen) -> None:
+def test_receiver_gets_nothing_more_after_two_failures(notify: Notify, log: Log, listen: Listen) -> None:
     log.extract("job-3", 21, 31)
     listener = listen(always=500)
     _, _, err = notify("send", webhook_url=listener.url, max_attempts="1")
     assert listener.jobs == ["job-1", "job-2"]
-    assert "left alone for this run: 1 more windows stay due" in err
+    assert "gets nothing more in this run: 1 more windows stay due" in err
     assert log.events("webhook_metrics")[0]["not_tried"] == 1
 
 
-def test_one_message_that_is_refused_does_not_hold_up_the_others(notify: Notify, log: Log, listen: Listen) -> None:
+def test_one_rejected_message_does_not_stop_the_others(notify: Notify, log: Log, listen: Listen) -> None:
     log.extract("job-3", 21, 31)
     listener = listen(answers=[400])
     notify("send", webhook_url=listener.url, max_attempts="1")
@@ -169,12 +167,12 @@ def test_one_message_that_is_refused_does_not_hold_up_the_others(notify: Notify,
     assert listener.jobs == ["job-1", "job-2", "job-3", "job-1"]
 
 
-def test_gone_is_not_tried_again(notify: Notify, log: Log, listen: Listen) -> None:
+def test_gone_is_not_retried(notify: Notify, log: Log, listen: Listen) -> None:
     listener = listen(always=410)
     code, _, err = notify("send", webhook_url=listener.url)
     assert code == 0
     assert len(listener.requests) == 1
-    assert "it answered 410: this address is gone for good; correct or remove it in 'webhook_url'" in err
+    assert "it answered 410: this URL is gone for good; correct or remove it in 'webhook_url'" in err
     assert log.events("webhook_sync_failure")[0]["attempts"] == 1
 
 
@@ -187,7 +185,7 @@ def test_redirects_are_not_followed(notify: Notify, listener: Listener, listen: 
 
 
 @pytest.mark.parametrize("how", [{"seconds": 20}, {"drip": True}])
-def test_an_attempt_takes_no_longer_than_the_timeout(
+def test_attempt_takes_no_longer_than_the_timeout(
     notify: Notify, log: Log, listen: Listen, how: dict[str, object]
 ) -> None:
     listener = listen(**how)
@@ -197,7 +195,7 @@ def test_an_attempt_takes_no_longer_than_the_timeout(
     assert log.events("webhook_sync_failure")[0]["reason"] == "it did not answer within 1 s"
 
 
-def test_nobody_listens(notify: Notify, log: Log, listener: Listener) -> None:
+def test_refused_connection_is_a_failure(notify: Notify, log: Log, listener: Listener) -> None:
     listener.stop()
     code, _, err = notify("send", "--strict", webhook_url=listener.url, max_attempts="1")
     assert code == 1
@@ -205,31 +203,31 @@ def test_nobody_listens(notify: Notify, log: Log, listener: Listener) -> None:
     assert log.events("webhook_sync_failure")[0]["reason"] == "the connection failed"
 
 
-def test_https_without_a_certificate_is_told_as_such(notify: Notify, log: Log, listener: Listener) -> None:
+def test_tls_failure_is_named(notify: Notify, log: Log, listener: Listener) -> None:
     notify("send", webhook_url=listener.url.replace("http:", "https:"), max_attempts="1")
     assert "TLS failed" in log.events("webhook_sync_failure")[0]["reason"]
 
 
-def test_a_bundle_of_certificates_that_is_missing_is_named(notify: Notify, log: Log, listener: Listener) -> None:
+def test_missing_certificate_bundle_is_named(notify: Notify, log: Log, listener: Listener) -> None:
     settings = {"REQUESTS_CA_BUNDLE": "/nowhere/ca.pem"}
     url = listener.url.replace("http:", "https:")
     notify("send", webhook_url=url, max_attempts="1", **settings)
     assert "REQUESTS_CA_BUNDLE" in log.events("webhook_sync_failure")[0]["reason"]
 
 
-def test_a_proxy_of_the_environment_is_used(notify: Notify, listener: Listener) -> None:
+def test_proxy_of_the_environment_is_used(notify: Notify, listener: Listener) -> None:
     proxy = {"HTTP_PROXY": listener.url.split("/hook", maxsplit=1)[0], "NO_PROXY": ""}
     notify("send", "--allow-http", webhook_url=f"http://bi.invalid/in?token={TOKEN}", **proxy)
-    assert [request.path for request in listener.requests] == [f"http://bi.invalid/in?token={TOKEN}"] * 2
+    assert [request.target for request in listener.requests] == [f"http://bi.invalid/in?token={TOKEN}"] * 2
 
 
-def test_killed_between_delivery_and_writing_it_down_it_delivers_again_under_the_same_id(
+def test_sender_killed_after_a_delivery_repeats_it_with_the_same_id(
     notify: Notify, log: Log, listener: Listener
 ) -> None:
     process: subprocess.Popen[str]
 
     def kill(request: Request) -> None:
-        """The receiver has the message; the sender never hears of it."""
+        """Kill the sender after the receiver has the message."""
         process.send_signal(signal.SIGKILL)
         process.wait()
 
@@ -246,20 +244,20 @@ def test_killed_between_delivery_and_writing_it_down_it_delivers_again_under_the
     assert first.webhook_id == again.webhook_id
 
 
-def test_two_at_once_announce_nothing_twice(notify: Notify, log: Log, listen: Listen) -> None:
+def test_concurrent_senders_announce_nothing_twice(notify: Notify, log: Log, listen: Listen) -> None:
     for day in range(21, 27):
         log.extract(f"job-{day}", day, day + 1)
     listener = listen(seconds=0.2)
     senders = [notify.start("send", webhook_url=listener.url) for _ in range(3)]
     results = [(sender.communicate(timeout=60)[1], sender.returncode) for sender in senders]
     assert [code for _, code in results] == [0, 0, 0]
-    assert any("Another sender is at work" in err for err, _ in results)
+    assert any("Another sender is using this audit log" in err for err, _ in results)
     assert len(listener.jobs) == len(set(listener.jobs)) == 8
     assert len(log.events("webhook_sync_success")) == 8
-    assert len(log.lines) == 8 * 4 + 8 + 3, "every line is whole"
+    assert len(log.lines) == 8 * 4 + 8 + 3, "every line is complete"
 
 
-def test_the_tap_writes_while_it_is_sent(notify: Notify, log: Log, listen: Listen) -> None:
+def test_tap_can_write_while_messages_are_sent(notify: Notify, log: Log, listen: Listen) -> None:
     listener = listen(on_request=lambda request: log.extract(f"after-{request.message['job_id']}", 21, 31))
     notify("send", webhook_url=listener.url)
     assert listener.jobs == ["job-1", "job-2"]
@@ -268,7 +266,7 @@ def test_the_tap_writes_while_it_is_sent(notify: Notify, log: Log, listen: Liste
     assert listener.jobs == ["job-1", "job-2", "after-job-2"]
 
 
-def test_half_lines_are_survived(notify: Notify, log: Log, listener: Listener) -> None:
+def test_incomplete_lines_are_skipped(notify: Notify, log: Log, listener: Listener) -> None:
     whole = log.path.read_bytes()
     half = b'{"event":"window_extracted","logged_at":"2024-01-01T00:00:00.000Z","stream":"bot_conv'
     junk = b'\n\n[]\n"window_extracted"\n{"event":7}\n\xff\xfe"window_extracted"\n{"event":"window_extracted"}\n'
@@ -279,19 +277,19 @@ def test_half_lines_are_survived(notify: Notify, log: Log, listener: Listener) -
     assert len(log.events("webhook_sync_success")) == 2
 
 
-def test_a_body_is_bounded_by_leaving_out_samples(notify: Notify, log: Log, listener: Listener) -> None:
+def test_body_is_limited_by_shortening_the_sample(notify: Notify, log: Log, listener: Listener) -> None:
     sample = [{"id": VALUE, "text": "x" * 10_000, "number": number} for number in range(100)]
     log.extract("job-3", 21, 31, sample=sample)
     _, _, err = notify("send", webhook_url=listener.url, webhook_secret=SECRET)
     request = listener.requests[2]
     Webhook(SECRET).verify(request.body, request.headers)
-    assert LARGEST_BODY_BYTES - 11_000 < len(request.body) <= LARGEST_BODY_BYTES
+    assert MAX_BODY_BYTES - 11_000 < len(request.body) <= MAX_BODY_BYTES
     kept = request.message["data_sample"]
     assert kept == sample[: len(kept)]
     assert f"the sample is cut to {len(kept)} of 100 records" in err
 
 
-def test_text_of_any_language_arrives_as_it_was(notify: Notify, log: Log, listener: Listener) -> None:
+def test_text_of_any_language_arrives_unchanged(notify: Notify, log: Log, listener: Listener) -> None:
     sample = [{"id": '\u2028 größer 漢字 \U0001f600 \\ " \x00'}]
     log.extract("jöb-3", 21, 31, sample=sample)
     notify("send", webhook_url=listener.url, webhook_secret=SECRET)

@@ -1,4 +1,4 @@
-"""The audit log as the tap really writes it, read by the sender: two pipelines on one log, and a load that failed."""
+"""The sender on audit logs of the tap: two pipelines with one log, and a load that failed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.notify.conftest import Listener, Notify
 
 
-def test_a_pipeline_does_not_announce_what_another_one_is_still_loading(
+def test_windows_of_another_running_pipeline_are_not_announced(
     start_sandbox: StartSandbox, tap: Tap, notify: Notify, listener: Listener, tmp_path: Path
 ) -> None:
     sandbox = start_sandbox()
@@ -30,17 +30,20 @@ def test_a_pipeline_does_not_announce_what_another_one_is_still_loading(
     assert len(message["data_sample"]) == 2
 
     assert notify("send", **settings, MELTANO_PARENT_CONTEXT_UUID="one")[0] == 0
-    assert [said["dateTo"] for said in listener.messages] == ["2024-01-06T00:00:00.000Z", "2024-01-11T00:00:00.000Z"]
-    assert {said["job_id"] for said in listener.messages} == {job.id for job in sandbox.jobs}
+    assert [message["dateTo"] for message in listener.messages] == [
+        "2024-01-06T00:00:00.000Z",
+        "2024-01-11T00:00:00.000Z",
+    ]
+    assert {message["job_id"] for message in listener.messages} == {job.id for job in sandbox.jobs}
 
 
-def test_a_load_that_failed_is_announced_once_when_it_has_come_through(
+def test_repeated_load_is_announced_once(
     start_sandbox: StartSandbox, tap: Tap, notify: Notify, listener: Listener, tmp_path: Path
 ) -> None:
     sandbox = start_sandbox()
     log = tmp_path / "taps-audit.jsonl"
     config = config_for(sandbox, audit_log_path=str(log))
-    for run in ("failed", "again"):  # the first one's target kept no state, and nothing was sent behind it
+    for run in ("failed", "again"):  # the load of the first run fails: no state is kept, nothing is sent
         assert tap(config, environment={"MELTANO_PARENT_CONTEXT_UUID": run}).code == 0
     settings = {"CXONE_NOTIFY_WEBHOOK_URL": listener.url, "CXONE_NOTIFY_AUDIT_LOG_PATH": str(log)}
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""What the tests of cxone-report share: an audit log to write, the command, and a browser to look at the page."""
+"""Shared by the tests of cxone-report: an audit log to write, the command, and a browser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from tap_cxone.dates import format_date
 from tap_cxone.report.cli import main
 from tap_cxone.report.figures import Figures, read_figures
-from tap_cxone.report.reading import Selection
+from tap_cxone.report.selection import Selection
 from tests.conftest import january, skip_or_fail
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ STREAM = "bot_conversations"
 
 
 def at(second: float, day: int = 1) -> str:
-    """Return a moment of a run: seconds after three o'clock on a day of March 2024."""
+    """Return a time: seconds after three o'clock on a day of March 2024."""
     minutes, rest = divmod(second, 60)
     return f"2024-03-{day:02d}T03:{int(minutes):02d}:{rest:06.3f}Z"
 
@@ -76,8 +76,8 @@ class Log:
         self.write("window_extracted", at(second + 6.5, day), **of_run, **sizes, **new)
 
     def finish(self, run: str, second: float, day: int = 1, exit_: str = "completed", **more: Any) -> None:
-        told = {"windows": 1, "records": 100, "wall_seconds": second, "retries": 1, "rate_limit_seconds": 4.0}
-        self.write("run_finished", at(second, day), stream=STREAM, run_id=run, exit=exit_, **told | more)
+        figures = {"windows": 1, "records": 100, "wall_seconds": second, "retries": 1, "rate_limit_seconds": 4.0}
+        self.write("run_finished", at(second, day), stream=STREAM, run_id=run, exit=exit_, **figures | more)
 
     def deliver(self, receiver: str, job: str, start: int, end: int, *, done: bool, day: int = 4) -> None:
         dates = {"dateFrom": format_date(january(start)), "dateTo": format_date(january(end))}
@@ -102,7 +102,7 @@ def log(tmp_path: Path) -> Log:
 
 @pytest.fixture
 def faulty(log: Log) -> Log:
-    """Return an audit log with most of what can happen: two runs, refusals, retries, a failure, a gap, receivers."""
+    """Return an audit log with two runs, rejected records, a retry, a failed job, a gap and two receivers."""
     log.begin("run-1", 1, 11)
     log.export("run-1", "job-1", 1, 4, records=300, refused=2)
     log.export("run-1", "job-2", 4, 6, second=3, records=0)

@@ -1,4 +1,4 @@
-"""The page in a real browser: what is seen, in light, dark and print, and that nothing leaves it."""
+"""The page in a browser: in light and dark theme, in print, and without requests or scripts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 @pytest.fixture(scope="module")
 def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Start a browser that writes down what it asks for and complains of."""
+    """Start a browser that logs its requests and console messages."""
     browser, driver = browser_or_skip()
     from selenium.webdriver import Chrome, ChromeOptions, ChromeService  # noqa: PLC0415 - only where there is one
 
@@ -65,7 +65,7 @@ def figures(faulty: Log) -> Figures:
 
 @pytest.fixture
 def page(chrome: Chrome, figures: Figures, tmp_path: Path) -> Chrome:
-    """Return the browser with the page of the log of faults."""
+    """Return the browser with the page of the faulty log."""
     file = tmp_path / "page.html"
     file.write_text(render(figures, at(0)), encoding="utf-8")
     entries(chrome, "performance")
@@ -75,7 +75,7 @@ def page(chrome: Chrome, figures: Figures, tmp_path: Path) -> Chrome:
 
 
 def entries(page: Chrome, kind: str) -> list[dict[str, Any]]:
-    """Return what the browser has written down since it was last asked."""
+    """Return what the browser has logged since the last call."""
     found: list[dict[str, Any]] = page.get_log(kind)  # type: ignore[no-untyped-call]
     return found
 
@@ -93,7 +93,7 @@ def colour(page: Chrome, selector: str, style: str) -> tuple[float, ...]:
 
 
 def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """Return the contrast of two colours as WCAG 2 has it, 1 to 21."""
+    """Return the contrast of two colours as WCAG 2 defines it, 1 to 21."""
 
     def luminance(rgb: tuple[float, ...]) -> float:
         parts = [part / 255 for part in rgb]
@@ -111,7 +111,7 @@ def cells(page: Chrome, table: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("name", ["light", "dark"])
-def test_all_plots_are_there(page: Chrome, name: str) -> None:
+def test_page_has_all_plots(page: Chrome, name: str) -> None:
     scheme(page, name)
     for plot in PLOTS:
         box = page.execute_script("return document.getElementById(arguments[0]).getBoundingClientRect().toJSON()", plot)
@@ -125,7 +125,7 @@ def test_all_plots_are_there(page: Chrome, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["light", "dark"])
-def test_everything_is_legible(page: Chrome, name: str) -> None:
+def test_texts_and_colours_have_enough_contrast(page: Chrome, name: str) -> None:
     scheme(page, name)
     paper = colour(page, "body", "backgroundColor")
     for selector in ("body", "a", ".note, footer", ".bad", ".good", "summary", ".totals dt"):
@@ -133,56 +133,56 @@ def test_everything_is_legible(page: Chrome, name: str) -> None:
     script = "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0])"
     for variable in ("running", "both", "download", "emit", "bad", "good", "gap", "bar", "warn"):
         text = page.execute_script(script, f"--{variable}").strip()
-        rgb = tuple(float(int(text[place : place + 2], 16)) for place in (1, 3, 5))
+        rgb = tuple(float(int(text[index : index + 2], 16)) for index in (1, 3, 5))
         assert contrast(rgb, paper) >= 3, variable
 
 
-def test_nothing_leaves_the_page_and_nothing_is_wrong_with_it(page: Chrome) -> None:
+def test_page_makes_no_request_and_logs_no_error(page: Chrome) -> None:
     messages = [json.loads(entry["message"])["message"] for entry in entries(page, "performance")]
-    asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
-    # The browser's own new tab, which it opens with, is none of the page's.
-    assert [url for url in asked if not url.startswith(("data:", "chrome://"))] == [page.current_url]
+    requested = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
+    # The browser itself requests its new tab.
+    assert [url for url in requested if not url.startswith(("data:", "chrome://"))] == [page.current_url]
     assert entries(page, "browser") == []
 
 
-def test_what_the_log_says_does_not_run(page: Chrome) -> None:
+def test_scripts_in_the_log_do_not_run(page: Chrome) -> None:
     assert page.title == "CXone exports: report"
     assert page.execute_script("return document.querySelectorAll('script, img, iframe, [onerror]').length") == 0
     assert SCRIPT in page.execute_script("return document.getElementById('t-jobs').textContent")
-    told = page.execute_script("return [...document.querySelectorAll('#timeline title')].map(t => t.textContent)")
-    assert any(SCRIPT in title for title in told)
+    titles = page.execute_script("return [...document.querySelectorAll('#timeline title')].map(t => t.textContent)")
+    assert any(SCRIPT in title for title in titles)
     page.execute_script(
         "const s = document.createElement('script'); s.textContent = \"document.title='ran'\"; document.body.append(s)"
     )
-    assert page.title == "CXone exports: report", "the policy lets scripts run"
+    assert page.title == "CXone exports: report", "the policy allows scripts"
     entries(page, "browser")
 
 
-def test_the_figures_are_those_of_the_log(page: Chrome, figures: Figures) -> None:
-    told = summary(figures)
+def test_page_shows_the_figures_of_the_log(page: Chrome, figures: Figures) -> None:
+    expected = summary(figures)
 
     def number(name: str) -> str:
         text: str = page.execute_script("return document.getElementById(arguments[0]).textContent", f"total-{name}")
         return text
 
     for name in ("windows", "records", "refused", "duplicates", "errors"):
-        assert number(name) == str(told["totals"][name])
+        assert number(name) == str(expected["totals"][name])
     assert (number("jobs"), number("failed")) == ("4", "1")
-    days = [[day["from"][:10], str(day["records"]), day["status"]] for day in told["streams"][0]["days"]]
+    days = [[day["from"][:10], str(day["records"]), day["status"]] for day in expected["streams"][0]["days"]]
     assert cells(page, ".t-days") == days
-    durations = [[phase, str(held["count"])] for phase, held in told["durations"].items()]
+    durations = [[phase, str(values["count"])] for phase, values in expected["durations"].items()]
     assert [row[:2] for row in cells(page, "#t-durations")] == durations
     assert cells(page, "#t-refusals") == [["bot_conversations", "missing fields", "id", "2"]]
     assert [row[:5] for row in cells(page, "#t-webhooks")] == [["bi", "2", "1", "0", "0"], ["lake", "0", "2", "1", "0"]]
     assert [row[4].split(":")[0] for row in cells(page, "#t-runs")] == ["failed", "completed"]
     bars = page.execute_script("return document.querySelectorAll('#timeline [id^=timeline-e] > title').length")
-    assert bars == 3 * 4 + 1 + 1 + 1 + 3, "three jobs of four phases, a failed one with its mark, a retry, downloads"
+    assert bars == 3 * 4 + 1 + 1 + 1 + 3, "three jobs with four phases, a failed one with its mark, a retry, downloads"
 
 
-def test_gaps_do_not_look_like_days_without_records(page: Chrome) -> None:
-    told = page.execute_script("return [...document.querySelectorAll('#days title')].map(t => t.textContent)")
-    assert sum("0 records, covered" in title for title in told) >= 2
-    assert sum(title.startswith("Never covered") for title in told) == 2
+def test_gaps_differ_from_covered_days_without_records(page: Chrome) -> None:
+    titles = page.execute_script("return [...document.querySelectorAll('#days title')].map(t => t.textContent)")
+    assert sum("0 records, covered" in title for title in titles) >= 2
+    assert sum(title.startswith("Never covered") for title in titles) == 2
     patterns = page.execute_script("return document.querySelectorAll('#days pattern').length")
     assert patterns >= 1, "gaps are not hatched"
     assert (
@@ -190,10 +190,10 @@ def test_gaps_do_not_look_like_days_without_records(page: Chrome) -> None:
             "const ids = [...document.querySelectorAll('[id]')].map(e => e.id); return ids.length - new Set(ids).size"
         )
         == 0
-    ), "an id is there twice"
+    ), "an id is not unique"
 
 
-def test_the_keyboard_reaches_and_opens_the_tables(page: Chrome) -> None:
+def test_keyboard_reaches_and_opens_the_tables(page: Chrome) -> None:
     from selenium.webdriver import ActionChains, Keys  # noqa: PLC0415 - as above
 
     reached: set[str] = set()
@@ -212,7 +212,7 @@ def test_the_keyboard_reaches_and_opens_the_tables(page: Chrome) -> None:
     )
 
 
-def test_the_page_has_an_order(page: Chrome) -> None:
+def test_headings_and_landmarks_are_in_order(page: Chrome) -> None:
     script = "return [...document.querySelectorAll('h1, h2, h3')].map(h => Number(h.tagName[1]))"
     levels = page.execute_script(script)
     assert levels[0] == 1
@@ -221,7 +221,7 @@ def test_the_page_has_an_order(page: Chrome) -> None:
         assert page.execute_script("return document.querySelectorAll(arguments[0]).length", landmark) == 1
 
 
-def test_it_is_printed_on_white(page: Chrome) -> None:
+def test_page_is_printed_on_white(page: Chrome) -> None:
     scheme(page, "dark", "print")
     assert colour(page, "body", "backgroundColor") == (255, 255, 255)
     assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
@@ -233,7 +233,7 @@ def test_it_is_printed_on_white(page: Chrome) -> None:
 
 
 @pytest.mark.parametrize("width", [400, 1280])
-def test_the_page_itself_does_not_scroll_sideways(chrome: Chrome, faulty: Log, tmp_path: Path, width: int) -> None:
+def test_page_does_not_scroll_sideways(chrome: Chrome, faulty: Log, tmp_path: Path, width: int) -> None:
     faulty.begin("run-long", 1, 2, stream="n" * 500)
     faulty.export("run-long", "job-long", 1, 2, stream="n" * 500)
     file = tmp_path / "page.html"

@@ -1,4 +1,4 @@
-"""The command: options, environment, exit codes, what goes where."""
+"""The command: options, environment variables, exit codes and output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_page_is_written_where_it_is_wanted(faulty: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_is_written_to_the_output(faulty: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert report(faulty).exit_code == 0
     page = (tmp_path / "cxone-report.html").read_text()
@@ -30,10 +30,10 @@ def test_a_page_is_written_where_it_is_wanted(faulty: Log, tmp_path: Path, monke
     assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl", "cxone-report.html", "new"]
 
 
-def test_the_figures_are_had_as_json(faulty: Log, tmp_path: Path) -> None:
-    told = json.loads(report(faulty, "--json").stdout)
-    assert told["totals"]["records"] == 390
-    assert told["durations"]["queue"] == {
+def test_json_has_the_figures(faulty: Log, tmp_path: Path) -> None:
+    content = json.loads(report(faulty, "--json").stdout)
+    assert content["totals"]["records"] == 390
+    assert content["durations"]["queue"] == {
         "count": 3,
         "median": 2.0,
         "p95": 2.0,
@@ -42,14 +42,14 @@ def test_the_figures_are_had_as_json(faulty: Log, tmp_path: Path) -> None:
         "percentiles_of_every": 1,
     }
     assert report(faulty, "--json", "--output", str(tmp_path / "f.json")).stdout == ""
-    assert json.loads((tmp_path / "f.json").read_text()) == told
+    assert json.loads((tmp_path / "f.json").read_text()) == content
 
 
-def test_deliveries_are_those_of_the_sender(faulty: Log) -> None:
-    told = {entry["receiver"]: entry for entry in json.loads(report(faulty, "--json").stdout)["webhooks"]}
-    assert (told["bi"]["delivered"], told["bi"]["due"], told["bi"]["failed"]) == (2, 1, 0)
-    assert (told["lake"]["delivered"], told["lake"]["due"], told["lake"]["failed"]) == (0, 2, 1)
-    assert told["lake"]["reason"] == "it answered 503"
+def test_json_has_the_deliveries_of_cxone_notify(faulty: Log) -> None:
+    content = {entry["receiver"]: entry for entry in json.loads(report(faulty, "--json").stdout)["webhooks"]}
+    assert (content["bi"]["delivered"], content["bi"]["due"], content["bi"]["failed"]) == (2, 1, 0)
+    assert (content["lake"]["delivered"], content["lake"]["due"], content["lake"]["failed"]) == (0, 2, 1)
+    assert content["lake"]["reason"] == "it answered 503"
     of_run = json.loads(report(faulty, "--json", "--from", at(0, 2)).stdout)["webhooks"]
     assert [entry["due"] for entry in of_run] == [0, 0]
 
@@ -57,7 +57,7 @@ def test_deliveries_are_those_of_the_sender(faulty: Log) -> None:
 @pytest.mark.parametrize(
     ("wanted", "jobs"), [("run-1", 3), ("last", 1), ("run-2", 1), ("run-10", 1), ("run-3", None), ("run-", None)]
 )
-def test_a_run_is_chosen_by_its_beginning(faulty: Log, wanted: str, jobs: int | None) -> None:
+def test_run_is_selected_by_the_beginning_of_its_id(faulty: Log, wanted: str, jobs: int | None) -> None:
     if wanted == "run-10":
         faulty.begin("run-1000", 1, 2, day=3)
         faulty.export("run-1000", "job", 1, 2, day=3)
@@ -69,7 +69,7 @@ def test_a_run_is_chosen_by_its_beginning(faulty: Log, wanted: str, jobs: int | 
         assert json.loads(result.stdout)["export_jobs"]["total"] == jobs
 
 
-def test_the_check_passes_a_range_that_is_covered(faulty: Log) -> None:
+def test_check_passes_a_covered_range(faulty: Log) -> None:
     result = report(faulty, "--check", "2024-01-01", "2024-01-06")
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
@@ -77,19 +77,19 @@ def test_the_check_passes_a_range_that_is_covered(faulty: Log) -> None:
     ]
 
 
-def test_the_check_lists_gaps_one_a_line(faulty: Log) -> None:
+def test_check_lists_one_gap_per_line(faulty: Log) -> None:
     result = report(faulty, environment={"CXONE_REPORT_CHECK": "2024-01-01 2024-01-12"})
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
         "bot_conversations 2024-01-06T00:00:00.000Z/2024-01-08T00:00:00.000Z never extracted",
         "bot_conversations 2024-01-11T00:00:00.000Z/2024-01-12T00:00:00.000Z never extracted",
     ]
-    told = json.loads(report(faulty, "--json", "--check", "2024-01-05", "2024-01-07").stdout)
-    assert not told["covered"]
-    assert [gap["dateFrom"] for gap in told["gaps"]] == ["2024-01-06T00:00:00.000Z"]
+    content = json.loads(report(faulty, "--json", "--check", "2024-01-05", "2024-01-07").stdout)
+    assert not content["covered"]
+    assert [gap["dateFrom"] for gap in content["gaps"]] == ["2024-01-06T00:00:00.000Z"]
 
 
-def test_a_schedule_names_days_as_they_lie_behind_it(log: Log) -> None:
+def test_check_accepts_dates_relative_to_today(log: Log) -> None:
     with time_machine.travel("2024-01-31T22:00:00+00:00", tick=False):
         log.begin("run-1", 1, 30)
         log.export("run-1", "job-1", 1, 30)
@@ -99,13 +99,13 @@ def test_a_schedule_names_days_as_they_lie_behind_it(log: Log) -> None:
         assert report(log, "--check", "today-99999999999", "today").exit_code == 2
 
 
-def test_the_check_minds_refused_records(faulty: Log) -> None:
+def test_check_fails_on_too_many_rejected_records(faulty: Log) -> None:
     result = report(faulty, "--check", "2024-01-01", "2024-01-04", "--max-refused", "0.001")
     assert result.exit_code == 1
     assert result.stdout.endswith(" 2 of 303 records refused (0.66%)\n")
 
 
-def test_each_stream_has_to_be_covered(faulty: Log) -> None:
+def test_check_covers_every_stream_or_the_selected_one(faulty: Log) -> None:
     faulty.begin("run-3", 1, 3, day=3, stream="other")
     options = ("--check", "2024-01-01", "2024-01-02")
     assert report(faulty, *options).stdout.startswith("other ")
@@ -113,9 +113,9 @@ def test_each_stream_has_to_be_covered(faulty: Log) -> None:
     assert report(faulty, *options, "--stream", "unheard_of").exit_code == 1
 
 
-def test_an_empty_log_covers_nothing_and_has_a_page(log: Log) -> None:
+def test_empty_log_covers_nothing_and_has_a_page(log: Log) -> None:
     assert report(log, "--check", "2024-01-01", "2024-01-02").exit_code == 1
-    assert "tells of nothing" in report(log, "--output", "-").stdout
+    assert "has no events for this report" in report(log, "--output", "-").stdout
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_an_empty_log_covers_nothing_and_has_a_page(log: Log) -> None:
         (("--output", "/"), "'--output'"),
     ],
 )
-def test_wrong_options_end_with_one_sentence_and_2(faulty: Log, options: tuple[str, ...], named: str) -> None:
+def test_invalid_options_exit_with_2_and_one_sentence(faulty: Log, options: tuple[str, ...], named: str) -> None:
     result = report(faulty, *options)
     assert result.exit_code == 2
     assert named in result.stderr.splitlines()[-1]
@@ -140,7 +140,7 @@ def test_wrong_options_end_with_one_sentence_and_2(faulty: Log, options: tuple[s
 
 
 @pytest.mark.slow
-def test_json_and_check_do_without_what_draws(faulty: Log) -> None:
+def test_json_and_check_work_without_the_extra(faulty: Log) -> None:
     code = "import sys; sys.modules['matplotlib'] = None; from tap_cxone.report.cli import main; main()"
 
     def run(*options: str) -> subprocess.CompletedProcess[str]:
@@ -155,9 +155,6 @@ def test_json_and_check_do_without_what_draws(faulty: Log) -> None:
     assert "Traceback" not in page.stderr
 
 
-# --- Found by trying to break it --------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "line",
     [
@@ -168,14 +165,14 @@ def test_json_and_check_do_without_what_draws(faulty: Log) -> None:
         b'{"event":"run_started","stream":"s","dateFrom":"2024-01-01","dateTo":"9999-12-31T23:59:59-14:00"}\n',
     ],
 )
-def test_a_line_that_is_no_event_hurts_nobody(faulty: Log, line: bytes) -> None:
+def test_report_survives_hostile_lines(faulty: Log, line: bytes) -> None:
     faulty.raw(line)
     assert report(faulty, "--json").exit_code == 0
     assert report(faulty, "--output", "-").stdout.startswith("<!DOCTYPE html>")
     assert report(faulty, "--check", "2024-01-01", "2024-01-06", "--stream", "bot_conversations").exit_code == 0
 
 
-def test_a_mistake_of_the_report_is_no_gap(faulty: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bug_in_the_report_does_not_exit_like_a_gap(faulty: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
@@ -185,7 +182,7 @@ def test_a_mistake_of_the_report_is_no_gap(faulty: Log, monkeypatch: pytest.Monk
     assert "ZeroDivisionError" in result.stderr
 
 
-def test_a_link_is_followed_and_a_pipe_is_written_to(faulty: Log, tmp_path: Path) -> None:
+def test_output_follows_links_and_writes_to_pipes(faulty: Log, tmp_path: Path) -> None:
     page, link, pipe = tmp_path / "page.html", tmp_path / "latest.html", tmp_path / "pipe"
     page.write_text("old")
     link.symlink_to(page)
@@ -202,7 +199,7 @@ def test_a_link_is_followed_and_a_pipe_is_written_to(faulty: Log, tmp_path: Path
     assert json.loads(got[0])["totals"]["records"] == 390
 
 
-def test_a_variable_names_the_page_and_not_the_json(faulty: Log, tmp_path: Path) -> None:
+def test_output_variable_does_not_apply_to_json(faulty: Log, tmp_path: Path) -> None:
     page = tmp_path / "mine.html"
     result = report(faulty, "--json", environment={"CXONE_REPORT_OUTPUT": str(page)})
     assert json.loads(result.stdout)["totals"]["records"] == 390
@@ -210,11 +207,11 @@ def test_a_variable_names_the_page_and_not_the_json(faulty: Log, tmp_path: Path)
 
 
 @pytest.mark.parametrize("share", ["nan", "-1", "2"])
-def test_a_share_is_from_0_to_1(faulty: Log, share: str) -> None:
+def test_max_refused_is_from_0_to_1(faulty: Log, share: str) -> None:
     assert report(faulty, "--check", "2024-01-01", "2024-01-02", "--max-refused", share).exit_code == 2
 
 
-def test_an_extraction_that_reached_further_still_counts(log: Log) -> None:
+def test_check_keeps_the_extraction_that_reached_further(log: Log) -> None:
     for day, bookmark in ((1, "2024-01-01T20:00:00.000Z"), (2, "2024-01-01T08:00:00.000Z")):
         log.begin(f"run-{day}", 1, 2, day=day)
         names = {"stream": "bot_conversations", "run_id": f"run-{day}", "job_id": f"job-{day}", "bookmark": bookmark}
@@ -224,7 +221,7 @@ def test_an_extraction_that_reached_further_still_counts(log: Log) -> None:
     assert report(log, "--check", "2024-01-01", "2024-01-01T20:00:00.001Z").exit_code == 1
 
 
-def test_who_was_stopped_did_not_fail(log: Log) -> None:
+def test_stopped_runs_are_not_failed_runs(log: Log) -> None:
     for run, ending in (("run-1", "stopped"), ("run-2", "failed"), ("run-3", None), ("run-4", "stopped")):
         log.begin(run, 1, 2)
         names = {"stream": "bot_conversations", "run_id": run, "reason": "Ended."}

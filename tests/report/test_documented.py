@@ -1,4 +1,4 @@
-"""README and meltano.yml name the options of the command, with the same defaults."""
+"""README and meltano.yml have the options of the command, with the same defaults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def plugins() -> dict[str, dict[str, Any]]:
     return {plugin["name"]: plugin for plugin in content["plugins"]["utilities"]}
 
 
-def test_each_option_is_a_variable_too() -> None:
+def test_each_option_has_an_environment_variable() -> None:
     assert {name: option.envvar for name, option in OPTIONS.items()} == {
         name: f"CXONE_REPORT_{name.upper()}" for name in OPTIONS
     }

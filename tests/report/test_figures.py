@@ -1,4 +1,4 @@
-"""The figures of an audit log, whole, old or damaged."""
+"""The figures of audit logs: complete, old and damaged ones."""
 
 from __future__ import annotations
 
@@ -10,38 +10,38 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tap_cxone.report.durations import LIMIT, Durations
-from tap_cxone.report.jobs import MOST_ROWS, segments
+from tap_cxone.report.jobs import MAX_ROWS, segments
 from tap_cxone.report.page import render
-from tap_cxone.report.reading import moment
 from tap_cxone.report.runs import COMPLETED, FAILED, NO_END
 from tap_cxone.report.summary import summary
+from tap_cxone.report.times import parse_ms
 from tests.report.conftest import RECORD, SCRIPT, STREAM, Log, at
 
 
-def test_what_was_extracted_is_added_up(faulty: Log) -> None:
+def test_totals_are_sums_over_extractions(faulty: Log) -> None:
     figures = faulty.figures()
     totals = figures.totals
     assert (totals.windows, totals.records, totals.duplicates, totals.refused, totals.bytes) == (3, 390, 3, 2, 3000)
     assert (figures.jobs.count, figures.jobs.failed, totals.errors) == (4, 1, 1)
-    [kind] = figures.refusals
+    [kind] = figures.rejections
     assert kind == (STREAM, "missing fields", "id", 2)
     [retries] = figures.retries
     assert (retries.call, retries.requests, retries.seconds) == ("job status", 1, 1.5)
 
 
-def test_days_show_what_was_covered_and_what_never(faulty: Log) -> None:
+def test_days_are_covered_or_never_covered(faulty: Log) -> None:
     [stream] = summary(faulty.figures())["streams"]
     days = {day["from"][8:10]: (day["records"], day["status"]) for day in stream["days"]}
     assert days["01"] == days["03"] == (100, "covered")
     assert days["04"] == days["05"] == (0, "covered")
     assert days["06"] == days["07"] == (0, "never covered")
     assert days["10"] == (30, "covered")
-    assert days["12"] == (0, "never covered"), "a failed window was asked for"
+    assert days["12"] == (0, "never covered"), "a failed window was requested"
     assert [gap["dateFrom"][:10] for gap in stream["gaps"]] == ["2024-01-06", "2024-01-11"]
     assert stream["records"] == 390
 
 
-def test_a_window_that_is_extracted_again_counts_once(log: Log) -> None:
+def test_window_extracted_again_counts_once(log: Log) -> None:
     log.begin("run-1", 1, 3)
     log.export("run-1", "job-1", 1, 3, records=100)
     log.begin("run-2", 1, 3, day=2)
@@ -53,28 +53,28 @@ def test_a_window_that_is_extracted_again_counts_once(log: Log) -> None:
     assert [day["records"] for day in stream["days"]] == [60, 20, 20]
 
 
-def test_a_window_is_covered_up_to_the_bookmark_only(log: Log) -> None:
+def test_window_is_covered_only_up_to_its_bookmark(log: Log) -> None:
     log.begin("run-1", 1, 4)
     log.export("run-1", "job-1", 1, 4, bookmark=3)
     [stream] = log.figures().days
-    assert stream.gaps == [(moment("2024-01-03"), moment("2024-01-04"))]
+    assert stream.gaps == [(parse_ms("2024-01-03"), parse_ms("2024-01-04"))]
     assert stream.records == 100
 
 
-def test_runs_end_in_different_ways(faulty: Log) -> None:
+def test_runs_have_an_exit_a_duration_and_a_reason(faulty: Log) -> None:
     faulty.begin("run-3", 13, 14, day=3)
     runs = {run.run: run for run in faulty.figures().runs.rows.values()}
     assert [run.exit for run in runs.values()] == [COMPLETED, FAILED, NO_END]
     assert runs["run-1"].duration == 15
-    assert runs["run-2"].duration == 10, "as long as the log tells of it"
+    assert runs["run-2"].duration == 10, "the time between its first and last event"
     assert runs["run-2"].reason == SCRIPT
 
 
-def test_jobs_are_cut_into_their_phases(faulty: Log) -> None:
+def test_jobs_have_phases(faulty: Log) -> None:
     job = next(iter(faulty.figures().jobs.rows.values()))
-    start = moment(at(0)) or 0
-    told = [(kind, begin - start, end - start) for kind, begin, end in segments(job)]
-    assert told == [
+    start = parse_ms(at(0)) or 0
+    content = [(kind, begin - start, end - start) for kind, begin, end in segments(job)]
+    assert content == [
         ("queued", 0, 2000),
         ("running", 2000, 5000),
         ("download", 5000, 6000),
@@ -82,22 +82,22 @@ def test_jobs_are_cut_into_their_phases(faulty: Log) -> None:
     ]
 
 
-def test_older_logs_tell_less_and_nothing_is_made_up(log: Log) -> None:
+def test_older_logs_have_combined_phases(log: Log) -> None:
     log.begin("run-1", 1, 3)
     log.export("run-1", "job-1", 1, 3, old=True)
     log.begin("run-2", 3, 5, day=2)
     log.export("run-2", "job-2", 3, 5, old=True, day=2)
     figures = log.figures(run_id="run-2")
-    assert figures.jobs.count == 1, "what has no run_id belongs to the run that began last"
+    assert figures.jobs.count == 1, "events without run_id belong to the latest run"
     [job] = figures.jobs.rows.values()
     assert [segment.kind for segment in segments(job)] == ["queued or running", "download and emit"]
-    told = summary(figures)
-    assert told["runs"][0]["exit"] == NO_END
-    assert set(told["durations"]) == {"create", "queue and run"}
+    content = summary(figures)
+    assert content["runs"][0]["exit"] == NO_END
+    assert set(content["durations"]) == {"create", "queue and run"}
     assert "<svg" in render(figures, at(0))
 
 
-def test_a_job_that_a_later_run_takes_up_has_a_row_in_each(log: Log) -> None:
+def test_resumed_job_has_a_row_in_each_run(log: Log) -> None:
     log.begin("run-1", 1, 2)
     names = {"stream": STREAM, "job_id": "job-1", "dateFrom": "2024-01-01", "dateTo": "2024-01-02"}
     log.write("export_job_created", at(1), **names, run_id="run-1", latency_ms=None)
@@ -105,15 +105,15 @@ def test_a_job_that_a_later_run_takes_up_has_a_row_in_each(log: Log) -> None:
     log.write("export_job_completed", at(9, 2), **names, run_id="run-2", seconds=4.0, queue_seconds=0.5)
     first, second = log.figures().jobs.rows.values()
     assert (first.outcome, second.outcome) == ("no end in the log", "completed")
-    assert second.begin == moment(at(5, 2))
+    assert second.begin == parse_ms(at(5, 2))
 
 
-def test_rows_have_a_bound_and_the_rest_is_counted(log: Log) -> None:
+def test_rows_are_limited_and_the_rest_is_counted(log: Log) -> None:
     log.begin("run-1", 1, 2)
-    for number in range(MOST_ROWS + 5):
+    for number in range(MAX_ROWS + 5):
         log.export("run-1", f"job-{number}", 1, 2, second=number)
-    told = summary(log.figures())
-    assert (len(told["jobs"]), told["jobs_left_out"]) == (MOST_ROWS, 5)
+    content = summary(log.figures())
+    assert (len(content["jobs"]), content["jobs_left_out"]) == (MAX_ROWS, 5)
     assert "5 more jobs are not shown" in render(log.figures(), at(0))
 
 
@@ -123,12 +123,12 @@ def test_rows_have_a_bound_and_the_rest_is_counted(log: Log) -> None:
         ({"run_id": "run-2"}, 20),
         ({"stream": STREAM}, 30),
         ({"stream": "other"}, 5),
-        ({"start": moment(at(0, 2))}, 25),
-        ({"end": moment(at(0, 2))}, 10),
-        ({"start": moment(at(0, 2)), "stream": "other"}, 5),
+        ({"start": parse_ms(at(0, 2))}, 25),
+        ({"end": parse_ms(at(0, 2))}, 10),
+        ({"start": parse_ms(at(0, 2)), "stream": "other"}, 5),
     ],
 )
-def test_a_run_a_range_or_a_stream_is_chosen(log: Log, selection: dict[str, object], records: int) -> None:
+def test_run_range_and_stream_are_selected(log: Log, selection: dict[str, object], records: int) -> None:
     log.begin("run-1", 1, 2)
     log.export("run-1", "a", 1, 2, records=10)
     log.begin("run-2", 2, 3, day=2)
@@ -138,7 +138,7 @@ def test_a_run_a_range_or_a_stream_is_chosen(log: Log, selection: dict[str, obje
     assert log.figures(**selection).totals.records == records
 
 
-def test_what_cannot_be_read_is_passed_over_and_counted(faulty: Log) -> None:
+def test_unreadable_lines_are_skipped_and_counted(faulty: Log) -> None:
     before = summary(faulty.figures())
     garbage = (
         b'{"event":"window_extracted","stream":"bot\n',
@@ -196,7 +196,7 @@ lines = st.fixed_dictionaries(
 
 @given(st.lists(lines, max_size=12))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_the_log_says_there_is_a_page(log: Log, content: list[dict[str, object]]) -> None:
+def test_page_survives_any_field_values(log: Log, content: list[dict[str, object]]) -> None:
     log.path.write_text("".join(json.dumps(line) + "\n" for line in content))
     figures = log.figures()
     json.dumps(summary(figures), allow_nan=False)
@@ -205,13 +205,18 @@ def test_whatever_the_log_says_there_is_a_page(log: Log, content: list[dict[str,
     assert "<img" not in page
 
 
-def test_percentiles_are_exact_and_then_those_of_a_sample() -> None:
-    held = Durations()
+def test_percentiles_are_exact_up_to_a_limit() -> None:
+    durations = Durations()
     for value in range(1, 102):
-        held.add(float(value))
-    held.add(None)
-    assert (held.count, held.percentile(50), held.percentile(95), held.longest) == (101, 51, 96, 101)
-    assert held.percentile(50) == median(range(1, 102))
+        durations.add(float(value))
+    durations.add(None)
+    assert (durations.count, durations.percentile(50), durations.percentile(95), durations.longest) == (
+        101,
+        51,
+        96,
+        101,
+    )
+    assert durations.percentile(50) == median(range(1, 102))
     assert Durations().percentile(50) is None
     many = Durations()
     for value in range(3 * LIMIT):
@@ -221,6 +226,6 @@ def test_percentiles_are_exact_and_then_those_of_a_sample() -> None:
     assert many.percentile(95) == pytest.approx(0.95, abs=0.001)
 
 
-def test_no_value_of_a_record_gets_into_the_report(faulty: Log) -> None:
+def test_report_has_no_record_values(faulty: Log) -> None:
     figures = faulty.figures()
     assert RECORD not in render(figures, at(0)) + json.dumps(summary(figures))

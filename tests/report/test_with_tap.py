@@ -1,4 +1,4 @@
-"""The report of real runs: the tap against a sandbox full of faults, then the command on what it has written."""
+"""The report of real runs: the tap against a sandbox with faults, then the command on its audit log."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ if TYPE_CHECKING:
     from tests.conftest import StartSandbox, Tap
 
 
-def test_the_report_tells_what_the_tap_did(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
+def test_report_has_the_figures_of_the_run(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
     faults = (Fault("status", "429", times=2),)
     sandbox = start_sandbox(fail_first=1, bad_records=0.02, faults=faults)
     log = Log(tmp_path / "audit.jsonl")
     run = tap(config_for(sandbox, audit_log_path=str(log.path)))
     assert run.code == 0, run.log
 
-    told = json.loads(report(log, "--json", "--run", "last").stdout)
+    content = json.loads(report(log, "--json", "--run", "last").stdout)
     lines = read_lines(log.path)
-    assert told["totals"]["records"] == len(run.records)
-    assert told["totals"]["refused"] == sum(line["event"] == "schema_validation_failure" for line in lines) > 0
-    assert told["totals"]["refused"] == sum(kind["records"] for kind in told["refusals"])
-    assert told["totals"]["windows"] == 4
-    assert told["export_jobs"] == {"total": 5, "failed": 1}
-    [stream] = told["streams"]
+    assert content["totals"]["records"] == len(run.records)
+    assert content["totals"]["refused"] == sum(line["event"] == "schema_validation_failure" for line in lines) > 0
+    assert content["totals"]["refused"] == sum(kind["records"] for kind in content["refusals"])
+    assert content["totals"]["windows"] == 4
+    assert content["export_jobs"] == {"total": 5, "failed": 1}
+    [stream] = content["streams"]
     assert stream["records"] == len(run.records)
     assert len(stream["days"]) == timedelta(days=10).days
     assert not stream["gaps"]
-    assert told["log"]["unreadable"] == 0
+    assert content["log"]["unreadable"] == 0
     page = report(log, "--output", "-").stdout
     assert page.count("<svg") >= 4
 
 
-def test_the_check_guards_a_schedule(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
+def test_check_finds_the_missing_day(start_sandbox: StartSandbox, tap: Tap, tmp_path: Path) -> None:
     log = Log(tmp_path / "audit.jsonl")
     tap(config_for(start_sandbox(), audit_log_path=str(log.path)))
     assert report(log, "--check", "2024-01-01", "2024-01-11").exit_code == 0

@@ -1,19 +1,16 @@
-"""What is due: read from audit logs of all kinds."""
+"""The delivery ledger: which windows are due to which receiver."""
 
 from __future__ import annotations
 
 import random
 import tracemalloc
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tap_cxone.dates import format_date
-from tap_cxone.notify.ledger import Ledger, _Covered, read_ledger
-from tests.conftest import JAN_1, january
+from tap_cxone.observability.delivery_ledger import Ledger, read_ledger
+from tests.conftest import january
 from tests.notify.conftest import Log
 
 if TYPE_CHECKING:
@@ -41,16 +38,16 @@ def delivered(
     log.write("webhook_sync_success", job_id=job, receiver=receiver, **names)
 
 
-# --- What was extracted again -----------------------------------------------------------------------------------------
+# --- Windows extracted again ------------------------------------------------------------------------------------------
 
 
-def test_a_window_that_was_extracted_again_is_announced_by_its_latest_job(log: Log) -> None:
+def test_window_extracted_again_is_due_with_its_latest_job(log: Log) -> None:
     log.extract("first", 1, 11)
     log.extract("second", 1, 11)
     assert due(log) == ["second"]
 
 
-def test_a_job_that_a_later_run_has_adopted_is_announced_once(log: Log) -> None:
+def test_job_resumed_by_a_later_run_is_due_once(log: Log) -> None:
     log.extract("job", 1, 11)
     log.extract("job", 1, 11)
     assert due(log) == ["job"]
@@ -59,7 +56,7 @@ def test_a_job_that_a_later_run_has_adopted_is_announced_once(log: Log) -> None:
     assert due(log) == []
 
 
-def test_a_window_that_a_longer_one_covers_is_announced_by_that(log: Log) -> None:
+def test_longer_later_window_replaces_a_window(log: Log) -> None:
     log.extract("failed-1", 1, 11)
     log.extract("failed-2", 11, 12)
     log.extract("again-1", 1, 11)
@@ -67,20 +64,20 @@ def test_a_window_that_a_longer_one_covers_is_announced_by_that(log: Log) -> Non
     assert due(log) == ["again-1", "again-2"]
 
 
-def test_a_window_that_was_cut_otherwise_is_announced_by_its_parts(log: Log) -> None:
+def test_shorter_later_windows_replace_a_window(log: Log) -> None:
     log.extract("failed", 1, 11)
     log.extract("again-1", 1, 6)
     log.extract("again-2", 6, 12)
     assert due(log) == ["again-1", "again-2"]
 
 
-def test_a_window_that_a_look_back_reads_in_part_is_announced_on_its_own(log: Log) -> None:
+def test_partly_covered_window_stays_due(log: Log) -> None:
     log.extract("loaded", 1, 11)
     log.extract("looked-back", 10, 12)
     assert due(log) == ["loaded", "looked-back"]
 
 
-def test_an_announced_window_that_another_job_exports_is_announced_again(log: Log) -> None:
+def test_delivered_window_is_due_again_with_another_job(log: Log) -> None:
     log.extract("first", 1, 11)
     delivered(log, "first", 1, 11)
     assert due(log) == []
@@ -89,7 +86,7 @@ def test_an_announced_window_that_another_job_exports_is_announced_again(log: Lo
     assert due(log, receiver="another") == ["second"]
 
 
-def test_streams_and_receivers_have_nothing_to_do_with_each_other(log: Log) -> None:
+def test_streams_and_receivers_are_independent(log: Log) -> None:
     log.extract("job", 1, 11)
     log.extract("job", 1, 11, stream="qm_workflows")
     delivered(log, "job", 1, 11)
@@ -97,7 +94,7 @@ def test_streams_and_receivers_have_nothing_to_do_with_each_other(log: Log) -> N
     assert len(ledger(log).due("another")) == 2
 
 
-def test_the_counts_are_those_of_the_same_job_and_window(log: Log) -> None:
+def test_counts_are_those_of_the_same_job_and_window(log: Log) -> None:
     names = {"stream": "s", "job_id": "half", "dateFrom": "2024-01-01", "dateTo": "2024-01-02"}
     log.write("validation_summary", **names, duplicates=100, schema_errors=100)
     log.extract("job", 1, 11, records=7)
@@ -107,7 +104,7 @@ def test_the_counts_are_those_of_the_same_job_and_window(log: Log) -> None:
     assert (second.record_count, second.duplicates, second.schema_errors) == (3, 0, 0)
 
 
-def test_ids_are_those_of_the_window_however_its_dates_are_written(log: Log) -> None:
+def test_webhook_id_does_not_depend_on_the_date_format(log: Log) -> None:
     log.extract("job", 1, 11)
     log.extract("job", 1, 11, dateFrom="2024-01-01", dateTo="2024-01-11T01:00:00+01:00")
     [window] = ledger(log).windows
@@ -116,19 +113,53 @@ def test_ids_are_those_of_the_window_however_its_dates_are_written(log: Log) -> 
     assert ledger(log).delivered_at("bi", window)
 
 
+def test_job_ids_may_be_numbers(log: Log) -> None:
+    log.extract("7", 1, 11)
+    dates = {"dateFrom": format_date(january(1)), "dateTo": format_date(january(11))}
+    log.write("webhook_sync_success", stream="bot_conversations", job_id=7, receiver="bi", **dates)
+    assert due(log) == []
+
+
+def test_missing_fields_are_zero_or_empty(log: Log) -> None:
+    log.write("window_extracted", dateFrom="2024-01-01", dateTo="2024-01-02")
+    [window] = ledger(log).windows
+    assert (window.stream, window.job_id, window.record_count, window.run_id) == ("", "", 0, None)
+
+
+# --- Unusable lines ---------------------------------------------------------------------------------------------------
+
+
+def test_unusable_lines_are_logged_with_their_offsets(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "cxone-notify")
+    log.path.write_bytes(b'{"event":"window_extracted"}\n{"event":"window_extracted","str\n')
+    log.extract("job", 1, 11)
+    assert due(log) == ["job"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "without dates at byte 0" in caplog.messages[0]
+    assert "unreadable line at byte 29" in caplog.messages[1]
+
+
+def test_unusable_lines_are_not_logged_on_request(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "cxone-notify")
+    log.path.write_bytes(b'{"event":"window_extracted"}\n{"event":"window_extracted","str\n')
+    with log.path.open("rb") as file:
+        assert read_ledger(file, log_problems=False).windows == []
+    assert not caplog.records
+
+
 # --- Runs -------------------------------------------------------------------------------------------------------------
 
 
-def test_the_run_behind_whose_load_the_sender_stands_is_announced(log: Log) -> None:
+def test_run_of_the_caller_counts_as_loaded(log: Log) -> None:
     log.begin("run-1", None)
     log.extract("job-1", 1, 11, run_id="run-1")
     assert due(log, "run-1") == ["job-1"]
-    assert due(log) == ["job-1"], "the last run of the stream, where nobody says which"
+    assert due(log) == ["job-1"], "the last run of the stream, if the caller names none"
     assert due(log, "a run that the log does not know") == ["job-1"]
     assert ledger(log, "run-1").unconfirmed == ["run-1"]
 
 
-def test_a_pipeline_that_is_under_way_waits_for_its_own_sender(log: Log) -> None:
+def test_running_pipeline_waits_for_its_own_sender(log: Log) -> None:
     log.begin("ours", None)
     log.begin("theirs", None)
     log.extract("their-job", 1, 11, run_id="theirs")
@@ -140,7 +171,7 @@ def test_a_pipeline_that_is_under_way_waits_for_its_own_sender(log: Log) -> None
     assert due(log, "ours-2") == ["our-job"]
 
 
-def test_a_load_that_failed_announces_nothing_even_where_the_next_run_ends_earlier(log: Log) -> None:
+def test_failed_load_is_not_due_after_a_shorter_run(log: Log) -> None:
     log.begin("failed", None)
     log.extract("failed-1", 1, 11, run_id="failed")
     log.extract("failed-2", 11, 21, run_id="failed")
@@ -149,7 +180,7 @@ def test_a_load_that_failed_announces_nothing_even_where_the_next_run_ends_earli
     assert due(log, "next") == ["next-1"]
 
 
-def test_what_a_failed_run_has_committed_is_announced_by_the_next_one(log: Log) -> None:
+def test_windows_before_a_later_bookmark_are_due(log: Log) -> None:
     log.begin("failed", None)
     log.extract("failed-1", 1, 11, run_id="failed")
     log.extract("failed-2", 11, 21, run_id="failed")
@@ -158,11 +189,11 @@ def test_what_a_failed_run_has_committed_is_announced_by_the_next_one(log: Log) 
     assert due(log, "next") == ["failed-1", "next-1"]
 
 
-def test_a_run_that_a_sender_has_confirmed_stays_due_for_a_receiver_that_was_down(log: Log) -> None:
+def test_confirmed_run_stays_due_after_a_state_reset(log: Log) -> None:
     log.begin("run-1", None)
     log.extract("job-1", 1, 11, run_id="run-1")
     log.write("load_confirmed", run_id="run-1")
-    log.begin("run-2", None)  # the state was reset, and this run has nothing yet
+    log.begin("run-2", None)  # the state was reset, and this run has no windows yet
     assert due(log, "run-2") == ["job-1"]
     assert ledger(log, "run-2").unconfirmed == ["run-2"]
 
@@ -170,17 +201,7 @@ def test_a_run_that_a_sender_has_confirmed_stays_due_for_a_receiver_that_was_dow
 # --- Large logs -------------------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.integers(1, 8)), max_size=25))
-def test_covered_ranges_are_those_of_a_naive_count(ranges: list[tuple[int, int]]) -> None:
-    covered, naive = _Covered(), set[int]()
-    for start, length in ranges:
-        hours = set(range(start, start + length))
-        first, last = JAN_1 + timedelta(hours=start), JAN_1 + timedelta(hours=start + length)
-        assert covered.add(first, last) == (not hours <= naive)
-        naive |= hours
-
-
-def test_memory_does_not_grow_with_what_is_not_about_windows(log: Log) -> None:
+def test_memory_does_not_grow_with_other_events(log: Log) -> None:
     with log.path.open("w") as file:
         for number in range(100_000):
             file.write(
@@ -194,7 +215,7 @@ def test_memory_does_not_grow_with_what_is_not_about_windows(log: Log) -> None:
     assert peak < 4_000_000
 
 
-def test_many_windows_in_any_order(log: Log) -> None:
+def test_windows_are_in_the_order_of_their_extraction(log: Log) -> None:
     days = list(range(1, 31))
     random.Random(5).shuffle(days)
     for day in days:

@@ -1,0 +1,50 @@
+"""The description of one API call: what is sent, when it may be repeated, and what its errors advise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class ApiCall:
+    """One call, without authentication.
+
+    Attributes:
+        name: name of the call in logs and errors (``list``, ``create``, ``token``, ...).
+        method: HTTP method.
+        url: absolute URL; in calls made with a ``PlatformClient``, a path that is appended to the API's base URL.
+        json: JSON body.
+        form: body as an HTML form.
+        params: query parameters.
+        repeatable: False if a second request could have a second effect. Such a call is repeated only after a response
+            that proves that the request was not carried out.
+        throttled: statuses that mean either "throttled" or "forbidden"; the platform does not say which.
+        hints: what to check, by status. A status without a hint is explained with ``address_settings``.
+        address_settings: the settings that determine the address, for errors ("the setting 'api_url'"). A
+            ``PlatformClient`` fills it in.
+        min_pause: shortest pause between two attempts, in seconds.
+        stream: whether the body is left unread, for a download.
+        follow_redirects: whether redirects are followed. An API that answers with a redirect has the wrong address.
+    """
+
+    name: str
+    method: str
+    url: str
+    json: object = None
+    form: Mapping[str, str] | None = None
+    params: Mapping[str, str] | None = None
+    repeatable: bool = True
+    throttled: frozenset[int] = frozenset()
+    hints: Mapping[int, str] = field(default_factory=dict)
+    address_settings: str = ""
+    min_pause: float = 0.0
+    stream: bool = False
+    follow_redirects: bool = False
+
+    def hint(self, status: int) -> str:
+        """Return what to check after a response with this status."""
+        return self.hints.get(status) or f"check {self.address_settings}"

@@ -1,0 +1,123 @@
+"""Downloads into a file: the body of a response, and exports behind pre-signed storage URLs."""
+
+from __future__ import annotations
+
+import contextlib
+from http import HTTPStatus
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from tap_cxone.api.error_messages import MALFORMED_RESPONSE_ERRORS, connection_reason, status_text
+from tap_cxone.api.responses import turned_away_error
+from tap_cxone.api.retry import RetriableError, retry_after_seconds
+from tap_cxone.api.sessions import INVALID_URL_ERRORS, TIMEOUT
+from tap_cxone.api.tokens import NoAuth
+from tap_cxone.errors import CxoneError, StorageRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHUNK_BYTES = 1 << 18
+_NO_STORAGE_URL = "the platform returned no valid download URL"
+
+
+def download_signed_url(session: requests.Session, url: str, file: IO[bytes]) -> int:
+    """Download from a pre-signed storage URL in one attempt, without authorization.
+
+    Storage rejects a request with two kinds of authorization (platform contract, section 2). The URL's query is a
+    credential, so errors name only its host.
+
+    Args:
+        session: session for the storage.
+        url: the pre-signed URL.
+        file: overwritten from its beginning.
+
+    Returns:
+        Number of bytes.
+
+    Raises:
+        RetriableError: the URL is invalid, the download was interrupted, or the storage is unavailable.
+        StorageRefusedError: the storage refused the download.
+        CxoneError: the file cannot be written.
+    """
+    host = _storage_host(url)
+    try:
+        response = session.get(url, auth=NoAuth(), timeout=TIMEOUT, stream=True)
+    except INVALID_URL_ERRORS:
+        raise RetriableError(_NO_STORAGE_URL) from None
+    except requests.RequestException as err:
+        raise RetriableError(connection_reason(err, url)) from None
+    with response:
+        _raise_for_storage_status(host, response)
+        return write_body(response, file)
+
+
+def write_body(response: requests.Response, file: IO[bytes]) -> int:
+    """Write the body of a response, as sent, into a file from its beginning.
+
+    Returns:
+        Number of bytes.
+
+    Raises:
+        RetriableError: the body was cut off, or is missing.
+        CxoneError: the file cannot be written.
+    """
+    try:
+        file.seek(0)
+        file.truncate()
+    except OSError as err:
+        raise _unwritable(err) from err
+    for chunk in _chunks(response):
+        try:
+            file.write(chunk)
+        except OSError as err:
+            raise _unwritable(err) from err
+    if not file.tell() and response.headers.get("Content-Length") != "0":
+        # An export is empty only if the platform says so: without a length, the body may have been lost.
+        msg = "an empty response"
+        raise RetriableError(msg)
+    return file.tell()
+
+
+def _chunks(response: requests.Response) -> Iterator[bytes]:
+    """Yield the body as sent. It is not decoded: the compression of an export shows in its bytes, not in a header."""
+    arrived = 0
+    try:
+        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+            yield chunk
+            arrived += len(chunk)
+    except (HTTPError, OSError) as err:
+        reason = f"cut off after {arrived} bytes ({type(err).__name__})"
+        raise RetriableError(reason) from None
+
+
+def _raise_for_storage_status(host: str, response: requests.Response) -> None:
+    """Raise unless the status is 200: another 2xx has no body, or only a part of the file."""
+    status = response.status_code
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise turned_away_error(response)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+        reason = f"the storage at {host} answered {status_text(status)}"
+        raise RetriableError(reason, retry_after_seconds(response.headers.get("Retry-After")))
+    if status != HTTPStatus.OK:
+        # The body is not quoted: it contains the signature and the text that was signed.
+        msg = (
+            f"The storage at {host} refused the download of an export with {status_text(status)}: "
+            "check that nothing on the way to it (a proxy, a firewall) changes requests."
+        )
+        raise StorageRefusedError(msg, status)
+
+
+def _storage_host(url: object) -> str:
+    with contextlib.suppress(*MALFORMED_RESPONSE_ERRORS):
+        parts = urlsplit(url) if isinstance(url, str) else None
+        if parts and parts.scheme.lower() in {"http", "https"} and parts.hostname:
+            return parts.hostname
+    raise RetriableError(_NO_STORAGE_URL)
+
+
+def _unwritable(err: OSError) -> CxoneError:
+    return CxoneError(f"The temporary file of a download cannot be written ({err.strerror}).")

@@ -1,0 +1,101 @@
+"""From a response to a value or an error: which statuses are retriable, and what the error says."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
+
+from tap_cxone.api.error_messages import MALFORMED_RESPONSE_ERRORS, platform_reason, status_text
+from tap_cxone.api.retry import RETRY_AFTER_DEFAULT_SECONDS, RetriableError, retry_after_seconds
+from tap_cxone.errors import FatalError, OutcomeUnknownError, ThrottledError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import requests
+
+    from tap_cxone.api.calls import ApiCall
+
+    Redact = Callable[[str], str]
+
+_T = TypeVar("_T")
+
+
+def raise_for_status(call: ApiCall, response: requests.Response, redact: Redact) -> None:
+    """Raise unless the status is a 2xx.
+
+    Args:
+        call: the call that was answered.
+        response: its response.
+        redact: makes text from the platform safe for a message.
+
+    Raises:
+        RetriableError: a repetition can succeed.
+        OutcomeUnknownError: the call is not repeatable, and it may have been carried out.
+        ThrottledError: the call is not repeatable, was not carried out, and may have been throttled.
+        FatalError: a repetition does not help.
+    """
+    status = response.status_code
+    if status in call.throttled:
+        raise _throttled_error(call, response, redact)
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        # Neither was carried out, so that even a call that is not repeatable may be repeated.
+        raise turned_away_error(response)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
+        raise retriable_or_unknown(status_text(status), repeatable=call.repeatable)
+    if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        msg = f"{_refused(call, response, redact)}: {call.hint(status)}."
+        raise FatalError(msg, status)
+
+
+def read_value(
+    call: ApiCall, response: requests.Response, read: Callable[[requests.Response], _T], redact: Redact
+) -> _T:
+    """Return what ``read`` extracts from a 2xx response.
+
+    Raises:
+        RetriableError: the response is malformed, as a proxy's page is.
+        OutcomeUnknownError: so it is, and the call is not repeatable.
+    """
+    try:
+        return read(response)
+    except MALFORMED_RESPONSE_ERRORS:
+        content_type = redact(response.headers.get("Content-Type", "no content type"))
+        reason = f"the response ({response.status_code}, {content_type}) does not have the documented form"
+        # Not chained: the parser's error would contain the response.
+        raise retriable_or_unknown(reason, repeatable=call.repeatable) from None
+
+
+def retriable_or_unknown(reason: str, *, repeatable: bool) -> RetriableError | OutcomeUnknownError:
+    """Return the error for a request without a usable response."""
+    return RetriableError(reason) if repeatable else OutcomeUnknownError(reason)
+
+
+def turned_away_error(response: requests.Response) -> RetriableError:
+    """Return the error for a request that was not carried out: 429, or 503 of the API."""
+    retry_after = retry_after_seconds(response.headers.get("Retry-After"))
+    if retry_after is None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        retry_after = RETRY_AFTER_DEFAULT_SECONDS
+    return RetriableError(status_text(response.status_code), retry_after)
+
+
+def _throttled_error(call: ApiCall, response: requests.Response, redact: Redact) -> Exception:
+    status = response.status_code
+    msg = (
+        f"{_refused(call, response, redact)}: either other integrations of the tenant use up its request limits "
+        f"(throttled), or a permission is missing; if this persists, {call.hint(status)}."
+    )
+    if not call.repeatable:
+        return ThrottledError(msg, status)
+    return RetriableError(
+        f"{status_text(status)}, possibly throttled",
+        retry_after_seconds(response.headers.get("Retry-After")),
+        throttled=True,
+        final_error=FatalError(msg, status),
+    )
+
+
+def _refused(call: ApiCall, response: requests.Response, redact: Redact) -> str:
+    explanation = redact(platform_reason(response))
+    reason = f" ({explanation})" if explanation else ""
+    return f"The platform refused the call '{call.name}' with {status_text(response.status_code)}{reason}"

@@ -1,0 +1,51 @@
+"""The lock that lets only one process at a time send from an audit log, or prune it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from tap_cxone.errors import CxoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MAX_WAIT_SECONDS = 600.0
+"""How long to wait for another sender on the same audit log."""
+
+logger = logging.getLogger("cxone-notify")
+
+
+class LockedError(CxoneError):
+    """Another sender has held the lock for too long."""
+
+
+@contextlib.contextmanager
+def locked(log: Path) -> Iterator[None]:
+    """Hold the lock of an audit log. The tap does not need it to append to the log.
+
+    Raises:
+        LockedError: another process does not release the lock.
+        CxoneError: the lock file beside the log cannot be created.
+    """
+    lock = FileLock(f"{log}.lock", mode=0o600)
+    try:
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            logger.info("Another sender is using this audit log: waiting for it")
+            lock.acquire(timeout=MAX_WAIT_SECONDS)
+    except Timeout:
+        msg = f"Another sender has been using the audit log for {MAX_WAIT_SECONDS:.0f} s."
+        raise LockedError(msg) from None
+    except OSError as err:
+        msg = f"Setting 'audit_log_path': a lock file cannot be created beside the file ({err.strerror})."
+        raise CxoneError(msg) from err
+    try:
+        yield
+    finally:
+        lock.release()

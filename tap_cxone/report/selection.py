@@ -1,0 +1,139 @@
+"""Selects the events of the audit log that a report is about: of a run, a stream or a time range."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+from tap_cxone.observability.audit_reader import AuditLogReader
+from tap_cxone.observability.events import EventName
+from tap_cxone.report.text import clean
+from tap_cxone.report.times import parse_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from tap_cxone.observability.events import Event
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which events are selected; None selects all.
+
+    Attributes:
+        run_id: events of this run.
+        stream: events of this stream, and those that belong to no stream.
+        start: events logged at or after this time, in milliseconds since 1970.
+        end: events logged before this time, in milliseconds since 1970.
+    """
+
+    run_id: str | None = None
+    stream: str | None = None
+    start: int | None = None
+    end: int | None = None
+
+
+@dataclass
+class LogFacts:
+    """Facts about the log itself.
+
+    Attributes:
+        lines: number of lines.
+        selected: number of selected events.
+        unreadable: number of lines that cannot be decoded.
+        first: when the first selected event was logged, in milliseconds since 1970; None if unknown.
+        last: when the last one was.
+    """
+
+    lines: int = 0
+    selected: int = 0
+    unreadable: int = 0
+    first: int | None = None
+    last: int | None = None
+
+
+class SelectedEvent(NamedTuple):
+    """An event that is selected.
+
+    Attributes:
+        offset: where its line begins in the log, in bytes.
+        event: the event.
+        at: when it was logged, in milliseconds since 1970; None if unknown.
+        run: the id of its run; empty if unknown.
+    """
+
+    offset: int
+    event: Event
+    at: int | None
+    run: str
+
+
+class EventSelector:
+    """Reads an audit log and selects events.
+
+    Args:
+        names: the kinds of events to return.
+        selection: which of them are selected.
+
+    Attributes:
+        facts: complete once all events have been read.
+    """
+
+    def __init__(self, names: Collection[str], selection: Selection) -> None:
+        self.facts = LogFacts()
+        self._names = names
+        self._selection = selection
+        self._latest_runs: dict[str, str] = {}
+
+    def read(self, log: BinaryIO) -> Iterator[SelectedEvent]:
+        """Yield the selected events.
+
+        Args:
+            log: the file, at its beginning.
+        """
+        facts = self.facts
+        reader = AuditLogReader(self._names)
+        for offset, _, event in reader.read(log):
+            at, run = parse_ms(event.logged_at), self._run_of(event)
+            if self._is_selected(event, at, run):
+                facts.selected += 1
+                if at is not None:
+                    facts.first = at if facts.first is None else min(facts.first, at)
+                    facts.last = at if facts.last is None else max(facts.last, at)
+                yield SelectedEvent(offset, event, at, run)
+        facts.lines, facts.unreadable = reader.lines, reader.unreadable
+
+    def _run_of(self, event: Event) -> str:
+        """Return the run of an event. In older logs most events have no run id: they belong to the latest run."""
+        stream = event.stream or ""
+        if event.run_id is None:
+            return self._latest_runs.get(stream, "")
+        run = clean(str(event.run_id))
+        if event.event == EventName.RUN_STARTED:
+            self._latest_runs[stream] = run
+        return run
+
+    def _is_selected(self, event: Event, at: int | None, run: str) -> bool:
+        wanted = self._selection
+        if wanted.run_id is not None and run != wanted.run_id:
+            return False
+        if wanted.stream is not None and event.stream is not None and event.stream != wanted.stream:
+            return False
+        if wanted.start is not None and (at is None or at < wanted.start):
+            return False
+        return wanted.end is None or (at is not None and at < wanted.end)
+
+
+def run_ids(log: BinaryIO) -> list[str]:
+    """Return the runs in the log, each once, in the order in which they began last.
+
+    Args:
+        log: the file, at its beginning.
+    """
+    runs: dict[str, None] = {}
+    selector = EventSelector((EventName.RUN_STARTED, EventName.RUN_FINISHED, EventName.WINDOW_EXTRACTED), Selection())
+    for _, event, _, run in selector.read(log):
+        if run and (event.event == EventName.RUN_STARTED or run not in runs):
+            runs.pop(run, None)
+            runs[run] = None
+    return list(runs)
