@@ -1,4 +1,8 @@
-"""What the tests share: a sandbox, and the tap as a process against it."""
+"""Shared by all tests: the marker ``slow``, a sandbox, the tap as a process, and Meltano in a copy of the project.
+
+Tests that start a process are slow. Most of them are marked here, by their folder or their fixtures. The others carry
+the marker themselves. A test without the marker fails when it starts a process.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +20,50 @@ import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from tap_cxone.sandbox import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     StartSandbox = Callable[..., Sandbox]
 
 PROJECT = Path(__file__).parents[1]
 JAN_1 = datetime(2024, 1, 1, tzinfo=UTC)
+SLOW_FOLDER = PROJECT / "tests" / "end_to_end"
+SLOW_FIXTURES = {"tap", "notify", "chrome"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start processes as slow."""
+    for item in items:
+        if SLOW_FOLDER in item.path.parents or SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test start a process only if it is slow; git is quick enough for any."""
+    start = subprocess.Popen.__init__
+
+    def guarded(process: subprocess.Popen[Any], args: Any, *more: Any, **options: Any) -> None:
+        assert args[0] == "git", f"{args[0]} is a process: mark the test with pytest.mark.slow"
+        start(process, args, *more, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not item.get_closest_marker("slow"):
+            patch.setattr(subprocess.Popen, "__init__", guarded)
+        return (yield)
+
+
+def skip_or_fail(reason: str) -> NoReturn:
+    """Skip a test for something that this machine lacks. CI has to have it: there the test fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"not to be skipped in CI: {reason}", pytrace=False)
+    pytest.skip(reason)
 
 
 def january(day: int) -> datetime:

@@ -483,6 +483,7 @@ def test_a_digest_does_not_change_with_the_discovered_address(serve: Serve) -> N
     assert client.digest("x") == before
 
 
+@pytest.mark.slow
 def test_the_jwt_library_is_not_imported_with_the_client() -> None:
     script = "import sys, tap_cxone.api.client, tap_cxone.api.grants; print('jwt' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -179,6 +179,7 @@ def test_missing_libraries_of_the_sandbox_end_in_one_sentence(monkeypatch: pytes
     assert caught.value.message == "The sandbox needs the library uvicorn: pip install tap-cxone[sandbox]"
 
 
+@pytest.mark.slow
 def test_sandbox_is_not_imported_before_it_is_needed() -> None:
     code = f"import sys, {access.__name__}; print('tap_cxone.sandbox' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -116,6 +116,7 @@ def test_test_message_is_marked_signed_and_not_recorded(
     assert log.path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_command_loads_neither_the_sdk_nor_http_at_start() -> None:
     code = (
         "import sys, tap_cxone.notify.cli, tap_cxone.notify.sending; print([m for m in sys.modules if 'singer' in m])"

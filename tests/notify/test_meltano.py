@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.notify.conftest import Listener
 
-pytestmark = [pytest.mark.xdist_group("meltano-notify"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("meltano-notify"), pytest.mark.timeout(600)]
 
 TARGET = """#!{python}
 import json, pathlib, sys

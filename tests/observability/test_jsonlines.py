@@ -74,6 +74,7 @@ with JsonLinesFile(sys.argv[1], "audit_log_path") as file:
 """
 
 
+@pytest.mark.slow
 def test_lines_of_several_processes_do_not_mix(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     command = [sys.executable, "-c", WRITER, str(path)]

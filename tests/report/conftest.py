@@ -14,7 +14,7 @@ from tap_cxone.dates import format_date
 from tap_cxone.report.cli import main
 from tap_cxone.report.figures import Figures, read_figures
 from tap_cxone.report.selection import Selection
-from tests.conftest import january
+from tests.conftest import january, skip_or_fail
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,9 +132,9 @@ def report(log: Log, *options: str, environment: dict[str, str] | None = None) -
 
 
 def browser_or_skip() -> tuple[str, str]:
-    """Return the browser and its driver, or skip the test."""
+    """Return the paths of the browser and its driver. Without them the test is skipped, or fails in CI."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
     if not browser or not driver:
-        pytest.skip("no browser: install Debian's packages chromium and chromium-driver (.ci/browser does)")
+        skip_or_fail("no browser: scripts/browser installs Debian's packages chromium and chromium-driver")
     return browser, driver

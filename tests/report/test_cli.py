@@ -139,6 +139,7 @@ def test_invalid_options_exit_with_2_and_one_sentence(faulty: Log, options: tupl
     assert not result.stdout
 
 
+@pytest.mark.slow
 def test_json_and_check_work_without_the_extra(faulty: Log) -> None:
     code = "import sys; sys.modules['matplotlib'] = None; from tap_cxone.report.cli import main; main()"
 

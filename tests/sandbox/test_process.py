@@ -51,6 +51,7 @@ def _running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_the_command_serves_until_it_is_interrupted() -> None:
     with _running("--port", "0", "--fault", "list=503:1", "--token-seconds", "60") as (process, url):
         token = requests.post(f"{url}/oauth/token", data=CREDENTIALS, timeout=5).json()
@@ -99,6 +100,7 @@ def test_wrong_options_are_usage_errors(arguments: list[str], named: str) -> Non
     assert named in result.output
 
 
+@pytest.mark.slow
 def test_events_can_be_printed() -> None:
     arguments = ["--events-per-day", "12", "--bad-records", "0.5", "--print-events", "2024-01-01", "2024-01-03T00:00Z"]
     result = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=True, timeout=60)
@@ -152,6 +154,7 @@ def test_the_sandbox_stops_during_a_download() -> None:
     session.close()
 
 
+@pytest.mark.slow
 def test_a_missing_library_is_reported_in_one_sentence() -> None:
     """Only starting needs the extra. Importing the package and reading events does not."""
     script = (

@@ -1,6 +1,6 @@
-"""What the sample project has loaded: a look into its DuckDB file, held against the audit log.
+"""Show what the sample project has loaded, and compare its DuckDB table with the tap's audit log.
 
-Run by Meltano as ``summary:show`` behind the load. Ends with 1 where the table lacks records that were extracted.
+Meltano runs it as ``summary:show`` after the load. Exits with 1 if the table lacks records that were extracted.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ TABLE = "cxone.bot_conversations"
 
 
 def extracted_windows(audit_log: Path) -> dict[tuple[str, str], int]:
-    """Return the records of each extracted window, by its dates; the latest extraction of a window counts."""
+    """Return the record count of each window by its start and end; the latest extraction of a window counts."""
     windows: dict[tuple[str, str], int] = {}
     with audit_log.open(encoding="utf-8") as lines:
         for line in lines:
             try:
                 event = json.loads(line)
             except ValueError:
-                continue  # half a line, left by a full disk
+                continue  # an incomplete line, such as a full disk leaves behind
             if event.get("event") == "window_extracted":
                 windows[event["dateFrom"], event["dateTo"]] = event["record_count"]
     return windows
 
 
 def main() -> int:
-    """Print the summary."""
+    """Print the summary and return the exit code."""
     database = Path(os.environ["SUMMARY_DATABASE"])
     audit_log = Path(os.environ["SUMMARY_AUDIT_LOG"])
     if not database.exists() or not audit_log.exists():
@@ -41,21 +41,21 @@ def main() -> int:
         rows, days, first, last = connection.execute(
             f'SELECT count(*), count(DISTINCT "dateFrom"::DATE), min("dateFrom"), max("dateFrom") FROM {TABLE}'
         ).fetchall()[0]
-        short = []
+        incomplete = []
         for (start, end), records in windows.items():
-            held = connection.execute(
+            loaded = connection.execute(
                 f'SELECT count(*) FROM {TABLE} WHERE "dateFrom" >= ?::TIMESTAMP AND "dateFrom" < ?::TIMESTAMP',
                 [start.removesuffix("Z"), end.removesuffix("Z")],
             ).fetchall()[0][0]
-            if held < records:
-                short.append(f"{start}/{end}: {records} extracted, {held} in the table")
+            if loaded < records:
+                incomplete.append(f"{start}/{end}: {records} extracted, {loaded} in the table")
     print(f"Database     {database}, table {TABLE}")
     print(f"Rows         {rows} on {days} days")
     print(f"First event  {first} UTC")
     print(f"Last event   {last} UTC")
     print(f"Extracted    {sum(windows.values())} records in {len(windows)} windows")
-    if short:
-        print("NOT COMPLETE: the table lacks records of these windows:", *short, sep="\n  ", file=sys.stderr)
+    if incomplete:
+        print("NOT COMPLETE: the table lacks records of these windows:", *incomplete, sep="\n  ", file=sys.stderr)
         return 1
     print("Complete: the table holds every record that was extracted.")
     return 0
