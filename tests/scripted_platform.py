@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.api.calls import ApiCall
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
     import pytest
     import requests
 
+    from tap_cxone.sandbox import Sandbox
     from tests.http_server import Response
 
     Serve = Callable[..., "Platform"]
 
+EXPORTS = "/api/v2/analytics/exports"
+CREATE = ApiCall("create", "POST", "/x", json={"q": 1}, repeatable=False)
 SECRET = 's3cr3t "+/&%ü'
 
 
@@ -40,6 +44,11 @@ def as_json(response: requests.Response) -> Any:
 def get(client: PlatformClient, name: str = "list", **options: Any) -> Any:
     """Make a GET call and return the JSON of its response."""
     return client.call(ApiCall(name, "GET", "/x", **options), as_json)
+
+
+def create(client: PlatformClient, **options: Any) -> Any:
+    """Make a POST call that must not be sent twice, and return the JSON of its response."""
+    return client.call(replace(CREATE, **options), as_json)
 
 
 class Platform:
@@ -76,6 +85,20 @@ class Platform:
             self._tokens += 1
             token = f"token-{self._tokens}"
         return ok({"access_token": token, "token_type": "Bearer", "expires_in": 1200})
+
+
+def sandbox_client(sandbox: Sandbox, **changes: Any) -> tuple[PlatformClient, Pauses]:
+    """Return a client of a sandbox, and the pauses that it would have made."""
+    pauses = Pauses()
+    secret = changes.pop("client_secret", sandbox.client_secret)
+    grant = ClientCredentials(f"{sandbox.url}/oauth/token", sandbox.client_id, secret)
+    settings: dict[str, Any] = {"api_url": sandbox.url, "grant": grant, "sleep": pauses}
+    return PlatformClient(**settings | changes), pauses
+
+
+def listed(client: PlatformClient) -> Any:
+    """List the active exports of a sandbox."""
+    return client.call(ApiCall("list", "GET", EXPORTS, params={"status": "queued,running"}), as_json)
 
 
 def ok(value: object) -> Response:

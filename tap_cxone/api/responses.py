@@ -55,7 +55,7 @@ def read_value(
 
     Raises:
         RetriableError: the response is malformed, as a proxy's page is.
-        OutcomeUnknownError: so it is, and the call is not repeatable.
+        OutcomeUnknownError: the response is malformed, and the call is not repeatable.
     """
     try:
         return read(response)
@@ -67,7 +67,7 @@ def read_value(
 
 
 def retriable_or_unknown(reason: str, *, repeatable: bool) -> RetriableError | OutcomeUnknownError:
-    """Return the error for a request without a usable response."""
+    """Return the error for a request that got no usable response."""
     return RetriableError(reason) if repeatable else OutcomeUnknownError(reason)
 
 

@@ -1,83 +1,40 @@
-"""The three grants: token requests, discovery, and the settings that errors name. No test waits."""
+"""The three grants: what a token request sends, and when a token is renewed. No test waits."""
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote_plus
+from typing import TYPE_CHECKING
 
-import jwt
 import pytest
 
-from tap_cxone.api.client import PlatformClient
-from tap_cxone.api.grants import AccessKey, ClientCredentials, Password
-from tap_cxone.errors import CxoneError, FatalError, UnavailableError
-from tests.scripted_platform import chain, get, ok, refusal, with_netrc
+from tap_cxone.errors import FatalError
+from tests.api.issuers import (
+    APP,
+    APP_SECRET,
+    BASIC,
+    CONFIG,
+    KEY,
+    KEY_SECRET,
+    METHODS,
+    OPENID,
+    TOKEN,
+    WITH_TENANT,
+    client_of,
+    form,
+    grant_of,
+    issuer,
+    password_client,
+    tokens,
+)
+from tests.scripted_platform import get, ok, refusal, with_netrc
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tap_cxone.api.grants import Grant
     from tests.http_server import Response
-    from tests.scripted_platform import Platform, Serve
-
-KEY, KEY_SECRET = "KEYID+/=ÄÖ", 'key "s3cr3t"/ü'
-APP, APP_SECRET = "app@tenant", "app+s3cr3t/€"
-BASIC = base64.b64encode(f"{APP}:{APP_SECRET}".encode()).decode()
-OPENID, CONFIG = "/.well-known/openid-configuration", "/.well-known/cxone-configuration"
-TOKEN = "/token"
-METHODS = ("client_credentials", "access_key", "password")
-
-
-def a_jwt(**claims: Any) -> str:
-    return jwt.encode(claims, "k" * 32, algorithm="HS256")
-
-
-WITH_TENANT = a_jwt(tenantId="tenant-7", sub=7)
-
-
-def tokens(*responses: dict[str, Any], seconds: float = 3600) -> list[Response]:
-    return [ok({"token_type": "Bearer", "expires_in": seconds} | response) for response in responses]
-
-
-def issuer(serve: Serve, responses: dict[str, list[Response]] | None = None, **changes: Any) -> Platform:
-    """Start a platform that is issuer, token endpoint and API in one; ``changes`` are of its two documents."""
-    platform = serve()
-    documents = {"token_endpoint": f"{platform.url}{TOKEN}", "api_endpoint": f"{platform.url}/"} | changes
-    platform.responses |= {
-        OPENID: [ok({"token_endpoint": documents.pop("token_endpoint")})],
-        CONFIG: [ok(documents)],
-        TOKEN: tokens({"access_token": WITH_TENANT}),
-    } | (responses or {})
-    return platform
-
-
-def grant_of(method: str, platform: Platform, **changes: Any) -> Grant:
-    url = f"{platform.url}{TOKEN}"
-    if method == "client_credentials":
-        return ClientCredentials(url, APP, APP_SECRET)
-    if method == "access_key":
-        return AccessKey(url, KEY, KEY_SECRET)
-    return Password(platform.url, APP, APP_SECRET, KEY, KEY_SECRET, **changes)
-
-
-def client_of(platform: Platform, grant: Grant, **changes: Any) -> PlatformClient:
-    settings: dict[str, Any] = {"api_url": platform.url, "grant": grant, "sleep": platform.pauses}
-    return PlatformClient(**settings | changes)
-
-
-def password_client(platform: Platform, *, token_url: str | None = None, **changes: Any) -> PlatformClient:
-    settings: dict[str, Any] = {"api_url": None, "address": platform.url}
-    return client_of(platform, grant_of("password", platform, token_url=token_url), **settings | changes)
-
-
-def form(request: Any) -> dict[str, str]:
-    return {name: value for name, [value] in parse_qs(request.body.decode(), strict_parsing=True).items()}
-
+    from tests.scripted_platform import Serve
 
 # --- Token requests ---------------------------------------------------------------------------------------------------
 
@@ -174,141 +131,6 @@ def test_a_netrc_changes_nothing(serve: Serve, method: str, tmp_path: Path, monk
     )
 
 
-# --- Discovery --------------------------------------------------------------------------------------------------------
-
-
-def test_addresses_that_are_settings_are_not_looked_up(serve: Serve) -> None:
-    platform = serve({TOKEN: tokens({"access_token": "opaque"})})
-    client = password_client(platform, api_url=platform.url, token_url=f"{platform.url}{TOKEN}")
-    assert get(client) == "done"
-    assert [request.path for request in platform.requests] == [TOKEN, "/x"]
-
-
-def test_only_the_api_is_looked_up_if_the_token_endpoint_is_a_setting(serve: Serve) -> None:
-    platform = issuer(serve)
-    get(password_client(platform, token_url=f"{platform.url}{TOKEN}"))
-    assert [request.path for request in platform.requests] == [TOKEN, CONFIG, "/x"]
-
-
-def test_the_addresses_are_looked_up_once(serve: Serve) -> None:
-    platform = issuer(serve, {"/x": [ok(1), refusal(401), ok(2)]})
-    client = password_client(platform)
-    assert [get(client), get(client)] == [1, 2]
-    assert client.download("/x", io.BytesIO()) == 1
-    assert (len(platform.calls(OPENID)), len(platform.calls(CONFIG)), len(platform.calls(TOKEN))) == (1, 1, 2)
-
-
-@pytest.mark.parametrize(
-    "response",
-    [
-        {"access_token": WITH_TENANT},
-        {"access_token": "opaque", "id_token": WITH_TENANT},
-        {"access_token": a_jwt(sub="somebody"), "id_token": WITH_TENANT},
-        {"access_token": a_jwt(tenantId=7), "id_token": WITH_TENANT},
-        {"access_token": a_jwt(tenantId="tenant-7", exp=1, aud="others", nbf=9e9)},
-    ],
-    ids=["access token", "opaque", "no claim", "no text", "not for us to check"],
-)
-def test_the_tenant_is_read_from_a_claim_of_one_of_the_tokens(serve: Serve, response: dict[str, Any]) -> None:
-    platform = issuer(serve, {TOKEN: tokens(response)})
-    get(password_client(platform))
-    assert platform.calls(CONFIG)[0].query == "tenantId=tenant-7"
-
-
-@pytest.mark.parametrize(
-    "response",
-    [{"access_token": "opaque"}, {"access_token": "a.b.c", "id_token": 7}, {"access_token": a_jwt(tenantId="")}],
-    ids=repr,
-)
-def test_without_a_tenant_the_error_names_the_setting_to_make(serve: Serve, response: dict[str, Any]) -> None:
-    platform = issuer(serve, {TOKEN: tokens(response)})
-    with pytest.raises(CxoneError, match="set 'api_url'") as caught:
-        get(password_client(platform))
-    assert all(response["access_token"] not in str(error) for error in chain(caught.value))
-    assert platform.pauses == []
-
-
-@pytest.mark.parametrize("method", ["client_credentials", "access_key"])
-def test_grants_without_discovery_name_the_setting_to_make(serve: Serve, method: str) -> None:
-    platform = issuer(serve)
-    with pytest.raises(CxoneError, match="set 'api_url'"):
-        get(client_of(platform, grant_of(method, platform), api_url=None))
-
-
-BAD_ADDRESSES = [
-    None,
-    7,
-    "",
-    "api.example.com",
-    "ftp://api.example.com",
-    "https://",
-    "https://user:password@api.example.com",
-    "https://user@api.example.com",
-    "https://api.example.com:port",
-    "https://[api",
-    "https://api.example.com\r\nX: y",
-    "https://api.example com",
-    "https://äpi.example.com",
-    "//api.example.com",
-    ["https://api.example.com"],
-]
-
-
-@pytest.mark.parametrize("address", BAD_ADDRESSES, ids=repr)
-@pytest.mark.parametrize("which", ["token_endpoint", "api_endpoint"])
-def test_an_invalid_discovered_address_is_not_used(serve: Serve, which: str, address: Any) -> None:
-    platform = issuer(serve, **{which: address})
-    with pytest.raises(CxoneError, match=r"check the setting 'issuer'\.$") as caught:
-        get(password_client(platform))
-    assert "example" not in caught.value.message
-    assert platform.pauses == []
-    assert len(platform.calls(TOKEN)) == (which == "api_endpoint")
-
-
-@pytest.mark.parametrize("address", ["https://api.example.com?x=1", "https://api.example.com#x"])
-def test_a_discovered_api_address_with_a_query_is_not_used(serve: Serve, address: str) -> None:
-    with pytest.raises(CxoneError, match="'issuer'"):
-        get(password_client(issuer(serve, api_endpoint=address)))
-
-
-def test_plain_http_is_accepted_only_from_an_issuer_with_plain_http() -> None:
-    grant = Password("https://issuer.example.com", APP, APP_SECRET, KEY, KEY_SECRET)
-    assert grant._checked_url("https://api.example.com", "address") == "https://api.example.com"
-    with pytest.raises(CxoneError, match="'issuer'"):
-        grant._checked_url("http://api.example.com", "address")
-
-
-def test_the_api_address_can_be_derived_from_area_and_domain(serve: Serve) -> None:
-    platform = issuer(serve, api_endpoint=None, area="na1", domain="niceincontact.com")
-    grant = grant_of("password", platform)
-    client = client_of(platform, grant)
-    get(client)
-    found = grant.discover(client._transport, client._tokens.get())
-    assert found == "https://api-na1.niceincontact.com"
-
-
-@pytest.mark.parametrize("document", [OPENID, CONFIG])
-@pytest.mark.parametrize("status", [301, 302, 400, 401, 403, 404, 410])
-def test_a_refused_discovery_names_the_issuer(serve: Serve, document: str, status: int) -> None:
-    platform = issuer(serve, {document: [refusal(status, Location="http://127.0.0.1:9/")]})
-    with pytest.raises(FatalError, match=rf"call 'discovery' with {status} .*check the setting 'issuer'") as caught:
-        get(password_client(platform))
-    assert caught.value.status == status
-
-
-@pytest.mark.parametrize("document", [OPENID, CONFIG])
-@pytest.mark.parametrize("response", [refusal(503), refusal(500), refusal(429), "reset", (200, {}, b"<html>"), ok([])])
-def test_a_discovery_with_a_retriable_failure_is_repeated(serve: Serve, document: str, response: Response) -> None:
-    platform = issuer(serve)
-    good = platform.responses[document]
-    platform.responses[document] = [response, *good]
-    assert get(password_client(platform)) == "done"
-    assert len(platform.pauses) == 1
-    platform.responses[document] = [response]
-    with pytest.raises(UnavailableError, match=r"'discovery': .* gave up .* check the setting 'issuer'\.$"):
-        get(password_client(platform, retry_budget=0))
-
-
 # --- Renewal ----------------------------------------------------------------------------------------------------------
 
 
@@ -350,113 +172,6 @@ def test_a_token_request_with_a_retriable_failure_is_repeated(serve: Serve, meth
     assert len(platform.pauses) == 1
     if method == "password":
         assert [asked.authorization for asked in platform.calls(TOKEN)] == [f"Basic {BASIC}"] * 2
-
-
-# --- Errors -----------------------------------------------------------------------------------------------------------
-
-KEY_SETTINGS = ("'access_key_id'", "'access_key_secret'")
-APP_SETTINGS = ("'client_id'", "'client_secret'")
-
-
-@pytest.mark.parametrize(
-    ("method", "status", "hints"),
-    [
-        ("client_credentials", 401, APP_SETTINGS),
-        ("client_credentials", 404, ("'auth_url'", "'api_url'")),
-        ("access_key", 400, KEY_SETTINGS),
-        ("access_key", 401, KEY_SETTINGS),
-        ("access_key", 403, ("permissions of the access key's user",)),
-        ("access_key", 404, ("'region'", "'auth_url'")),
-        ("access_key", 405, ("'region'", "'auth_url'")),
-        ("password", 400, KEY_SETTINGS + APP_SETTINGS),
-        ("password", 401, KEY_SETTINGS + APP_SETTINGS),
-        ("password", 403, ("permissions of the access key's user", "application")),
-        ("password", 404, ("'issuer'", "'auth_url'")),
-    ],
-)
-@pytest.mark.parametrize("name", ["errorDescription", "error_description"])
-def test_a_refused_token_request_names_the_settings(
-    serve: Serve, method: str, status: int, hints: tuple[str, ...], name: str
-) -> None:
-    platform = issuer(serve, {TOKEN: [refusal(status, {"error": "invalid", name: "what the platform says"})]})
-    with pytest.raises(FatalError, match=rf"call 'token' with {status} \w.*\(what the platform says\)") as caught:
-        get(client_of(platform, grant_of(method, platform)))
-    assert all(word in caught.value.message for word in hints)
-    others = set(KEY_SETTINGS + APP_SETTINGS) - set(hints)
-    assert not any(word in caught.value.message for word in others)
-    assert caught.value.message.count(".") == 1, "one sentence"
-    assert platform.pauses == []
-
-
-@pytest.mark.parametrize(
-    ("method", "status", "hints"),
-    [
-        ("access_key", 401, "'region'"),
-        ("access_key", 403, "permissions of the access key's user"),
-        ("access_key", 404, "'region' and 'api_url'"),
-        ("password", 401, "'issuer'"),
-        ("password", 403, "the application"),
-        ("password", 404, "'issuer' and 'api_url'"),
-    ],
-)
-def test_a_refused_call_names_the_settings_of_its_grant(serve: Serve, method: str, status: int, hints: str) -> None:
-    platform = issuer(serve, {"/x": [refusal(status)]})
-    with pytest.raises(FatalError) as caught:
-        get(client_of(platform, grant_of(method, platform)))
-    assert hints in caught.value.message
-    assert "scopes" not in caught.value.message
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_an_invalid_token_address_names_its_setting(serve: Serve, method: str) -> None:
-    platform = serve()
-    platform.url = "http://a..b"
-    with pytest.raises(FatalError, match=r"'(auth_url|issuer)'"):
-        get(client_of(platform, grant_of(method, platform), retry_budget=0))
-
-
-# --- Secrets ----------------------------------------------------------------------------------------------------------
-
-TOKENS = {"access_token": "tok.en-1", "id_token": "id.tok-1", "refresh_token": "re/fresh+1"}
-
-
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("where", [TOKEN, "/x"])
-def test_no_credential_or_token_of_a_grant_is_quoted(
-    serve: Serve, method: str, where: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("DEBUG")
-    secrets = {
-        "client_credentials": [APP_SECRET, BASIC],
-        "access_key": [KEY, KEY_SECRET],
-        "password": [KEY, KEY_SECRET, APP_SECRET, BASIC],
-    }[method]
-    came = tokens(TOKENS)
-    secrets += TOKENS.values() if where == "/x" else []
-    forms = {
-        form
-        for secret in secrets
-        for form in (secret, quote_plus(secret), json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1])
-    }
-    for form_of_it in forms:
-        refused = refusal(403, {"message": f"bad request: {form_of_it} was sent"})
-        platform = issuer(serve, {TOKEN: came if where == "/x" else [refused], "/x": [refusal(503), refused]})
-        with pytest.raises(FatalError, match=r"\(bad request: \*\*\* was sent\)") as caught:
-            get(client_of(platform, grant_of(method, platform)))
-        texts = [str(error) for error in chain(caught.value)]
-        assert not any(form_of_it in text for text in [*texts, caplog.text])
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_response_of_the_token_endpoint_is_never_quoted(
-    serve: Serve, method: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("DEBUG")
-    platform = issuer(serve, {TOKEN: tokens(TOKENS | {"expires_in": "soon", "access_token": "tok.en-1"})})
-    with pytest.raises(UnavailableError, match=r"the response \(200\) contains no usable token") as caught:
-        get(client_of(platform, grant_of(method, platform), retry_budget=0))
-    texts = [caplog.text, *(str(error) for error in chain(caught.value))]
-    assert not any(secret in text for secret in TOKENS.values() for text in texts)
 
 
 # --- Digests ----------------------------------------------------------------------------------------------------------
