@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -194,3 +195,25 @@ def test_the_status_fields_equal_the_status_line(progress: Progress, clock: Cloc
     assert (fields["stream"], fields["done"], fields["running"], fields["waiting"]) == ("a", 1, 1, 2)
     assert (fields["records"], fields["seconds"]) == (5, 10)
     assert fields["active"][0]["stage"] == "running"
+
+
+def test_many_threads_lose_no_count_and_end_a_stream_once(progress: Progress) -> None:
+    stream = progress.stream("a")
+    stream.plan(PLANNED)
+
+    def work(number: int) -> bool:
+        window = PLANNED[number % len(PLANNED)]
+        stream.enter(window, Stage.RUNNING)
+        stream.note(window, "a note")
+        stream.count(records=1, bytes=2)
+        progress.requested()
+        status_fields(stream, progress)
+        stream.leave(window)
+        return stream.end() if number >= 1000 else False
+
+    with ThreadPoolExecutor(16) as threads:
+        ended = list(threads.map(work, range(1016)))
+    assert sum(ended) == 1
+    counts = stream.counts()
+    assert (counts.records, counts.bytes, progress.requests().requests) == (1016, 2032, 1016)
+    assert not stream.active()
