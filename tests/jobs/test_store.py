@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from tap_cxone.dates import utc_now
 from tap_cxone.jobs.model import ExportJob
+from tap_cxone.windows import Window
 from tests.conftest import january, read_lines
-from tests.jobs.fakes import DAYS, FakeApi, a_record, a_store
+from tests.jobs.fakes import DAYS, SETTLE, FakeApi, a_record, a_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,14 +37,22 @@ def test_a_job_in_state_and_journal_is_taken_once(tmp_path: Path) -> None:
     assert store.take_job(DAYS[0]) is None
 
 
-def test_jobs_that_do_not_fit_this_run_are_not_used() -> None:
+def test_a_job_is_not_used_after_a_day() -> None:
+    too_old = a_record("old", DAYS[0], requested_at=utc_now() - timedelta(hours=25))
+    assert a_store(FakeApi(), [too_old]).windows() == []
+
+
+def test_a_job_of_another_query_is_not_used() -> None:
+    assert a_store(FakeApi(), [a_record("job", DAYS[0], fingerprint="another")]).windows() == []
+
+
+def test_a_job_is_not_used_if_its_window_had_not_settled() -> None:
+    """Events at the end of the window reached the platform after the request: the file lacks them."""
     now = utc_now()
-    too_old = a_record("too old", DAYS[0], requested_at=now - timedelta(hours=25))
-    other_query = a_record("other query", DAYS[1], fingerprint="another")
-    # Requested when the end of its window had not settled: later events are missing in its file.
-    today = a_record("incomplete", DAYS[2], requested_at=DAYS[2].end + timedelta(minutes=1))
-    store = a_store(FakeApi(), [too_old, other_query, today])
-    assert store.windows() == []
+    window = Window(now - timedelta(days=1), now - timedelta(minutes=10))
+    assert a_store(FakeApi(), [a_record("job", window, requested_at=now)], end=now).windows() == []
+    later = now + SETTLE
+    assert a_store(FakeApi(), [a_record("job", window, requested_at=later)], end=now).windows() == [window]
 
 
 def test_any_job_of_a_window_that_is_not_over_will_do() -> None:
