@@ -72,7 +72,7 @@ def test_a_schema_with_all_columns_precedes_the_first_record(start_extraction_sa
             assert message["record"].keys() <= properties.keys()
     assert properties["start_date"]["format"] == "date-time"
     assert properties["voice_recording_status"]["type"] == ["string", "null"]
-    assert "new columns are taken up, as text: agent_1_acd_id" in run.log
+    assert "new columns are added as text: agent_1_acd_id" in run.log
 
 
 def test_malformed_rows_are_rejected_counted_and_quarantined(
