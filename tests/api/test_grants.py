@@ -45,7 +45,7 @@ def tokens(*responses: dict[str, Any], seconds: float = 3600) -> list[Response]:
 
 
 def issuer(serve: Serve, responses: dict[str, list[Response]] | None = None, **changes: Any) -> Platform:
-    """Start a platform that is issuer, token endpoint and API in one; ``changes`` are of its two documents."""
+    """Start a platform that is issuer, token endpoint and API in one; ``changes`` apply to its two documents."""
     platform = serve()
     documents = {"token_endpoint": f"{platform.url}{TOKEN}", "api_endpoint": f"{platform.url}/"} | changes
     platform.responses |= {
@@ -220,7 +220,7 @@ def test_the_tenant_is_read_from_a_claim_of_one_of_the_tokens(serve: Serve, resp
     [{"access_token": "opaque"}, {"access_token": "a.b.c", "id_token": 7}, {"access_token": a_jwt(tenantId="")}],
     ids=repr,
 )
-def test_without_a_tenant_the_error_names_the_setting_to_make(serve: Serve, response: dict[str, Any]) -> None:
+def test_without_a_tenant_the_error_names_the_setting_that_is_needed(serve: Serve, response: dict[str, Any]) -> None:
     platform = issuer(serve, {TOKEN: tokens(response)})
     with pytest.raises(CxoneError, match="set 'api_url'") as caught:
         get(password_client(platform))
@@ -229,7 +229,7 @@ def test_without_a_tenant_the_error_names_the_setting_to_make(serve: Serve, resp
 
 
 @pytest.mark.parametrize("method", ["client_credentials", "access_key"])
-def test_grants_without_discovery_name_the_setting_to_make(serve: Serve, method: str) -> None:
+def test_grants_without_discovery_name_the_setting_that_is_needed(serve: Serve, method: str) -> None:
     platform = issuer(serve)
     with pytest.raises(CxoneError, match="set 'api_url'"):
         get(client_of(platform, grant_of(method, platform), api_url=None))
@@ -431,7 +431,7 @@ def test_no_credential_or_token_of_a_grant_is_quoted(
         "access_key": [KEY, KEY_SECRET],
         "password": [KEY, KEY_SECRET, APP_SECRET, BASIC],
     }[method]
-    came = tokens(TOKENS)
+    good = tokens(TOKENS)
     secrets += TOKENS.values() if where == "/x" else []
     forms = {
         form
@@ -440,7 +440,7 @@ def test_no_credential_or_token_of_a_grant_is_quoted(
     }
     for form_of_it in forms:
         refused = refusal(403, {"message": f"bad request: {form_of_it} was sent"})
-        platform = issuer(serve, {TOKEN: came if where == "/x" else [refused], "/x": [refusal(503), refused]})
+        platform = issuer(serve, {TOKEN: good if where == "/x" else [refused], "/x": [refusal(503), refused]})
         with pytest.raises(FatalError, match=r"\(bad request: \*\*\* was sent\)") as caught:
             get(client_of(platform, grant_of(method, platform)))
         texts = [str(error) for error in chain(caught.value)]

@@ -46,7 +46,7 @@ def test_jobs_that_do_not_fit_this_run_are_not_used() -> None:
     assert store.windows() == []
 
 
-def test_any_job_of_a_window_that_is_not_over_will_do() -> None:
+def test_a_job_of_a_window_that_has_not_ended_is_used() -> None:
     unfinished = a_record("job", DAYS[2], requested_at=utc_now())
     assert a_store(FakeApi(), [unfinished], end=DAYS[2].start + timedelta(hours=1)).windows() == [DAYS[2]]
 
