@@ -23,7 +23,7 @@ def extracted_windows(audit_log: Path) -> dict[tuple[str, str], int]:
             try:
                 event = json.loads(line)
             except ValueError:
-                continue  # an incomplete line, such as a full disk leaves behind
+                continue  # an incomplete line, for example after a full disk
             if event.get("event") == "window_extracted":
                 windows[event["dateFrom"], event["dateTo"]] = event["record_count"]
     return windows

@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Let a test start a process only if it is slow; git is quick enough for any."""
+    """Let a test start a process only if it is marked as slow; git is allowed in every test."""
     start = subprocess.Popen.__init__
 
     def guarded(process: subprocess.Popen[Any], args: Any, *more: Any, **options: Any) -> None:
@@ -60,7 +60,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def skip_or_fail(reason: str) -> NoReturn:
-    """Skip a test for something that this machine lacks. CI has to have it: there the test fails."""
+    """Skip a test that needs something this machine lacks. In CI the test fails instead."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"not to be skipped in CI: {reason}", pytrace=False)
     pytest.skip(reason)
@@ -76,7 +76,7 @@ def wait_until(condition: Callable[[], object], description: str, seconds: float
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"Waited {seconds:g} seconds in vain until {description}.")
+            pytest.fail(f"Gave up after waiting {seconds:g} seconds until {description}.")
         time.sleep(0.02)
 
 
@@ -223,8 +223,8 @@ class Tap:
         self.running.append(running)
         return running
 
-    def text(self, *options: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
-        """Run without a configuration file; return exit code, standard output and standard error."""
+    def run_with_options(self, *options: str, environment: dict[str, str] | None = None) -> tuple[int, str, str]:
+        """Run with these options and no others; return exit code, standard output and standard error."""
         result = self._run([sys.executable, "-m", "tap_cxone", *options], environment)
         return result.returncode, result.stdout, result.stderr
 

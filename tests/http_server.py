@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(*response)
 
-    do_GET = do_POST = handle_request  # noqa: N815 - names of the library
+    do_GET = do_POST = handle_request  # noqa: N815 - names of http.server
 
     def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response(status)
@@ -165,5 +165,5 @@ class _Server(ThreadingHTTPServer):
         self.owner = owner
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # a client may hang up
+        if not isinstance(sys.exception(), ConnectionError):  # a client may close its connection
             super().handle_error(request, client_address)

@@ -1,4 +1,4 @@
-"""CancellationToken: who is cancelled by whom, and how soon a wait ends."""
+"""CancellationToken: causes, parents and children, and how soon a pause ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RunContext: what is opened when, and what the run knows about its streams."""
+"""RunContext: when settings are checked and files opened, and the streams of the run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONFIG = {"client_id": "a", "client_secret": "b", "start_date": "2024-01-01"}
 
 
 class Member:
-    """A stream."""
+    """A fake stream."""
 
     def __init__(self, name: str, *, selected: bool = True, missing: str | None = None) -> None:
         self.name = name
@@ -51,7 +51,7 @@ def test_files_are_opened_on_first_use_and_shared(tmp_path: Path) -> None:
 
 def test_every_selected_stream_is_checked_before_the_first_one_begins() -> None:
     context = a_context()
-    context.members += [Member("a"), Member("b", selected=False, missing="not asked for"), Member("c", missing="oops")]
+    context.members += [Member("a"), Member("b", selected=False, missing="not selected"), Member("c", missing="oops")]
     with pytest.raises(SettingsError, match="oops"):
         context.check_members()
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import PROJECT
 
-# One worker for all: the package is built once. Downloads of dependencies may take their time.
+# One worker runs all of these tests, so that the package is built only once. Downloads may take a while.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging"), pytest.mark.timeout(600)]
 
 
@@ -34,7 +34,7 @@ def succeed(*command: str | Path, cwd: Path) -> str:
 
 @dataclass
 class Distributions:
-    """What ``python -m build`` has made."""
+    """The output of ``python -m build``."""
 
     wheel: Path
     sdist: Path

@@ -89,7 +89,7 @@ def test_every_setting_has_title_and_description() -> None:
 
 
 def test_about_shows_the_settings(tap: Tap) -> None:
-    code, out, _ = tap.text("--about", "--format=json")
+    code, out, _ = tap.run_with_options("--about", "--format=json")
     about = json.loads(out)
     assert code == 0
     shown = about["settings"]["properties"]

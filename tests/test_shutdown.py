@@ -1,4 +1,4 @@
-"""Shutdown: what a cancelled run does, and what happens if it does not get to its end."""
+"""Shutdown: what a cancelled run does, and what happens if it hangs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class ExitError(Exception):
-    """Takes the place of the end of the process."""
+    """Raised where the process would exit."""
 
 
 @pytest.fixture
 def order(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """Record the order of events; the process does not end."""
+    """Record the order of events; the process does not exit."""
     events: list[str] = []
 
     def leave(code: int) -> None:
@@ -44,7 +44,7 @@ def test_a_signal_cancels_the_run_with_its_exit_code(order: list[str]) -> None:
     assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
 
 
-def test_a_run_that_gets_to_its_end_writes_its_state_and_is_left_alone(order: list[str]) -> None:
+def test_a_run_that_ends_in_time_writes_its_state_and_is_not_forced_to_exit(order: list[str]) -> None:
     shutdown = Shutdown(CancellationToken(), lambda: order.append("state"))
     shutdown.on_signal(signal.SIGTERM)
     shutdown.complete()
@@ -66,7 +66,7 @@ def test_a_run_that_hangs_is_flushed_and_cleaned_up_in_reverse_order(order: list
     assert order == ["audit log", "summary", "terminal", "folder", "exit 130"]
 
 
-def test_what_has_ended_by_itself_is_not_called(order: list[str]) -> None:
+def test_callbacks_of_a_block_that_has_ended_are_not_called(order: list[str]) -> None:
     shutdown = Shutdown(CancellationToken(), lambda: None)
     with shutdown.cleanup_on_exit(lambda: order.append("folder")), shutdown.flush_on_exit(lambda: order.append("log")):
         pass
@@ -76,7 +76,7 @@ def test_what_has_ended_by_itself_is_not_called(order: list[str]) -> None:
     assert order == ["exit 143"]
 
 
-def test_a_lock_that_the_interrupted_code_holds_does_not_stop_the_end(order: list[str]) -> None:
+def test_a_lock_held_by_the_interrupted_code_does_not_prevent_the_exit(order: list[str]) -> None:
     lock = threading.Lock()
     shutdown = Shutdown(CancellationToken(), lambda: None)
 

@@ -39,7 +39,9 @@ logger = logging.getLogger("cxone-notify")
 
 
 @dataclass(frozen=True)
-class _Targets:
+class _DeliveryOptions:
+    """The options of the commands that send messages."""
+
     receivers: list[Receiver]
     secret: str | None
     timeout: float
@@ -51,14 +53,14 @@ class _Targets:
 
 
 def _urls(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Take the URLs from the options, or otherwise from the environment, where click would split a JSON array."""
+    """Take the URLs from the options, or else from the environment; click itself would split a JSON array."""
     return texts or tuple(split_setting(os.environ.get(f"{_PREFIX}WEBHOOK_URL", "")))
 
 
-def _option(name: str, about: str, **how: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - arguments of click.option
+def _option(name: str, text: str, **attributes: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - arguments of click.option
     variable = _PREFIX + name.upper()
     return click.option(
-        f"--{name.replace('_', '-')}", envvar=variable, help=about, show_envvar=True, show_default=True, **how
+        f"--{name.replace('_', '-')}", envvar=variable, help=text, show_envvar=True, show_default=True, **attributes
     )
 
 
@@ -71,11 +73,13 @@ _URL = click.option(
     f"digest of the URL without query and user info.  [env var: {_PREFIX}WEBHOOK_URL, several separated by white "
     "space, or a JSON array]",
 )
-_ALLOW_HTTP = _option("allow_http", "Allow plain http to other machines than this one.", is_flag=True)
+_ALLOW_HTTP = _option("allow_http", "Allow plain http to other machines.", is_flag=True)
 _SECRET = _option(
     "webhook_secret", "Secret that signs messages (Standard Webhooks): whsec_ and base64.", metavar="SECRET"
 )
-_TIMEOUT = _option("timeout", "Seconds that one attempt may take.", type=click.FloatRange(0, min_open=True), default=10)
+_TIMEOUT = _option(
+    "timeout", "Maximum duration of one attempt, in seconds.", type=click.FloatRange(0, min_open=True), default=10
+)
 _LOG = _option("audit_log_path", "Audit log of the tap.", metavar="FILE")
 
 
@@ -118,23 +122,23 @@ def send_command(
     strict: bool,
 ) -> None:
     """Announce every window that is due."""
-    targets = _targets(webhook_url, webhook_secret, timeout, allow_http=allow_http)
-    if not targets.receivers:
+    options = _delivery_options(webhook_url, webhook_secret, timeout, allow_http=allow_http)
+    if not options.receivers:
         msg = "Setting 'webhook_url' is not set: no receiver is notified."
-        _end(strict=strict, message=msg)
+        _warn_or_fail(msg, strict=strict)
         return
-    log = _log(audit_log_path)
+    log = _require_log(audit_log_path)
     from tap_cxone.notify.sending import send  # noqa: PLC0415 - as above
 
-    deliverer = targets.deliverer()
+    deliverer = options.deliverer()
     run_id = os.environ.get(RUN_ID_VARIABLE)
     try:
-        results = send(audit_log_file(log), targets.receivers, deliverer, max_attempts=max_attempts, run_id=run_id)
+        results = send(audit_log_file(log), options.receivers, deliverer, max_attempts=max_attempts, run_id=run_id)
     except LockedError as err:
-        _end(strict=strict, message=err.message)
+        _warn_or_fail(err.message, strict=strict)
         return
     if undelivered := results.due - results.delivered:
-        _end(strict=strict, message=f"{undelivered} of {results.due} messages were not delivered: they stay due.")
+        _warn_or_fail(f"{undelivered} of {results.due} messages were not delivered: they stay due.", strict=strict)
 
 
 @main.command("status")
@@ -147,7 +151,7 @@ def status_command(
 ) -> None:
     """Show delivered, due and failed windows; without --webhook-url for every receiver in the audit log."""
     receivers = [receiver.name for receiver in read_receivers(webhook_url, allow_http=allow_http)]
-    with open_audit_log(audit_log_file(_log(audit_log_path))) as log:
+    with open_audit_log(audit_log_file(_require_log(audit_log_path))) as log:
         ledger = read_ledger(log) if log else Ledger()
     known = receivers or ledger.receivers()
     if not known:
@@ -165,13 +169,13 @@ def test_command(webhook_url: tuple[str, ...], webhook_secret: str | None, timeo
     """Send one message marked as a test to every receiver, without recording it in the audit log."""
     from tap_cxone.notify.delivery import DeliveryError  # noqa: PLC0415 - as above
 
-    targets = _targets(webhook_url, webhook_secret, timeout, allow_http=allow_http)
-    if not targets.receivers:
+    options = _delivery_options(webhook_url, webhook_secret, timeout, allow_http=allow_http)
+    if not options.receivers:
         msg = "Setting 'webhook_url' is not set: there is no receiver for a test message."
         raise SettingsError(msg)
-    deliverer = targets.deliverer()
+    deliverer = options.deliverer()
     failed = False
-    for receiver in targets.receivers:
+    for receiver in options.receivers:
         try:
             done = deliverer.deliver(receiver, f"msg_test_{uuid.uuid4().hex}", test_message(), max_attempts=1)
         except DeliveryError as err:
@@ -195,9 +199,9 @@ def prune_command(
     try:
         oldest = utc_now() - timedelta(days=keep_days)
     except OverflowError:
-        msg = "Option '--keep-days': there are no dates so long ago."
+        msg = "Option '--keep-days': the number is too large for a date."
         raise SettingsError(msg) from None
-    result = prune(audit_log_file(_log(audit_log_path)), receivers, oldest)
+    result = prune(audit_log_file(_require_log(audit_log_path)), receivers, oldest)
     logger.info(
         "The audit log had %d bytes and has %d now; %d old windows are still due",
         result.bytes_before,
@@ -206,19 +210,21 @@ def prune_command(
     )
 
 
-def _targets(urls: tuple[str, ...], secret: str | None, timeout: float, *, allow_http: bool) -> _Targets:
+def _delivery_options(
+    urls: tuple[str, ...], secret: str | None, timeout: float, *, allow_http: bool
+) -> _DeliveryOptions:
     receivers = read_receivers(urls, allow_http=allow_http)
-    return _Targets(receivers, check_secret(secret) if secret else None, timeout)
+    return _DeliveryOptions(receivers, check_secret(secret) if secret else None, timeout)
 
 
-def _log(path: str | None) -> str:
+def _require_log(path: str | None) -> str:
     if not path:
         msg = "Setting 'audit_log_path' is not set: it must name the audit log of the tap."
         raise SettingsError(msg)
     return path
 
 
-def _end(*, strict: bool, message: str) -> None:
+def _warn_or_fail(message: str, *, strict: bool) -> None:
     """Log a warning, or fail if ``strict``: by default a failed notification does not fail the pipeline."""
     if strict:
         raise CxoneError(message)

@@ -1,6 +1,6 @@
 """Delivers one message to one receiver: signs it, limits the time of each attempt, and retries.
 
-The error messages of HTTP libraries contain the URL, so this module replaces them by its own.
+The error messages of HTTP libraries contain the URL, so this module replaces them with its own.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 _FAILURES: tuple[tuple[type[Exception], str], ...] = (
     (requests.exceptions.ProxyError, "the proxy could not be reached"),
-    (requests.exceptions.SSLError, "TLS failed: its certificate is not trusted (REQUESTS_CA_BUNDLE), or it has none"),
+    (requests.exceptions.SSLError, "TLS failed: its certificate is missing or not trusted (see REQUESTS_CA_BUNDLE)"),
     (requests.exceptions.ConnectionError, "the connection failed"),
     (requests.exceptions.InvalidURL, "its URL cannot be used"),
     (requests.exceptions.RequestException, "the response was not valid HTTP"),
-    (OSError, "the certificates that REQUESTS_CA_BUNDLE names cannot be read"),
+    (OSError, "the certificates named by REQUESTS_CA_BUNDLE cannot be read"),
 )
-"""Reasons by type of error; the first type that matches counts."""
+"""Reasons by type of error; the first type that matches applies."""
 
 
 class DeliveryError(Exception):
@@ -52,8 +52,8 @@ class DeliveryError(Exception):
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """A message was delivered.
+class Delivery:
+    """The successful delivery of a message.
 
     Attributes:
         latency_ms: milliseconds from request to response, of the attempt that succeeded.
@@ -78,7 +78,7 @@ class Deliverer:
         self._timeout = timeout
         self._sleep = sleep
 
-    def deliver(self, receiver: Receiver, webhook_id: str, body: bytes, *, max_attempts: int) -> Delivered:
+    def deliver(self, receiver: Receiver, webhook_id: str, body: bytes, *, max_attempts: int) -> Delivery:
         """Send a message until the receiver accepts it.
 
         Args:
@@ -110,7 +110,7 @@ class Deliverer:
         except _GoneError:
             reason = "it answered 410: this URL is gone for good; correct or remove it in 'webhook_url'"
             raise DeliveryError(reason, attempts, gone=True) from None
-        return Delivered(latency_ms, attempts)
+        return Delivery(latency_ms, attempts)
 
     def _attempt(self, receiver: Receiver, webhook_id: str, body: bytes) -> int:
         headers = self._headers(webhook_id, body)

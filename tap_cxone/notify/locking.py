@@ -1,4 +1,4 @@
-"""The lock that lets only one process at a time send from an audit log, or prune it."""
+"""The lock of an audit log: only one process at a time sends from it or prunes it."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def test_message() -> bytes:
 
 
 def _fit(sample: list[msgspec.Raw], max_bytes: int) -> list[msgspec.Raw]:
-    """Return the first records of a sample, as many as fit."""
+    """Return as many of the first records of a sample as fit."""
     for count, record in enumerate(sample):
         max_bytes -= len(memoryview(record)) + 1  # with its comma
         if max_bytes < 0:

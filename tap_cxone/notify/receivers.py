@@ -42,7 +42,7 @@ class Receiver:
     url: str = field(repr=False)
 
     def __str__(self) -> str:
-        """Return the receiver as messages name it."""
+        """Return the receiver for use in messages."""
         return f"Receiver {self.name} ({self.host})"
 
 
@@ -62,11 +62,11 @@ def split_setting(text: str) -> list[str]:
 
 
 def read_receivers(texts: Iterable[str], *, allow_http: bool) -> list[Receiver]:
-    """Return the receivers of some addresses, each once.
+    """Return the receivers for some addresses, without duplicates.
 
     Args:
         texts: the addresses, each ``URL`` or ``name=URL``.
-        allow_http: whether plain http is allowed to other machines than this one.
+        allow_http: whether plain http is allowed to other machines.
 
     Raises:
         SettingsError: an address is not usable, or two different ones have the same name.

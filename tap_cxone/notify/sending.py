@@ -1,7 +1,7 @@
 """Sends everything that is due to every receiver, and records each result in the audit log at once.
 
-Nothing happens between a delivery and the write of its line. If the process is killed there, the next run delivers the
-window again, under the same webhook-id.
+If the process is killed between a delivery and its line in the log, the next run delivers the window again, under the
+same webhook-id.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tap_cxone.observability.delivery_ledger import ExtractedWindow, Ledger
 
 _MAX_CONSECUTIVE_FAILURES = 2
-"""After so many failed windows in a row, a receiver gets nothing more in this run."""
+"""After this many failed windows in a row, a receiver gets nothing more in this run."""
 
 logger = logging.getLogger("cxone-notify")
 
@@ -40,9 +40,9 @@ class Results:
     Attributes:
         due: number of messages that were due.
         delivered: number of them that were delivered.
-        failed: number of them whose every attempt failed.
+        failed: number of them for which every attempt failed.
         records: number of records that the delivered messages announce.
-        latencies_ms: of the delivered messages, in milliseconds.
+        latencies_ms: latencies of the delivered messages, in milliseconds.
     """
 
     due: int = 0
@@ -94,7 +94,7 @@ def send(
 
 
 class _Sender:
-    """Sends to one receiver after the other."""
+    """Sends to one receiver after another."""
 
     def __init__(
         self, ledger: Ledger, reading: BinaryIO, writing: JsonLinesFile, deliverer: Deliverer, max_attempts: int

@@ -1,7 +1,7 @@
 """The audit log (what was exported, with what result) and the quarantine (rejected records): JSON Lines.
 
-Every event has ``event`` and ``logged_at`` (UTC). The same events go to the log, but without anything that comes out
-of a record: ids and samples are only in the file, which only its owner can read.
+Every event has ``event`` and ``logged_at`` (UTC). The same events go to the log, but without values taken from
+records: ids and samples are only in the file, which only its owner can read.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tap_cxone.observability.jsonlines import JsonLinesFile
 logger = logging.getLogger("tap-cxone.audit")
 
 _FROM_RECORDS = frozenset({"record_id", "sample", "days"})
-"""Fields of events that come out of records; they are only in the file."""
+"""Fields with values taken from records; they are only in the file."""
 _FAILURES = frozenset({EventName.EXPORT_JOB_FAILED, EventName.SCHEMA_VALIDATION_FAILURE, EventName.PIPELINE_ERROR})
 
 
@@ -41,6 +41,9 @@ class AuditLog:
             event: its name.
             log: whether the event also goes to the log.
             **fields: JSON-compatible values without secrets.
+
+        Raises:
+            CxoneError: the file cannot be written.
         """
         if self._file:
             self._file.write({"event": event, "logged_at": format_date(utc_now()), **fields})
@@ -70,7 +73,11 @@ class Quarantine:
         self._file = JsonLinesFile(path, "quarantine_path") if path else None
 
     def keep(self, record: object, **fields: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Write one rejected record with what is known about it."""
+        """Write one rejected record, with further fields such as the reason.
+
+        Raises:
+            CxoneError: the file cannot be written.
+        """
         if self._file:
             try:
                 kept = _jsonable(record)

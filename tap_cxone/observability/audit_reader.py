@@ -23,7 +23,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Entry(NamedTuple):
-    """An event with its place in the log.
+    """An event and its position in the log.
 
     Attributes:
         offset: where its line begins, in bytes.
@@ -49,7 +49,7 @@ class _SampleOnly(msgspec.Struct):
 
 
 def audit_log_file(path: str) -> Path:
-    """Return the absolute path of an audit log, with links resolved, so that everybody locks it by the same name.
+    """Return the absolute path of an audit log, with links resolved, so that all processes lock it by the same name.
 
     Raises:
         CxoneError: no file can have this path.
@@ -57,7 +57,7 @@ def audit_log_file(path: str) -> Path:
     try:
         return Path(path).expanduser().resolve()
     except (OSError, ValueError, RuntimeError):
-        msg = "Setting 'audit_log_path': it is not a usable path."
+        msg = "Setting 'audit_log_path': the path is not usable."
         raise CxoneError(msg) from None
 
 
@@ -100,7 +100,7 @@ class AuditLogReader:
         self.unreadable = 0
 
     def read(self, log: BinaryIO) -> Iterator[Entry]:
-        """Yield the events of the wanted kinds, having looked at every line.
+        """Yield the events of the wanted kinds. Every line is decoded, so all unreadable lines are counted.
 
         Args:
             log: the file, at its beginning.
@@ -173,7 +173,7 @@ def read_sample(log: BinaryIO, offset: int, length: int) -> list[msgspec.Raw]:
     Args:
         log: the file; its position is changed.
         offset: where the line begins, in bytes.
-        length: of the line, in bytes.
+        length: length of the line, in bytes.
     """
     log.seek(offset)
     line = log.read(length)

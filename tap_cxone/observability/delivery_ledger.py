@@ -1,7 +1,7 @@
 """The delivery ledger: which windows have been loaded, and which receivers have been notified of them.
 
-The ledger is read from the audit log, the only memory of ``cxone-notify``. A log may have millions of lines, so only
-lines of the relevant kinds are decoded, and samples stay in the file.
+It is read from the audit log, the only state that ``cxone-notify`` has. A log may have millions of lines, so only lines
+of the relevant kinds are decoded, and samples stay in the file.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class ExtractedWindow:
 
     Attributes:
         webhook_id: identifies stream, window and job, the same at each delivery.
-        start: of the window.
-        end: of the window, exclusive.
+        start: start of the window.
+        end: end of the window, exclusive.
         run_id: the run that extracted it; None if the log does not say.
         offset: where its line begins in the log, in bytes.
-        length: of that line, in bytes.
+        length: length of that line, in bytes.
     """
 
     webhook_id: str
@@ -63,7 +63,7 @@ class ExtractedWindow:
     length: int
 
     def __str__(self) -> str:
-        """Return the window as messages name it."""
+        """Return the window for use in messages."""
         return f"Window {format_date(self.start)}/{format_date(self.end)} of {self.stream} (job {self.job_id})"
 
 
@@ -74,7 +74,7 @@ class Failure:
     Attributes:
         at: when, as in the audit log.
         attempts: number of requests sent.
-        reason: of the last failed request.
+        reason: why the last request failed.
     """
 
     at: str
@@ -88,9 +88,10 @@ class Ledger:
 
     Attributes:
         windows: windows that have been loaded, in the order of their extraction. A window that was extracted several
-            times is here once, as extracted last.
+            times is listed once, as last extracted.
         waiting: windows of runs whose load has not been confirmed.
-        unconfirmed: runs that are not confirmed in the log, but taken as loaded: the caller's run, or the last ones.
+        unconfirmed: runs that count as loaded although the log does not confirm it: the caller's run, or otherwise the
+            last run of each stream.
     """
 
     windows: list[ExtractedWindow] = field(default_factory=list)
@@ -109,7 +110,7 @@ class Ledger:
         return self._delivered.get(receiver, {}).get(window.webhook_id)
 
     def failure(self, receiver: str, window: ExtractedWindow) -> Failure | None:
-        """Return how the last delivery failed; None if it did not."""
+        """Return the failure of the last delivery; None if it did not fail."""
         return self._failed.get(receiver, {}).get(window.webhook_id)
 
     def receivers(self) -> list[str]:

@@ -1,6 +1,6 @@
 """The live display: shows in a terminal what a run is doing. Everything it shows comes from ``Progress``.
 
-Log lines appear above it. Routine ones, which repeat what the display shows, are suppressed while it is there.
+Log lines appear above it. Routine ones, which would repeat what it shows, are suppressed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from tap_cxone.observability.summary import pauses
 if TYPE_CHECKING:
     from tap_cxone.observability.progress import Progress, StreamProgress
 
-REFRESHES_A_SECOND = 4
+REFRESHES_PER_SECOND = 4
 MAX_ROWS = 8
-"""Active windows that are shown one by one."""
+"""Maximum number of active windows that are shown one by one."""
 _ROUTINE = ("tap-cxone", "singer_sdk.metrics")
 _SHOW_CURSOR = b"\x1b[?25h"
 
@@ -43,21 +43,21 @@ class LiveDisplay:
         self._live = Live(
             console=self._console,
             get_renderable=self._render,
-            refresh_per_second=REFRESHES_A_SECOND,
+            refresh_per_second=REFRESHES_PER_SECOND,
             redirect_stdout=False,  # the target reads it
             transient=True,
         )
         self._streams: list[tuple[logging.StreamHandler[TextIO], TextIO]] = []
 
     @classmethod
-    def where_possible(cls, progress: Progress) -> LiveDisplay | None:
+    def create_if_supported(cls, progress: Progress) -> LiveDisplay | None:
         """Return a display, or None if the terminal cannot show one (for example TERM=dumb)."""
         console = Console(stderr=True)
-        can = console.is_terminal and console.is_interactive and not console.is_dumb_terminal
-        return cls(progress, console) if can else None
+        supported = console.is_terminal and console.is_interactive and not console.is_dumb_terminal
+        return cls(progress, console) if supported else None
 
     def start(self) -> None:
-        """Show it, with log lines above it."""
+        """Start the display, and redirect log lines to appear above it."""
         self._live.start()
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream in {sys.__stderr__, sys.stderr}:
@@ -66,7 +66,7 @@ class LiveDisplay:
                 handler.addFilter(_not_routine)
 
     def stop(self) -> None:
-        """Remove it."""
+        """Remove the display, and restore the log handlers."""
         for handler, stream in self._streams:
             handler.setStream(stream)
             handler.removeFilter(_not_routine)
@@ -115,7 +115,7 @@ def _pause(text: str) -> Text:
 
 
 def _not_routine(record: logging.LogRecord) -> bool:
-    """Let records pass that tell more than the display."""
+    """Return whether a log line says more than the display does."""
     return record.levelno >= logging.WARNING or not record.name.startswith(_ROUTINE)
 
 

@@ -1,4 +1,4 @@
-"""The events of the audit log: their names, and what the companion commands read of them."""
+"""The events of the audit log: their names, and the fields that the companion commands read."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class EventName(StrEnum):
 class Event(msgspec.Struct):
     """One event, with the fields of every kind.
 
-    A field that an event does not have is None, or empty. Times are texts as in the log. Figures are in the unit that
-    their name says; ``seconds`` are seconds. Record ids and samples are not read, so that they cannot be shown.
+    A field that an event does not have is None, or empty. Times are strings as in the log. Figures are in the unit that
+    their name ends in. Record ids and samples are not read, so that they cannot be shown.
     """
 
     event: str

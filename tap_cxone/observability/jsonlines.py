@@ -1,8 +1,8 @@
 """Append-only JSON Lines files that only their owner can read: audit log, quarantine, job journal.
 
-A line is passed to the operating system in one call, so lines of several processes do not mix and a killed process
-leaves whole lines. An incomplete line, left by a full disk or a crash, is terminated before the next one is written.
-If the file is replaced or moved away (``cxone-notify prune``, a rotation), it is opened again under its name.
+Each line is written by one system call, so lines of several processes do not mix and a killed process leaves only whole
+lines. An incomplete line, left by a full disk or a crash, is terminated before the next one is written. If the file is
+replaced or moved away (by ``cxone-notify prune`` or a log rotation), it is opened again by its name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _OWNER_ONLY = 0o600
 _MAX_REOPENS = 100
-"""After so many for one line, the file system reports another identity of the file at each look."""
+"""Maximum for one line: a file system that reports a new identity of the file at every check would need more."""
 
 
 class JsonLinesFile:
@@ -35,8 +35,8 @@ class JsonLinesFile:
 
     Args:
         path: the file; its folder is created if it is missing.
-        setting: name of the setting that the path comes from, for messages.
-        durable: whether a line is on the disk, not only with the operating system, when ``write`` returns.
+        setting: name of the setting with the path, for error messages.
+        durable: whether ``write`` returns only when the line is on the disk (fsync).
 
     Raises:
         CxoneError: the file cannot be opened; the message names the setting.
@@ -116,8 +116,8 @@ class JsonLinesFile:
 
 @contextlib.contextmanager
 def locked(fd: int) -> Iterator[None]:
-    """Keep our other processes from writing to a file, and from looking for its end, while a line is being written."""
-    # Without such locks (Windows), two processes may leave an empty line between theirs.
+    """Lock a file against our other processes while a line is being written."""
+    # Without such locks (on Windows), two processes may leave an empty line between theirs.
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_EX)

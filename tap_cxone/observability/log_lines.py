@@ -1,6 +1,6 @@
 """Log lines that carry their figures twice: in the text for people, and as fields for structured logging.
 
-Always in the text: Meltano turns structured logging on, and its console shows the message without the fields.
+The text always has them, because Meltano turns structured logging on, but its console shows only the message.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def log(logger: logging.Logger, level: int, message: str, fields: Mapping[str, A
     """Write one line.
 
     Args:
-        logger: where to.
+        logger: the logger to write to.
         level: level of the line.
         message: text for people.
         fields: the same figures for programs; formatters without structured output ignore them.

@@ -1,4 +1,4 @@
-"""Metrics that the SDK does not produce itself, written in its form and to its logger."""
+"""Metrics that the SDK does not produce itself, in its format and written to its logger."""
 
 from __future__ import annotations
 

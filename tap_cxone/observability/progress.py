@@ -1,7 +1,7 @@
-"""Progress: what a run is doing and has done. The code that does it writes it; log, display and summary read it.
+"""Progress: what a run is doing and has done, recorded by the run itself and read by log, display and summary.
 
-One ``Progress`` for a run, one ``StreamProgress`` for each of its streams. Both are thread-safe and do no I/O. Times
-are seconds of a monotonic clock.
+There is one ``Progress`` for a run and one ``StreamProgress`` for each of its streams. Both are thread-safe and do no
+I/O. Times are seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class StreamProgress:
                 setattr(self._counts, name, getattr(self._counts, name) + value)
 
     def set_bookmark(self, bookmark: str | None) -> None:
-        """Set the bookmark that the state carries now."""
+        """Set the current bookmark of the state."""
         with self._lock:
             self._bookmark = bookmark
 
@@ -174,7 +174,7 @@ class StreamProgress:
 
     @property
     def bookmark(self) -> str | None:
-        """The bookmark that the state carries now."""
+        """The current bookmark of the state."""
         with self._lock:
             return self._bookmark
 
@@ -194,17 +194,17 @@ class StreamProgress:
             return replace(self._counts, seconds=seconds)
 
     def active(self) -> list[ActiveWindow]:
-        """Return the windows in progress, in order."""
+        """Return the windows in progress, the earliest first."""
         with self._lock:
             return sorted(self._active.values(), key=lambda active: active.window)
 
     def seconds(self) -> float:
-        """Return how long the stream has been read."""
+        """Return for how many seconds the stream has been read."""
         with self._lock:
             return (self._ended or self._clock()) - self._began
 
     def seconds_left(self) -> float | None:
-        """Return an estimate from the windows of this run; None before the first one is done, and at the end."""
+        """Return the estimated seconds left; None until the first window is done, and after the end."""
         with self._lock:
             counts = self._counts
             if not counts.windows_done or self._ended:
@@ -241,14 +241,14 @@ class Progress:
         self._lock = threading.Lock()
 
     def stream(self, name: str) -> StreamProgress:
-        """Return the progress of a stream, which begins when it is first asked for."""
+        """Return the progress of a stream, which begins with the first call."""
         with self._lock:
             if name not in self._streams:
                 self._streams[name] = StreamProgress(name, self._clock)
             return self._streams[name]
 
     def streams(self) -> list[StreamProgress]:
-        """Return the streams that have begun, in order."""
+        """Return the streams that have begun, in the order in which they began."""
         with self._lock:
             return list(self._streams.values())
 
@@ -262,7 +262,7 @@ class Progress:
             return replace(self._requests)
 
     def seconds(self) -> float:
-        """Return how long the run has lasted."""
+        """Return the duration of the run so far, in seconds."""
         return self._clock() - self._began
 
     def requested(self) -> None:
@@ -280,7 +280,7 @@ class Progress:
             self._retries[threading.get_ident()] = Retry(call, reason, self._clock() + seconds)
 
     def retries(self) -> list[Retry]:
-        """Return the pauses in progress, the one that ends last at the end."""
+        """Return the pauses in progress, sorted by the time at which they end."""
         with self._lock:
             now = self._clock()
             return sorted((retry for retry in self._retries.values() if retry.until > now), key=lambda r: r.until)

@@ -1,4 +1,4 @@
-"""The reporter: tells people what a run is doing, by log lines or by a live display, and sums it up at the end."""
+"""The reporter: shows what a run is doing, by log lines or a live display, and logs a summary at the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tap_cxone.observability.progress import Progress
 
 REPORT_SECONDS = 25.0
-"""How often the log says what is going on, also while a run only waits."""
+"""Time between two status lines of a stream in the log, also while the run only waits."""
 
 logger = logging.getLogger("tap-cxone")
 
@@ -25,7 +25,7 @@ class Reporter:
 
     Args:
         progress: what the run is doing.
-        report_seconds: pause between two log lines about a stream.
+        report_seconds: seconds between two log lines about a stream.
     """
 
     def __init__(self, progress: Progress, report_seconds: float = REPORT_SECONDS) -> None:
@@ -36,7 +36,7 @@ class Reporter:
         self._started = False
 
     def start(self) -> None:
-        """Start to report; further calls have no effect."""
+        """Start reporting; further calls have no effect."""
         if self._started:
             return
         self._started = True
@@ -44,7 +44,7 @@ class Reporter:
         if sys.stderr.isatty() and not sys.stdout.isatty():
             from tap_cxone.observability.display import LiveDisplay  # noqa: PLC0415 - only terminals need rich
 
-            self._display = LiveDisplay.where_possible(self._progress)
+            self._display = LiveDisplay.create_if_supported(self._progress)
         if self._display:
             self._display.start()
         else:
@@ -61,7 +61,7 @@ class Reporter:
         log_lines.log(logger, logging.INFO, text, summary_fields(self._progress))
 
     def restore_terminal(self) -> None:
-        """Restore the terminal at once; for a process that is about to end. Safe in a signal handler."""
+        """Restore the terminal at once, for a process that is about to exit. Safe in a signal handler."""
         if self._display:
             self._display.restore()
 

@@ -52,7 +52,7 @@ def status_fields(stream: StreamProgress, progress: Progress) -> dict[str, Any]:
 
 
 def pauses(progress: Progress) -> list[str]:
-    """Return, for each pause before a repeated request, one phrase for people."""
+    """Return one phrase for each pause before a retry."""
     now = datetime.now(UTC)
     found = []
     for retry in progress.retries():

@@ -71,15 +71,15 @@ def _range_option(_context: click.Context, _option: click.Parameter, texts: tupl
     return start, end
 
 
-def _option(name: str, about: str, **how: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - arguments of click.option
+def _option(name: str, text: str, **attributes: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - arguments of click.option
     return click.option(
         f"--{name.replace('_', '-')}",
-        how.pop("as_name", name),
+        attributes.pop("as_name", name),
         envvar=_PREFIX + name.upper(),
-        help=about,
+        help=text,
         show_envvar=True,
         show_default=True,
-        **how,
+        **attributes,
     )
 
 
@@ -147,8 +147,8 @@ def main(**values: Any) -> None:  # noqa: ANN401 - see _Options
     context = click.get_current_context()
     options = _Options(**values)
     if options.as_json and context.get_parameter_source("output") is not click.core.ParameterSource.COMMANDLINE:
-        options = dataclasses.replace(options, output=None)  # the environment variable names the page
-    if not options.max_refused >= 0:  # not a number
+        options = dataclasses.replace(options, output=None)  # the environment variable is for the page
+    if not options.max_refused >= 0:  # NaN passes click's check of the range
         msg = "must be a share from 0 to 1."
         raise click.BadParameter(msg, context, param_hint="'--max-refused'")
     try:
@@ -156,7 +156,7 @@ def main(**values: Any) -> None:  # noqa: ANN401 - see _Options
     except (CxoneError, click.ClickException, click.exceptions.Exit, SystemExit):
         raise
     except Exception as err:
-        # The exit code of an uncaught exception, 1, would mean that there are gaps.
+        # An uncaught exception would exit with 1, which means that there are gaps.
         logging.getLogger("cxone-report").debug("Traceback", exc_info=True)
         msg = f"The report failed with {type(err).__name__}, which is a bug in cxone-report."
         raise ReportError(msg) from None

@@ -50,7 +50,7 @@ class StreamDays:
         stream: its name.
         start: start of the range that was ever requested or extracted, in milliseconds since 1970.
         end: end of that range.
-        bins: cover the range without holes.
+        bins: the units of the range, without holes between them.
         gaps: parts of the range that were never covered.
     """
 

@@ -73,10 +73,10 @@ class Retry(NamedTuple):
 
 @dataclass
 class Totals:
-    """Totals over all extractions, also those of one window. The field names are those of the JSON form.
+    """Totals over all extractions, repeated ones included. The field names are those of the JSON form.
 
     Attributes:
-        bytes: as downloaded, compressed.
+        bytes: bytes downloaded, compressed.
         errors: number of runs that failed.
     """
 
@@ -140,7 +140,7 @@ class _Collector:
     def __init__(self, figures: Figures) -> None:
         self.figures = figures
         self._windows: dict[str, dict[tuple[int, int, int], CoveredWindow]] = {}
-        self._requested: dict[str, Interval | None] = {}  # by stream, from the first start of its runs to the last end
+        self._requested: dict[str, Interval | None] = {}  # by stream: from the first start of its runs to the last end
         self._summaries: OrderedDict[tuple[str, ...], tuple[int, int]] = OrderedDict()
         self._rejections: Counter[tuple[str, str, str]] = Counter()
         self._retries: Counter[tuple[str, str]] = Counter()
@@ -201,7 +201,7 @@ class _Collector:
         total, rejected = self._summaries.pop(_job_key(event, selected.run), (0, 0))
         until = end if bookmark is None else max(min(end, bookmark), start)
         windows = self._windows.setdefault(clean(event.stream), {})
-        # An earlier extraction that reached further is kept, because the part after the new bookmark is covered by it.
+        # An earlier extraction that reached further is kept, because it covers the part after the new bookmark.
         name = (clean(event.stream), start, end)
         known = self._covered_until.get(name, until)
         if known <= until:

@@ -1,4 +1,4 @@
-"""Export jobs on the timeline: when each was in which phase, as far as the log says.
+"""Export jobs on the timeline, each with its phases as far as the log has them.
 
 A job that a later run resumed has a row in each of the two runs.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 QUEUED, RUNNING, DOWNLOAD, EMIT = "queued", "running", "download", "emit"
 QUEUED_OR_RUNNING, DOWNLOAD_AND_EMIT = "queued or running", "download and emit"
 KINDS = (QUEUED, RUNNING, QUEUED_OR_RUNNING, DOWNLOAD, EMIT, DOWNLOAD_AND_EMIT)
-"""The two combined phases are those of older logs, which have no time between the two."""
+"""The combined phases are for older logs, which do not say when the first phase ended."""
 MAX_ROWS = 60
 
 

@@ -33,7 +33,7 @@ _DELIVERIES = {
     "delivered": BarStyle("delivered", svg.GOOD),
     "failed": BarStyle("failed, due again", svg.BAD, "xxxx"),
     "due": BarStyle("due", svg.WARN, "////"),
-    "waiting": BarStyle("waiting for the end of their load", svg.QUEUED, "||||", svg.MUTED),
+    "waiting": BarStyle("waiting for their load", svg.QUEUED, "||||", svg.MUTED),
 }
 _NONE: dict[str, Any] = {
     "marker": "o",

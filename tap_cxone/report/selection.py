@@ -125,7 +125,7 @@ class EventSelector:
 
 
 def run_ids(log: BinaryIO) -> list[str]:
-    """Return the runs in the log, each once, in the order in which they began last.
+    """Return the ids of the runs in the log, each once, in the order of their latest start.
 
     Args:
         log: the file, at its beginning.

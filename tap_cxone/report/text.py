@@ -1,11 +1,11 @@
-"""Texts of the report: values of the audit log made fit to be shown. Pure."""
+"""Values of the audit log as text for the report. Pure."""
 
 from __future__ import annotations
 
 DASH = "\u2013"
-"""Stands for a value that is not known."""
+"""Shown for a value that is not known."""
 MAX_LENGTH = 300
-"""Characters of a reason, a name or an id that are kept."""
+"""Maximum length of a reason, a name or an id, in characters."""
 _MIDNIGHT = "T00:00:00.000Z"
 
 
@@ -18,12 +18,12 @@ def clean(text: str | None) -> str:
 
 
 def shorten(text: str, length: int = 12) -> str:
-    """Return a text, with an ellipsis for its end if it is longer than ``length`` characters."""
+    """Return a text; if it is longer than ``length`` characters, its end is replaced by an ellipsis."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def number(count: float | None) -> str:
-    """Return a number with thin spaces between its thousands; a dash for None."""
+    """Return a number with thin spaces as thousands separators; a dash for None."""
     return DASH if count is None else f"{count:,.0f}".replace(",", "\u202f")
 
 

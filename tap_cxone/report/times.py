@@ -31,7 +31,7 @@ def parse_ms(text: str | None) -> int | None:
 
 
 def as_datetime(milliseconds: int) -> datetime:
-    """Return milliseconds since 1970 as a date; the nearest date if there is none."""
+    """Return milliseconds since 1970 as a datetime in UTC; the nearest possible one if they are out of range."""
     # A time computed from a figure of the log can lie outside the years 1 to 9999.
     seconds, rest = divmod(min(max(milliseconds, _EARLIEST), _LATEST), 1000)
     return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=rest * 1000)

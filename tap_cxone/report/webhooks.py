@@ -25,7 +25,7 @@ class Deliveries:
         failed: windows that are due again after a failed delivery.
         due: windows that are due for the first time.
         waiting: windows whose load has not been confirmed.
-        reason: of the last failed delivery among ``failed``.
+        reason: why the last delivery among ``failed`` failed.
     """
 
     receiver: str

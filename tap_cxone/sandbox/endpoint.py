@@ -161,7 +161,7 @@ class Endpoint:
         return scheme == "Bearer" and self._platform.is_valid_token(token)
 
     def _record(self, request: HttpRequest, at: float, status: int | None, fault: str | None) -> None:
-        """Record the request. This happens before the response is sent: a client that has it finds the record."""
+        """Record the request, before the response is sent: a client that has the response finds the record."""
         job_id = request.path_params.get("job_id") or getattr(request.state, "job_id", None)
         path = request.url.path
         self._platform.requests.append(Request(self._name, request.method, path, status, at, job_id, fault))

@@ -1,6 +1,6 @@
 """Discovery and authentication: OpenID and tenant configuration, access keys and the token endpoint.
 
-The token endpoint issues JWTs that name the tenant. Their signature is random: the platform remembers its tokens.
+The token endpoint issues JWTs that name the tenant. Their signature is random: the platform keeps a list of its tokens.
 """
 
 from __future__ import annotations

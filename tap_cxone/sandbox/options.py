@@ -88,7 +88,7 @@ class Fault:
 
 
 def _switch(default: T, text: str, kind: type | None = None, choices: tuple[str, ...] = ()) -> T:
-    """Declare a switch: default, help text, type (where the default does not show it) and choices."""
+    """Declare a switch: default, help text, type (if the default does not show it) and choices."""
     return field(default=default, metadata={"help": text, "kind": kind or type(default), "choices": choices})
 
 
@@ -102,7 +102,7 @@ class SandboxOptions:
         ValueError: a value is not valid; the message names the switch.
     """
 
-    # What the platform holds
+    # Data of the platform
     events_per_day: int = _switch(240, "Events per day, from 2024-01-01 on. One of them starts exactly at midnight.")
     quiet_days: int = _switch(0, "Every N-th day has no events and no rows; 0 for no such days.")
     inclusive_end: bool = _switch(
@@ -118,7 +118,7 @@ class SandboxOptions:
     )
     bad_rows: float = _switch(0.0, "Share of rows that have one cell too many or too few in every extraction file.")
 
-    # What export files look like
+    # Form of export files
     encoding: Encoding | None = _switch(  # noqa: RUF009 - returns a field, not a shared value
         None,
         "Compression of downloads, overriding what the export asked for. mislabelled is gzip labelled as plain JSON. "

@@ -81,7 +81,10 @@ class FaultPlan:
 
 
 class Platform:
-    """The state of one simulated organisation."""
+    """The state of one simulated organisation.
+
+    The server thread changes it. Other threads take snapshots; they may also replace `faults` or expire the tokens.
+    """
 
     def __init__(self, options: SandboxOptions, url: str) -> None:
         """Create the state of a platform at that base URL. Jobs of other integrations start now."""

@@ -37,7 +37,7 @@ def tokens(*responses: dict[str, Any], seconds: float = 3600) -> list[Response]:
 
 
 def issuer(serve: Serve, responses: dict[str, list[Response]] | None = None, **changes: Any) -> Platform:
-    """Start a platform that is issuer, token endpoint and API in one; ``changes`` are of its two documents."""
+    """Start a platform that is issuer, token endpoint and API in one; ``changes`` apply to its two documents."""
     platform = serve()
     documents = {"token_endpoint": f"{platform.url}{TOKEN}", "api_endpoint": f"{platform.url}/"} | changes
     platform.responses |= {

@@ -92,7 +92,7 @@ def test_a_refused_token_request_names_what_to_check(
         get(platform.client())
     assert "what the platform says" in caught.value.message
     assert all(word in caught.value.message for word in hints)
-    assert len(platform.requests) == 1, "what does not pass is not repeated"
+    assert len(platform.requests) == 1, "a refusal is not retried"
 
 
 def test_wrong_credentials_at_the_sandbox_name_both_settings(start_sandbox: StartSandbox) -> None:

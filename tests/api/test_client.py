@@ -55,7 +55,7 @@ def test_a_response_with_a_value_of_another_type_is_requested_again(serve: Serve
 
 
 @pytest.mark.parametrize(("status", "seconds"), [(429, 9), (503, 9)])
-def test_a_create_that_was_turned_away_is_repeated(serve: Serve, status: int, seconds: int) -> None:
+def test_a_create_that_was_not_carried_out_is_repeated(serve: Serve, status: int, seconds: int) -> None:
     platform = serve(x=[refusal(status, Retry_After=str(seconds)), ok({"id": "1"})])
     assert create(platform.client()) == {"id": "1"}
     assert platform.pauses == [seconds]
@@ -116,7 +116,7 @@ def test_a_call_fails_as_unavailable_when_its_retry_budget_is_used_up(serve: Ser
     platform = serve(x=[response])
     with pytest.raises(UnavailableError, match=r"^Platform call 'list': .*; gave up after 1 attempts") as caught:
         platform.client(retry_budget=0).call(LIST, lambda response: response.json()["id"])
-    assert "/x" not in caught.value.message, "no more than the host: a signed address would be a secret"
+    assert "/x" not in caught.value.message, "only the host is shown: a signed address would be a secret"
     assert len(platform.calls()) == 1
 
 

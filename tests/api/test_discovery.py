@@ -75,7 +75,7 @@ def test_the_tenant_is_read_from_a_claim_of_one_of_the_tokens(serve: Serve, resp
     [{"access_token": "opaque"}, {"access_token": "a.b.c", "id_token": 7}, {"access_token": a_jwt(tenantId="")}],
     ids=repr,
 )
-def test_without_a_tenant_the_error_names_the_setting_to_make(serve: Serve, response: dict[str, Any]) -> None:
+def test_without_a_tenant_the_error_names_the_setting_that_is_needed(serve: Serve, response: dict[str, Any]) -> None:
     platform = issuer(serve, {TOKEN: tokens(response)})
     with pytest.raises(CxoneError, match="set 'api_url'") as caught:
         get(password_client(platform))
@@ -84,7 +84,7 @@ def test_without_a_tenant_the_error_names_the_setting_to_make(serve: Serve, resp
 
 
 @pytest.mark.parametrize("method", ["client_credentials", "access_key"])
-def test_grants_without_discovery_name_the_setting_to_make(serve: Serve, method: str) -> None:
+def test_grants_without_discovery_name_the_setting_that_is_needed(serve: Serve, method: str) -> None:
     platform = issuer(serve)
     with pytest.raises(CxoneError, match="set 'api_url'"):
         get(client_of(platform, grant_of(method, platform), api_url=None))

@@ -107,7 +107,7 @@ def test_no_credential_or_token_of_a_grant_is_quoted(
         "access_key": [KEY, KEY_SECRET],
         "password": [KEY, KEY_SECRET, APP_SECRET, BASIC],
     }[method]
-    came = tokens(TOKENS)
+    good = tokens(TOKENS)
     secrets += TOKENS.values() if where == "/x" else []
     forms = {
         form
@@ -116,7 +116,7 @@ def test_no_credential_or_token_of_a_grant_is_quoted(
     }
     for form_of_it in forms:
         refused = refusal(403, {"message": f"bad request: {form_of_it} was sent"})
-        platform = issuer(serve, {TOKEN: came if where == "/x" else [refused], "/x": [refusal(503), refused]})
+        platform = issuer(serve, {TOKEN: good if where == "/x" else [refused], "/x": [refusal(503), refused]})
         with pytest.raises(FatalError, match=r"\(bad request: \*\*\* was sent\)") as caught:
             get(client_of(platform, grant_of(method, platform)))
         texts = [str(error) for error in chain(caught.value)]

@@ -1,4 +1,4 @@
-"""Retries: the pauses, and when a call is given up."""
+"""Retries: the pauses, and when no further attempt is made."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_no_retry_after_raises_or_exceeds_the_cap(header: str) -> None:
 
 
 class Clock:
-    """A clock that only pauses move, and that remembers them."""
+    """A clock that only advances in pauses, and records them."""
 
     def __init__(self, travel: time_machine.Traveller) -> None:
         self._travel = travel

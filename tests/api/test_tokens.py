@@ -67,8 +67,8 @@ def test_a_token_without_a_lifetime_is_used_once(life: float) -> None:
     assert [endpoint.tokens.get().access_token for _ in range(2)] == ["token-1", "token-2"]
 
 
-class HeldEndpoint:
-    """A token endpoint that responses only when the test lets it."""
+class BlockingEndpoint:
+    """A token endpoint that responds only when the test lets it."""
 
     def __init__(self) -> None:
         self.started = threading.Event()
@@ -87,7 +87,7 @@ class HeldEndpoint:
 
 
 def test_threads_share_one_fetch() -> None:
-    endpoint = HeldEndpoint()
+    endpoint = BlockingEndpoint()
     together = threading.Barrier(8)
 
     def use(_: int) -> str:
@@ -110,7 +110,7 @@ def test_threads_share_one_fetch() -> None:
 
 def test_secrets_are_available_during_a_fetch() -> None:
     """A fetch that fails has its error redacted in the same thread, and other threads have errors of their own."""
-    endpoint = HeldEndpoint()
+    endpoint = BlockingEndpoint()
     endpoint.release.set()
     endpoint.tokens.get()
     endpoint.tokens.forget("token-1")

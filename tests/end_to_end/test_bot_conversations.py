@@ -221,7 +221,7 @@ def test_selection_stream_maps_and_flattening_are_applied(
 
 
 def test_discovery_needs_no_credentials(tap: Tap) -> None:
-    code, out, _ = tap.text("--discover")
+    code, out, _ = tap.run_with_options("--discover")
     assert code == 0
     stream, *others = json.loads(out)["streams"]
     assert {other["tap_stream_id"] for other in others} == {
@@ -254,7 +254,7 @@ def test_the_sandbox_setting_needs_no_credentials(tap: Tap) -> None:
         "TAP_CXONE_START_DATE": "2024-01-01",
         "TAP_CXONE_END_DATE": "2024-01-02",
     }
-    code, out, _ = tap.text("--config", "ENV", environment=environment)
+    code, out, _ = tap.run_with_options("--config", "ENV", environment=environment)
     assert code == 0
     assert out.count('"type":"RECORD"') == 240
 

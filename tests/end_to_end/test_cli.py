@@ -34,7 +34,7 @@ def test_a_file_that_cannot_be_read_is_named(
     if content is not None:
         (tap.folder / "given.json").write_bytes(content)
     arguments = [f"--{option}=given.json"] if joined else [f"--{option}", "given.json"]
-    code, out, log = tap.text(*([] if option == "config" else ["--config", "good.json"]), *arguments)
+    code, out, log = tap.run_with_options(*([] if option == "config" else ["--config", "good.json"]), *arguments)
     assert code == 1
     assert not out
     assert "Traceback" not in log

@@ -163,7 +163,7 @@ def test_a_dumb_terminal_gets_plain_lines(start_sandbox: StartSandbox, tap: Tap)
     assert CURSOR_HIDDEN not in text
 
 
-def test_a_terminal_shows_the_wait_for_the_next_create(start_sandbox: StartSandbox, tap: Tap) -> None:
+def test_a_terminal_shows_the_wait_for_the_next_create(tap: Tap) -> None:
     config = {
         "sandbox": True,
         "auth_method": "access_key",

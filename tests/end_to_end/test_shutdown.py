@@ -1,4 +1,4 @@
-"""How a run ends early: signals, a target that does not read or has gone, and temporary files of killed runs."""
+"""How a run ends early: signals, a target that has ended or does not read, and temporary files of killed runs."""
 
 from __future__ import annotations
 

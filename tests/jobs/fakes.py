@@ -1,4 +1,4 @@
-"""Fakes for the unit tests of the job code: a clock that only pauses move, a scripted API, a recording listener."""
+"""Fakes for the unit tests of the job code: a clock without waiting, a scripted API, a recording listener."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUEUED, RUNNING = JobStatus(JobState.QUEUED), JobStatus(JobState.RUNNING)
 
 
 class FakeClock:
-    """A monotonic clock that only pauses move."""
+    """A monotonic clock that only advances in ``sleep``, which does not wait."""
 
     def __init__(self) -> None:
         self.seconds = 1000.0
@@ -43,7 +43,7 @@ class FakeClock:
 
 
 class FakeVerified:
-    """The result of a verification; remembers whether it was closed."""
+    """The result of a verification; records whether it was closed."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -54,7 +54,7 @@ class FakeVerified:
 
 
 class FakeApi:
-    """A platform that answers what a test has scripted; by default every job succeeds at once.
+    """A platform with scripted responses; by default every job succeeds at once.
 
     Attributes:
         statuses: results of status calls by job id, in order; afterwards the job is completed.

@@ -1,4 +1,4 @@
-"""JobCreator: when a job is created, what it waits for, and how it never creates the same job twice."""
+"""JobCreator: when a job is created, what it waits for, and that no job is created twice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERS = [ActiveExport("other-1"), ActiveExport("other-2"), ActiveExport("other-
 
 
 class Creation:
-    """A JobCreator with everything around it."""
+    """A JobCreator with fakes for its dependencies."""
 
     def __init__(self, store: JobStore | None = None, api: FakeApi | None = None, **limits: Any) -> None:
         self.api = api or FakeApi()
@@ -54,7 +54,7 @@ def test_a_job_is_recorded_reported_and_announced_in_this_order(tmp_path: Path) 
     assert order == ["intended created", "announced"]
 
 
-def test_full_slots_are_waited_for() -> None:
+def test_a_create_waits_while_all_slots_are_occupied() -> None:
     creation = Creation()
     creation.api.active = deque([OTHERS, OTHERS, []])
     assert creation.create() == "job-1"
@@ -83,14 +83,14 @@ def test_no_free_slot_within_the_timeout_ends_the_run(active: list[ActiveExport]
     assert creation.api.calls["create"] == 1
 
 
-def test_a_busy_platform_is_asked_again_as_often_as_it_takes() -> None:
+def test_a_busy_platform_is_retried_until_it_accepts() -> None:
     creation = Creation(timeout_seconds=3600)
     creation.api.creates = deque([BusyError()] * 20)
     assert creation.create() == "job-1"
     assert creation.api.calls["create"] == 21
 
 
-def test_a_refusal_that_never_changes_is_raised_in_the_end() -> None:
+def test_a_persistent_refusal_is_raised() -> None:
     creation = Creation(timeout_seconds=3600)
     creation.api.creates = deque([BusyError(FatalError("no permission", 403))] * 99)
     with pytest.raises(FatalError, match="no permission"):
@@ -136,7 +136,7 @@ def test_too_many_unknown_outcomes_end_the_run() -> None:
     assert creation.api.calls["create"] == MAX_UNKNOWN_OUTCOMES
 
 
-def test_the_throttle_is_waited_for_before_each_request() -> None:
+def test_each_request_waits_for_the_throttle() -> None:
     creation = Creation()
     creation.api.throttle_seconds = deque([30.0])
     started = creation.clock.seconds

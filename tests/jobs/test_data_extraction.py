@@ -45,7 +45,7 @@ def test_a_create_is_followed_by_the_minimum_interval(serve: Serve) -> None:
     assert 29 < api.seconds_until_create() <= 30
 
 
-def test_a_throttled_create_is_busy_with_the_error_to_end_with(serve: Serve) -> None:
+def test_a_throttled_create_is_busy_with_a_final_error(serve: Serve) -> None:
     platform = serve({PATH: [jobs("other"), jobs("other"), refusal(403)]})
     api = extraction(platform)
     api.list_active()

@@ -23,7 +23,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Fetching:
-    """A FileFetcher with everything around it. A content that starts with "damaged" or "unfit" fails verification."""
+    """A FileFetcher with fakes. Content that starts with "damaged" or "unfit" fails the verification."""
 
     def __init__(self, folder: Path, *downloads: bytes | Exception) -> None:
         self.api = FakeApi()
@@ -92,7 +92,7 @@ def test_an_empty_file_is_only_accepted_at_the_last_download(tmp_path: Path, emp
     assert fetching.api.calls["download"] == FETCH_ATTEMPTS
 
 
-def test_files_of_many_threads_have_names_of_their_own(tmp_path: Path) -> None:
+def test_files_of_many_threads_have_unique_names(tmp_path: Path) -> None:
     fetching = Fetching(tmp_path)
     jobs = [ExportJob(f"job-{number}", DAYS[number % len(DAYS)], utc_now()) for number in range(100)]
     with ThreadPoolExecutor(8) as threads:

@@ -1,4 +1,4 @@
-"""JobFollower: how a job is followed until it is completed, or is not."""
+"""JobFollower: a job is polled until it is completed, fails or times out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JOB = ExportJob("job", DAYS[0], utc_now())
 
 
 class Following:
-    """A JobFollower with everything around it."""
+    """A JobFollower with fakes for its dependencies."""
 
     def __init__(self, *statuses: JobStatus, poll_seconds: float = 1.0, timeout_seconds: float = 60.0) -> None:
         self.api = FakeApi()

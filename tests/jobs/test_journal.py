@@ -1,4 +1,4 @@
-"""The job journal: what it remembers, and what a damaged or foreign file does to it (nothing)."""
+"""The job journal: what is read back, and which lines are ignored."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def written(path: Path, *records: JobRecord, scope: str = "scope") -> None:
             journal.record(record)
 
 
-def remembered(path: Path, scope: str = "scope") -> list[JobRecord]:
+def read_back(path: Path, scope: str = "scope") -> list[JobRecord]:
     with Journal(str(path), scope, SETTLE) as journal:
         return journal.records()
 
@@ -33,11 +33,11 @@ def test_jobs_and_intentions_are_read_back_as_they_were_written(tmp_path: Path) 
     job = a_record("job", DAYS[0], requested_at=LONG_AFTER, until=january(1) + timedelta(hours=5))
     intention = a_record(None, DAYS[1], requested_at=LONG_AFTER, active_before=("a", "b"))
     written(tmp_path / "journal", job, intention)
-    assert remembered(tmp_path / "journal") == [job, intention]
+    assert read_back(tmp_path / "journal") == [job, intention]
     assert [line["event"] for line in read_lines(tmp_path / "journal")] == ["created", "intended"]
 
 
-def test_without_a_path_nothing_is_remembered() -> None:
+def test_without_a_path_nothing_is_recorded() -> None:
     with Journal(None, "scope", SETTLE) as journal:
         journal.record(a_record("job", DAYS[0]))
         journal.record_start(january(1))
@@ -68,40 +68,40 @@ def test_lines_of_another_scope_are_ignored_but_their_time_counts(tmp_path: Path
         b'{"event": "created", "scope": "scope", "job_id": "a", "dateFrom": "2024-01-02", "dateTo": "2024-01-01"}',
     ],
 )
-def test_a_line_that_makes_no_sense_is_skipped(tmp_path: Path, line: bytes) -> None:
+def test_an_invalid_line_is_skipped(tmp_path: Path, line: bytes) -> None:
     job = a_record("job", DAYS[0], requested_at=LONG_AFTER)
     (tmp_path / "journal").write_bytes(line + b"\n")
     written(tmp_path / "journal", job)
-    assert remembered(tmp_path / "journal") == [job]
+    assert read_back(tmp_path / "journal") == [job]
 
 
-def test_a_bookmark_that_has_moved_forgets_what_it_has_passed(tmp_path: Path) -> None:
+def test_jobs_that_a_later_bookmark_has_passed_are_dropped(tmp_path: Path) -> None:
     jobs = [a_record(f"job-{number}", DAYS[number], requested_at=LONG_AFTER) for number in range(3)]
     path = tmp_path / "journal"
     with Journal(str(path), "scope", SETTLE) as journal:
         for job in jobs:
             journal.record(job)
         journal.record_start(january(3))
-    assert remembered(path) == jobs[2:]
+    assert read_back(path) == jobs[2:]
 
 
 def test_the_same_bookmark_again_keeps_the_jobs_of_a_look_back(tmp_path: Path) -> None:
-    """A crash during a look-back: the bookmark stands still, so the jobs before it are still wanted."""
+    """After a crash during a look-back the bookmark is unchanged, so the jobs before it are still needed."""
     path = tmp_path / "journal"
     with Journal(str(path), "scope", SETTLE) as journal:
         journal.record_start(january(3))
         journal.record(a_record("job", DAYS[0], requested_at=LONG_AFTER))
         journal.record_start(january(3))
-    assert [job.job_id for job in remembered(path)] == ["job"]
+    assert [job.job_id for job in read_back(path)] == ["job"]
 
 
-def test_a_completed_run_forgets_its_look_back(tmp_path: Path) -> None:
+def test_a_completed_run_drops_the_jobs_of_its_look_back(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with Journal(str(path), "scope", SETTLE) as journal:
         journal.record_start(january(3))
         journal.record(a_record("job", DAYS[0], requested_at=LONG_AFTER))
         journal.record_completion(january(3))
-    assert remembered(path) == []
+    assert read_back(path) == []
 
 
 def test_a_job_of_an_unfinished_day_counts_as_loaded_up_to_its_run_end() -> None:
@@ -112,7 +112,7 @@ def test_a_job_of_an_unfinished_day_counts_as_loaded_up_to_its_run_end() -> None
 
 
 @pytest.mark.parametrize("value", [None, 1, [], "text", {"job_id": 1}, {"job_id": "a", "dateFrom": 1}], ids=str)
-def test_anything_else_is_not_a_record(value: Any) -> None:
+def test_a_value_of_another_form_is_not_a_record(value: Any) -> None:
     assert JobRecord.from_dict(value) is None
 
 

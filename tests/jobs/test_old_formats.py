@@ -1,6 +1,6 @@
-"""A state and a journal that version 0.1.0 has written are read as that version read them.
+"""A state and a journal written by version 0.1.0 are read as that version read them.
 
-``tests/data/v0_1_0`` comes from runs of that version that were killed, against a sandbox on port 18471.
+``tests/data/v0_1_0`` comes from killed runs of that version against a sandbox on port 18471.
 """
 
 from __future__ import annotations
@@ -70,15 +70,15 @@ def test_an_old_bookmark_is_the_start_of_the_next_run(stream: str, day: int) -> 
 
 
 @pytest.mark.parametrize(("stream", "end"), [("bot_conversations", january(26)), ("qm_workflows", january(5))])
-@pytest.mark.parametrize("memory", ["state", "journal", "both"])
-def test_jobs_that_an_old_version_remembers_are_used_again(
-    tmp_path: Path, stream: str, end: datetime, memory: str
+@pytest.mark.parametrize("source", ["state", "journal", "both"])
+def test_jobs_recorded_by_an_old_version_are_used_again(
+    tmp_path: Path, stream: str, end: datetime, source: str
 ) -> None:
-    journal = Path(shutil.copy(DATA / "journal.jsonl", tmp_path)) if memory != "state" else None
+    journal = Path(shutil.copy(DATA / "journal.jsonl", tmp_path)) if source != "state" else None
     expected = jobs_in_state(stream)
     assert expected
     with time_machine.travel(WRITTEN_AT.astimezone(UTC), tick=False):
-        found = store(stream, expected if memory != "journal" else [], journal, end)
+        found = store(stream, expected if source != "journal" else [], journal, end)
         for job in expected:
             taken = found.take_job(job.window)
             assert taken is not None

@@ -65,7 +65,7 @@ def test_files_come_in_the_order_of_the_windows_and_their_parts(tmp_path: Path) 
     assert found == [f"{window.start:%d}-{part}" for window in DAYS for part in range(2)]
 
 
-def test_a_file_exists_until_the_next_one_is_asked_for(tmp_path: Path) -> None:
+def test_a_file_exists_until_the_next_one_is_requested(tmp_path: Path) -> None:
     files = an_orchestrator().exports(DAYS[:3], FakeRunner(tmp_path))
     for file in files:
         assert file.path.exists()
@@ -101,7 +101,7 @@ def test_the_files_of_a_window_that_fails_later_are_still_yielded(tmp_path: Path
         next(files)
 
 
-def test_verified_files_that_nobody_takes_are_closed(tmp_path: Path) -> None:
+def test_verified_files_that_are_not_consumed_are_closed(tmp_path: Path) -> None:
     runner = FakeRunner(tmp_path, fails=DAYS[0])
     orchestrator = an_orchestrator()
 
@@ -115,7 +115,7 @@ def test_verified_files_that_nobody_takes_are_closed(tmp_path: Path) -> None:
     wait_until(lambda: all(file.verified.closed for file in runner.files_made), "every file is closed")
 
 
-def test_a_job_is_handled_in_the_callers_thread_before_its_window_goes_on(tmp_path: Path) -> None:
+def test_a_job_is_handled_in_the_callers_thread_before_its_window_continues(tmp_path: Path) -> None:
     handled: list[tuple[str | None, int]] = []
     orchestrator = an_orchestrator(on_job=lambda job: handled.append((job.job_id, threading.get_ident())))
     runner = FakeRunner(tmp_path)
@@ -145,7 +145,7 @@ def test_a_check_that_raises_ends_the_exports(tmp_path: Path) -> None:
         names(an_orchestrator(check=check).exports(DAYS, FakeRunner(tmp_path)))
 
 
-def test_the_end_of_the_exports_cancels_what_still_waits(tmp_path: Path) -> None:
+def test_closing_the_exports_cancels_waiting_windows(tmp_path: Path) -> None:
     cancellation = CancellationToken()
     orchestrator: JobOrchestrator[FakeVerified] = JobOrchestrator(
         max_jobs=2, on_job=lambda _: None, check=lambda: None, cancellation=cancellation

@@ -41,7 +41,7 @@ def test_a_schedule_can_be_used_by_many_threads() -> None:
         assert all(0.2 <= pause <= 5 for pause in threads.map(use, range(5000)))
 
 
-def test_creates_are_kept_apart_from_the_response_on() -> None:
+def test_the_interval_between_creates_begins_with_the_response() -> None:
     clock = FakeClock()
     throttle = CreateThrottle(30, clock.monotonic)
     assert throttle.remaining() == 0
@@ -52,7 +52,7 @@ def test_creates_are_kept_apart_from_the_response_on() -> None:
     assert throttle.remaining() == 0
 
 
-def test_a_request_of_an_earlier_run_counts_only_for_what_is_left() -> None:
+def test_a_request_of_an_earlier_run_leaves_the_rest_of_the_interval() -> None:
     clock = FakeClock()
     throttle = CreateThrottle(30, clock.monotonic)
     throttle.restart(ago=12)

@@ -1,4 +1,4 @@
-"""JobRunner: from a window to its files, whatever fails."""
+"""JobRunner: from a window to its files, with jobs that fail or already exist."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MONTH = Window(january(1), january(31))
 
 
 class Running:
-    """A JobRunner with everything around it."""
+    """A JobRunner with fakes for its dependencies."""
 
     def __init__(self, folder: Path, records: Sequence[JobRecord] = (), **limits: Any) -> None:
         self.api = FakeApi()
@@ -73,11 +73,11 @@ def test_a_job_of_an_earlier_run_is_used(tmp_path: Path, state: str) -> None:
     running.api.statuses["earlier"] = deque([RUNNING, RUNNING] if state == "active" else [])
     assert [file.job.job_id for file in running.runner.files(WINDOW)] == ["earlier"]
     assert running.api.calls["create"] == 0
-    assert running.announced == [record], "the state carries it on"
+    assert running.announced == [record], "it is recorded in the state again"
 
 
 @pytest.mark.parametrize("status", [FAILED, GONE], ids=str)
-def test_a_job_that_is_of_no_use_any_more_is_replaced(tmp_path: Path, status: Any) -> None:
+def test_a_failed_or_purged_job_of_an_earlier_run_is_replaced(tmp_path: Path, status: Any) -> None:
     running = Running(tmp_path, [a_record("earlier", WINDOW)])
     running.api.statuses["earlier"] = deque([status])
     assert [file.job.job_id for file in running.runner.files(WINDOW)] == ["job-1"]

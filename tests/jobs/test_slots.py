@@ -1,4 +1,4 @@
-"""JobSlots: how many windows are let in at once, and in which order."""
+"""JobSlots: how many windows have a slot at once, and who gets the next one."""
 
 from __future__ import annotations
 

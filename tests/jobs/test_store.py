@@ -55,7 +55,7 @@ def test_a_job_is_not_used_if_its_window_had_not_settled() -> None:
     assert a_store(FakeApi(), [a_record("job", window, requested_at=later)], end=now).windows() == [window]
 
 
-def test_any_job_of_a_window_that_is_not_over_will_do() -> None:
+def test_a_job_of_a_window_that_has_not_ended_is_used() -> None:
     unfinished = a_record("job", DAYS[2], requested_at=utc_now())
     assert a_store(FakeApi(), [unfinished], end=DAYS[2].start + timedelta(hours=1)).windows() == [DAYS[2]]
 

@@ -111,11 +111,11 @@ def _webhook_request(request: http_server.Request) -> Request:
 
 @pytest.fixture
 def listen() -> Iterator[Callable[..., Listener]]:
-    """Start receivers that stop with the test."""
+    """Start receivers that stop when the test ends."""
     started: list[Listener] = []
 
-    def start(**how: Any) -> Listener:
-        started.append(Listener(**how))
+    def start(**options: Any) -> Listener:
+        started.append(Listener(**options))
         return started[-1]
 
     yield start

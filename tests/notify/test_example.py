@@ -17,7 +17,7 @@ from tests.notify.conftest import SECRET
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.notify.conftest import Log, Notify
+    from tests.notify.conftest import Notify
 
 
 def example() -> str:
@@ -25,7 +25,7 @@ def example() -> str:
     return str(next(block for block in blocks if "standardwebhooks" in block))
 
 
-def test_readme_receiver_verifies_deduplicates_and_stores(notify: Notify, log: Log, tmp_path: Path) -> None:
+def test_readme_receiver_verifies_deduplicates_and_stores(notify: Notify, tmp_path: Path) -> None:
     script, database = tmp_path / "receiver.py", tmp_path / "loads.sqlite"
     script.write_text(example())
     with socket.socket() as free:

@@ -31,11 +31,11 @@ print(json.dumps(json.loads(states[-1])["value"]))
 def project(tmp_path: Path) -> Path:
     """Return a copy of the sample project with a target that fails while a file named ``fail`` exists."""
     folder = copy_project(tmp_path / "copy")
-    target = folder / "target-moody"
+    target = folder / "target-flaky"
     target.write_text(TARGET.format(python=sys.executable))
     target.chmod(0o700)
     content = yaml.safe_load((folder / "meltano.yml").read_text())
-    loader = {"name": "target-moody", "namespace": "target_moody", "executable": "./target-moody"}
+    loader = {"name": "target-flaky", "namespace": "target_flaky", "executable": "./target-flaky"}
     content["plugins"]["loaders"].append(loader)
     (folder / "meltano.yml").write_text(yaml.safe_dump(content))
     return folder
@@ -55,7 +55,7 @@ def test_repeated_pipeline_announces_each_window_once(project: Path, listener: L
         "CXONE_NOTIFY_MAX_ATTEMPTS": "1",
         "TAP_CXONE_END_DATE": "2024-02-15",
     }
-    pipeline = ("run", "tap-cxone", "target-moody", "cxone-notify:send")
+    pipeline = ("run", "tap-cxone", "target-flaky", "cxone-notify:send")
     log = Log(project / ".output" / "sandbox-audit.jsonl")
 
     (project / "fail").touch()

@@ -35,12 +35,12 @@ def log(tmp_path: Path) -> Log:
     return log
 
 
-def names_beside(log: Log) -> list[str]:
+def files_in_folder_of(log: Log) -> list[str]:
     return sorted(path.name for path in log.path.parent.iterdir())
 
 
-def date_back(log: Log, events: int) -> None:
-    """Make the last lines old."""
+def backdate(log: Log, events: int) -> None:
+    """Make the last lines of the log old."""
     lines = log.lines
     for line in lines[-events:]:
         line["logged_at"] = LONG_AGO
@@ -57,7 +57,7 @@ def test_prune_removes_old_lines_except_those_of_due_windows(
     recent = log.path.read_bytes().splitlines()[8:]
     log.path.write_bytes(b"\n".join(log.path.read_bytes().splitlines()[:8]) + b"\n")
     notify("send", webhook_url=f"bi={listener.url}", max_attempts="1")  # the second one fails
-    date_back(log, 3)
+    backdate(log, 3)
     with log.path.open("ab") as file:
         file.write(b"\n".join(recent) + b"\nhalf a li")
 
@@ -75,10 +75,10 @@ def test_prune_removes_old_lines_except_those_of_due_windows(
     assert listener.jobs == ["job-2", "job-3", "job-2", "job-3"]
     assert listener.messages[0]["duplicates"] == 1
     assert log.path.stat().st_mode & 0o777 == 0o600
-    assert names_beside(log) == ["audit.jsonl", "audit.jsonl.lock"]
+    assert files_in_folder_of(log) == ["audit.jsonl", "audit.jsonl.lock"]
 
 
-def test_prune_keeps_deliveries_to_other_receivers(notify: Notify, log: Log, listener: Listener) -> None:
+def test_prune_keeps_deliveries_to_other_receivers(notify: Notify, listener: Listener) -> None:
     down = "down=http://127.0.0.1:9/"
     notify("send", webhook_url=f"bi={listener.url} {down}", max_attempts="1")
     before = listener.jobs[:]
@@ -163,7 +163,7 @@ def test_failed_prune_leaves_the_log_unchanged(log: Log, monkeypatch: pytest.Mon
     with pytest.raises(Exception, match="No space left on device"):
         prune(log.path, [], utc_now())
     assert log.path.read_bytes() == before
-    assert names_beside(log) == ["audit.jsonl", "audit.jsonl.lock"]
+    assert files_in_folder_of(log) == ["audit.jsonl", "audit.jsonl.lock"]
 
 
 def test_prune_without_a_log_does_nothing(notify: Notify, log: Log) -> None:

@@ -79,7 +79,7 @@ def test_receiver_has_its_configured_name() -> None:
         "https://[token",
         "https://bi.example.com:token/",
         "https://bi.example.com/to ken",
-        "https://bi.example.com/token\n",
+        "https://bi.example.com/\ntoken",
         "https://bi.example.com/token\x00",
         "bad name=https://bi.example.com/token",
         "=https://bi.example.com/token",
@@ -87,7 +87,7 @@ def test_receiver_has_its_configured_name() -> None:
 )
 def test_invalid_url_is_rejected_without_quoting_it(text: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        one(text if text != "https://bi.example.com/token\n" else "https://bi.example.com/\ntoken")
+        one(text)
     assert caught.value.message.startswith("Setting 'webhook_url': address 1")
     assert "token" not in caught.value.message
 

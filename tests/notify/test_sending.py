@@ -195,7 +195,7 @@ def test_attempt_takes_no_longer_than_the_timeout(
     assert log.events("webhook_sync_failure")[0]["reason"] == "it did not answer within 1 s"
 
 
-def test_refused_connection_is_a_failure(notify: Notify, log: Log, listener: Listener) -> None:
+def test_refused_connection_is_a_failed_delivery(notify: Notify, log: Log, listener: Listener) -> None:
     listener.stop()
     code, _, err = notify("send", "--strict", webhook_url=listener.url, max_attempts="1")
     assert code == 1
@@ -221,9 +221,7 @@ def test_proxy_of_the_environment_is_used(notify: Notify, listener: Listener) ->
     assert [request.target for request in listener.requests] == [f"http://bi.invalid/in?token={TOKEN}"] * 2
 
 
-def test_sender_killed_after_a_delivery_repeats_it_with_the_same_id(
-    notify: Notify, log: Log, listener: Listener
-) -> None:
+def test_sender_killed_after_a_delivery_repeats_it_with_the_same_id(notify: Notify, listener: Listener) -> None:
     process: subprocess.Popen[str]
 
     def kill(request: Request) -> None:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """Start a browser that logs its requests and console messages."""
     browser, driver = browser_or_skip()
-    from selenium.webdriver import Chrome, ChromeOptions, ChromeService  # noqa: PLC0415 - only where there is one
+    from selenium.webdriver import Chrome, ChromeOptions, ChromeService  # noqa: PLC0415 - not needed if the tests are skipped
 
     options = ChromeOptions()
     options.binary_location = browser

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,8 @@ def test_events_can_be_printed() -> None:
 def test_help_names_every_switch() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
-    for option in ("--events-per-day", "--fault", "--quiet-days", "--foreign-jobs", "--inclusive-end", "--rival-every"):
+    for switch in fields(SandboxOptions):
+        option = "--fault" if switch.name == "faults" else f"--{switch.name.replace('_', '-')}"
         assert option in result.output
 
 
@@ -150,6 +152,7 @@ def test_the_sandbox_stops_during_a_download() -> None:
         job_id = session.post(exports, json=body, timeout=5).json()["id"]
         response = session.get(f"{exports}/{job_id}/download", stream=True, timeout=5)
         next(response.iter_content(10))
+    assert not sandbox.running
     response.close()
     session.close()
 
