@@ -84,7 +84,7 @@ class Extraction:
         self._run_log = StreamRunLog(stream.name, context)
 
     def batches(self) -> Generator[Batch, None, None]:
-        """Yield the records of the run in batches; state and audit log follow what the caller has taken."""
+        """Yield the records of the run in batches. A batch counts as written when the caller asks for the next one."""
         self._context.check_members()
         bookmark = self._state.bookmark()
         start, end = self._state.start(self._settings.start_date, self._settings.lookback), self._settings.end_date
@@ -104,7 +104,7 @@ class Extraction:
             if loaded_until := bookmark if self._state.is_incremental else utc_now():
                 journal.record_completion(loaded_until)
 
-    # --- The frame of the run -----------------------------------------------------------------------------------------
+    # --- Set-up and end of the run ------------------------------------------------------------------------------------
 
     def _open_journal(self) -> Journal:
         scope = self._context.client.digest(self._stream.name)
