@@ -40,7 +40,7 @@ class JobListener(Protocol):
         """The file of a job is being downloaded."""
 
     def downloaded(self, file: ExportFile[Any], seconds: float, attempts: int) -> None:
-        """A file is complete and verified; ``seconds`` is the time of all its download attempts."""
+        """A file is complete and verified; ``seconds`` is the time of all attempts to download and verify it."""
 
     def window_left(self, window: Window) -> None:
         """A window is no longer worked on: it was split, or given up."""
