@@ -115,7 +115,8 @@ class ExportStream(CompatStream):
     def write_blocks(self) -> Iterator[int]:
         model = self.record_model()
         fast_path = FastPath(self, model)
-        for batch in self._extract(model):
+        self._batches = self._extract(model)
+        for batch in self._batches:
             MessageWriter.write_block(fast_path.block(batch))
             yield batch.count
 

@@ -63,7 +63,7 @@ class CompatStream(Stream):
         raise NotImplementedError
 
     def abort(self, error: Exception) -> None:
-        """End the reading of the stream, because processing a record has failed."""
+        """End the reading of the stream, because a record could not be processed or written."""
 
     @override
     def _sync_records(
@@ -71,19 +71,22 @@ class CompatStream(Stream):
     ) -> Generator[dict[str, Any], Any, Any]:
         if not self.selected:
             return
-        if write_messages and self.writes_blocks():
-            with self.get_record_counter() as counter, self.get_sync_timer() as timer:
-                for meter in (counter, timer):
-                    meter.with_context({})
-                for count in self.write_blocks():
-                    counter.increment(count)
-                self._write_state_message()
-            return
         try:
-            yield from super()._sync_records(context, write_messages=write_messages)
+            if write_messages and self.writes_blocks():
+                self._sync_blocks()
+            else:
+                yield from super()._sync_records(context, write_messages=write_messages)
         except Exception as err:
             self.abort(err)
             raise
+
+    def _sync_blocks(self) -> None:
+        with self.get_record_counter() as counter, self.get_sync_timer() as timer:
+            for meter in (counter, timer):
+                meter.with_context({})
+            for count in self.write_blocks():
+                counter.increment(count)
+            self._write_state_message()
 
     # --- Bookmarks: finished windows move them, not record values as in the SDK ---------------------------------------
 
