@@ -43,7 +43,7 @@ class CancellationToken:
         self.clock: Clock = clock or (parent.clock if parent else time)
 
     def cancel(self, error: RunCancelledError | None = None) -> None:
-        """Ask everything that uses this token to end; the first error counts."""
+        """Ask everything that uses this token to end; the first error is kept."""
         self._error = self._error or error or RunCancelledError("The run has ended.")
 
     @property

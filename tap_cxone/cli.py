@@ -1,4 +1,4 @@
-"""The command ``tap-cxone``: the SDK's command, but input that cannot be read ends in one sentence."""
+"""The command ``tap-cxone``: the SDK's command, with one-sentence errors for input that cannot be read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class JsonObjectFile(click.ParamType["str | io.StringIO"]):
     """Name of a file that holds a JSON object. It is checked before the SDK reads it; its content is never quoted.
 
     Args:
-        opened: whether the value is the open file, as ``click.File`` has it, or its name.
+        opened: whether the option's value becomes the open file, as with ``click.File``, or stays its name.
     """
 
     name = "filename"
@@ -34,7 +34,7 @@ class JsonObjectFile(click.ParamType["str | io.StringIO"]):
             CxoneError: it cannot be read, or does not hold a JSON object.
         """
         option = param.name if param else "file"
-        if option == "config" and value == "ENV":  # the SDK's word for environment variables
+        if option == "config" and value == "ENV":  # stands for environment variables in the SDK
             return value
         text = _read_object(value, f"Option '--{option}': the file '{value}'")
         return io.StringIO(text) if self._opened else value

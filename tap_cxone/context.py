@@ -46,7 +46,7 @@ class RunContext:
     Attributes:
         config: the configuration as the user gave it.
         cancellation: ends every wait of the run.
-        shutdown: brings a cancelled run to its end in time.
+        shutdown: ends a cancelled run in time.
         members: all streams of the tap.
     """
 
@@ -96,7 +96,7 @@ class RunContext:
 
     @cached_property
     def create_throttle(self) -> CreateThrottle:
-        """Keeps the create requests of all Data Extraction streams apart."""
+        """Spaces out the create requests of all Data Extraction streams."""
         from tap_cxone.jobs.polling import CreateThrottle
 
         return CreateThrottle(self.settings.submit_interval)
@@ -110,13 +110,13 @@ class RunContext:
 
     @cached_property
     def reporter(self) -> Reporter:
-        """Tells people what the run is doing."""
+        """Reports the progress, as log lines or in a live display."""
         from tap_cxone.observability.reporter import Reporter
 
         return Reporter(self.progress)
 
     def check_members(self) -> None:
-        """Check the settings of every selected stream before the first one begins.
+        """Check the settings of every selected stream before the first one is read.
 
         Raises:
             SettingsError: a setting is missing that only one of the streams needs.
@@ -126,7 +126,7 @@ class RunContext:
                 member.check_settings()
 
     def is_last(self, name: str) -> bool:
-        """Return whether no selected stream follows the one of this name; the SDK reads them in order of name."""
+        """Return whether this stream is the last selected one; the SDK reads them in order of name."""
         return name == max((member.name for member in self.members if member.selected), default=name)
 
 

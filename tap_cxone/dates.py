@@ -32,7 +32,7 @@ def parse_date(text: str) -> datetime:
 
 
 def floor_to_milliseconds(value: datetime) -> datetime:
-    """Cut off what the wire format cannot express."""
+    """Cut off the microseconds, which the wire format cannot express."""
     return value.replace(microsecond=value.microsecond // 1000 * 1000)
 
 
@@ -51,7 +51,7 @@ def format_date(value: datetime) -> str:
 def as_date_time(text: str) -> str:
     """Convert a date-time of an export to a form that every loader accepts (RFC 3339).
 
-    RFC 3339 is returned unchanged. Any other form of ISO 8601 is written like ``format_date`` writes it; without an
+    RFC 3339 is returned unchanged. Any other form of ISO 8601 is converted as ``format_date`` writes it; without an
     offset it is taken as UTC. Nothing else is guessed, because no file says whether 10/1 is in January or in October.
 
     Raises:

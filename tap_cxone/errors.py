@@ -9,7 +9,7 @@
     ├── UnavailableError         retries were used up
     │   └── OutcomeUnknownError  nobody knows whether a request was carried out
     ├── CorruptExportError       a file is truncated or damaged
-    │   └── UnfitExportError     a file is intact, but not one of this stream
+    │   └── UnfitExportError     a file is intact, but does not belong to this stream
     └── ExportFailedError        a window could not be exported
 
 A message names what to change. It never holds a secret, a signed URL or a record value.
@@ -67,7 +67,8 @@ class FatalError(CxoneError):
 class ThrottledError(FatalError):
     """A request that must not be repeated blindly was answered with a status that may mean "throttled".
 
-    It was not carried out. The message names both causes, because the platform answers a missing permission alike.
+    It was not carried out. The message names both causes, because the platform answers a missing permission the same
+    way.
     """
 
 

@@ -1,4 +1,4 @@
-"""Shutdown: how a run that was cancelled gets to its end in time. See ``cancellation`` for the whole mechanism."""
+"""Shutdown: ends a cancelled run in time. See ``cancellation`` for the whole mechanism."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from tap_cxone.cancellation import CancellationToken
 
 GRACE_SECONDS = 1.4
-"""Time for a run to reach its end by itself after a signal."""
+"""Seconds that a run has after a signal to end by itself."""
 FLUSH_SECONDS = 0.3
-"""Time for the last events of a run that did not."""
+"""Seconds for the flush callbacks of a run that has not ended by itself."""
 
 
 class Shutdown:
     """Ends a run early. Used by the main thread and its signal handlers.
 
-    Code that must not leave anything behind registers a callback for the case that the process has to end without
-    returning to it, because a write to a target that does not read never returns.
+    A write to a target that does not read never returns, so the process may have to end without unwinding the stack.
+    Code that must not leave anything behind registers a callback for that case, the forced end.
 
     Args:
         cancellation: token of the run.
@@ -39,27 +39,27 @@ class Shutdown:
         self._cleanup: list[Callable[[], object]] = []
 
     def on_signal(self, signum: int) -> None:
-        """Cancel the run with exit code ``128 + signum``; end the process if it does not get to its end in time."""
+        """Cancel the run with exit code ``128 + signum``; end the process if the run does not end in time."""
         self._cancellation.cancel(RunCancelledError(f"Ended early by {signal.Signals(signum).name}.", 128 + signum))
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, lambda *_: self._end_now(128 + signum))
             signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
 
     def complete(self) -> None:
-        """Write the last STATE message of a run that ends early: from here on it ends by itself."""
+        """Write the last STATE message of a run that ends early; call off the forced end, which it no longer needs."""
         self._write_state()
         if hasattr(signal, "setitimer"):
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     @contextlib.contextmanager
     def flush_on_exit(self, callback: Callable[[], object]) -> Iterator[None]:
-        """During a ``with`` block, have a forced end call ``callback``, which may have to wait for a lock."""
+        """Have a forced end during a ``with`` block call ``callback``, which may wait for a lock."""
         with _registered(self._flush, callback):
             yield
 
     @contextlib.contextmanager
     def cleanup_on_exit(self, callback: Callable[[], object]) -> Iterator[None]:
-        """During a ``with`` block, have a forced end call ``callback``, which must not wait for a lock."""
+        """Have a forced end during a ``with`` block call ``callback``, which must not wait for a lock."""
         with _registered(self._cleanup, callback):
             yield
 

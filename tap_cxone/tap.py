@@ -1,4 +1,4 @@
-"""TapCXone: settings, discovery, and what a signal does."""
+"""TapCXone: settings, discovery and signal handling."""
 
 from __future__ import annotations
 

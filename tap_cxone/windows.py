@@ -50,7 +50,7 @@ def cut(start: datetime, end: datetime, length: timedelta) -> Iterator[Window]:
 
 
 def plan(start: datetime, end: datetime, length: timedelta, known: Iterable[Window]) -> list[Window]:
-    """Cut ``[start, end)`` like ``cut``, but so that windows for which a job exists can be used again.
+    """Cut ``[start, end)`` like ``cut``, but keep windows for which a job exists, so that the job can be used again.
 
     Args:
         start: start of the range.
@@ -73,14 +73,14 @@ def plan(start: datetime, end: datetime, length: timedelta, known: Iterable[Wind
 
 
 def halves(window: Window, granularity: timedelta) -> tuple[Window, Window]:
-    """Cut a window in two, at a multiple of ``granularity`` from its start. It must be longer than one multiple."""
+    """Cut a window in two, at a multiple of ``granularity`` from its start. It must be longer than ``granularity``."""
     middle = window.start + (window.end - window.start) // 2 // granularity * granularity
     middle = middle if middle > window.start else window.start + granularity
     return Window(window.start, middle), Window(middle, window.end)
 
 
 def complete_until(window: Window, requested_at: datetime, settle: timedelta) -> datetime:
-    """Return the time up to which an export of a window has every event, because they had settled by then.
+    """Return the time up to which an export of a window is complete: earlier events had settled when it was requested.
 
     Args:
         window: the window of the export.
@@ -90,8 +90,8 @@ def complete_until(window: Window, requested_at: datetime, settle: timedelta) ->
     return min(window.end, requested_at - settle)
 
 
-def rounded(start: datetime, end: datetime, granularity: timedelta) -> tuple[datetime, datetime]:
-    """Widen a range to multiples of ``granularity``, counted from midnight UTC; a day is a multiple of it."""
+def widen(start: datetime, end: datetime, granularity: timedelta) -> tuple[datetime, datetime]:
+    """Widen a range to multiples of ``granularity``, counted from midnight UTC; it must divide a day."""
     return start - _past_edge(start, granularity), end + -_past_edge(end, granularity) % granularity
 
 

@@ -1,4 +1,4 @@
-"""The description of one API call: what is sent, when it may be repeated, and what its errors advise."""
+"""ApiCall describes one request: what is sent, whether it may be repeated, and what its errors advise."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class ApiCall:
         address_settings: the settings that determine the address, for errors ("the setting 'api_url'"). A
             ``PlatformClient`` fills it in.
         min_pause: shortest pause between two attempts, in seconds.
-        stream: whether the body is left unread, for a download.
-        follow_redirects: whether redirects are followed. An API that answers with a redirect has the wrong address.
+        stream: whether to leave the body unread, for a download.
+        follow_redirects: whether to follow redirects. A redirect from an API means that its address is wrong.
     """
 
     name: str

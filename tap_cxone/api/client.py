@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from tap_cxone.api.transport import RequestListener
 
 MIN_DOWNLOAD_ATTEMPTS = 3
-"""Made whatever the budget: the first attempt of a large download can take longer than the budget before it fails."""
+"""Attempts made even when the retry budget is used up: one attempt at a large file can outlast the whole budget."""
 MAX_STORAGE_REFUSALS = 4
-"""Refusals of fresh URLs until a download fails: a URL is valid for seconds only (platform contract, section 2)."""
+"""Fresh URLs refused before a download fails: a single one may have expired (platform contract, section 2)."""
 
 _T = TypeVar("_T")
 
@@ -43,7 +43,7 @@ class PlatformClient:
         sleep: pauses for a number of seconds.
         retry_budget: seconds for all attempts and pauses of one call.
         address: identifies the platform in digests if ``api_url`` is None: the issuer.
-        listener: is notified of every request and of every retry.
+        listener: is notified of every request to the API and of every retry.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class PlatformClient:
         return self._transport.call_with_retry(call.name, attempt, min_pause=call.min_pause)
 
     def download(self, path: str, file: IO[bytes]) -> int:
-        """Download an export, as sent, from the API into a file; an interrupted download starts again.
+        """Download an export from the API into a file, without decoding it; an interrupted download starts again.
 
         Args:
             path: path below the API's base URL.

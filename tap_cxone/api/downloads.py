@@ -11,7 +11,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from tap_cxone.api.error_messages import MALFORMED_RESPONSE_ERRORS, connection_reason, status_text
-from tap_cxone.api.responses import turned_away_error
+from tap_cxone.api.responses import not_processed_error
 from tap_cxone.api.retry import RetriableError, retry_after_seconds
 from tap_cxone.api.sessions import INVALID_URL_ERRORS, TIMEOUT
 from tap_cxone.api.tokens import NoAuth
@@ -56,7 +56,7 @@ def download_signed_url(session: requests.Session, url: str, file: IO[bytes]) ->
 
 
 def write_body(response: requests.Response, file: IO[bytes]) -> int:
-    """Write the body of a response, as sent, into a file from its beginning.
+    """Write the body of a response, without decoding it, into a file from its beginning.
 
     Returns:
         Number of bytes.
@@ -83,7 +83,7 @@ def write_body(response: requests.Response, file: IO[bytes]) -> int:
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:
-    """Yield the body as sent. It is not decoded: the compression of an export shows in its bytes, not in a header."""
+    """Yield the body without decoding it: whether an export is compressed shows in its bytes, not in a header."""
     arrived = 0
     try:
         for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
@@ -98,7 +98,7 @@ def _raise_for_storage_status(host: str, response: requests.Response) -> None:
     """Raise unless the status is 200: another 2xx has no body, or only a part of the file."""
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise turned_away_error(response)
+        raise not_processed_error(response)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         reason = f"the storage at {host} answered {status_text(status)}"
         raise RetriableError(reason, retry_after_seconds(response.headers.get("Retry-After")))

@@ -1,4 +1,4 @@
-"""Failed requests in words: statuses, connection errors, and the platform's own explanation. No I/O."""
+"""Descriptions of failed requests: statuses, connection errors, and the platform's own explanation. No I/O."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def never_sent(err: requests.RequestException) -> bool:
 
 
 def platform_reason(response: requests.Response) -> str:
-    """Return the platform's explanation of an error, from the JSON body or else from its header; empty if none."""
+    """Return the platform's explanation of an error, from the JSON body or else from its header, or an empty string."""
     in_header = response.headers.get("icStatusDescription", "")
     with contextlib.suppress(*MALFORMED_RESPONSE_ERRORS, requests.RequestException):
         body = response.json()

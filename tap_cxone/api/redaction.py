@@ -1,6 +1,6 @@
 """Text from the platform, made safe for errors and logs: one short line, without secrets and signed URLs.
 
-A platform may quote a request in whatever encoding it holds it, so every encoded form of a secret is replaced.
+A platform may quote a request in any encoding, so every encoded form of a secret is replaced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a response to a value or an error: which statuses are retriable, and what the error says."""
+"""Converts a response to a value or an error: which statuses are retriable, and what the error says."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def raise_for_status(call: ApiCall, response: requests.Response, redact: Redact)
         redact: makes text from the platform safe for a message.
 
     Raises:
-        RetriableError: a repetition can succeed.
+        RetriableError: a retry can succeed.
         OutcomeUnknownError: the call is not repeatable, and it may have been carried out.
         ThrottledError: the call is not repeatable, was not carried out, and may have been throttled.
-        FatalError: a repetition does not help.
+        FatalError: a retry does not help.
     """
     status = response.status_code
     if status in call.throttled:
         raise _throttled_error(call, response, redact)
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         # Neither was carried out, so that even a call that is not repeatable may be repeated.
-        raise turned_away_error(response)
+        raise not_processed_error(response)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         raise retriable_or_unknown(status_text(status), repeatable=call.repeatable)
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-        msg = f"{_refused(call, response, redact)}: {call.hint(status)}."
+        msg = f"{_refusal(call, response, redact)}: {call.hint(status)}."
         raise FatalError(msg, status)
 
 
@@ -54,7 +54,7 @@ def read_value(
     """Return what ``read`` extracts from a 2xx response.
 
     Raises:
-        RetriableError: the response is malformed, as a proxy's page is.
+        RetriableError: the response is malformed (a proxy's page, say).
         OutcomeUnknownError: the response is malformed, and the call is not repeatable.
     """
     try:
@@ -67,11 +67,11 @@ def read_value(
 
 
 def retriable_or_unknown(reason: str, *, repeatable: bool) -> RetriableError | OutcomeUnknownError:
-    """Return the error for a request that got no usable response."""
+    """Return the error for a request without a usable response."""
     return RetriableError(reason) if repeatable else OutcomeUnknownError(reason)
 
 
-def turned_away_error(response: requests.Response) -> RetriableError:
+def not_processed_error(response: requests.Response) -> RetriableError:
     """Return the error for a request that was not carried out: 429, or 503 of the API."""
     retry_after = retry_after_seconds(response.headers.get("Retry-After"))
     if retry_after is None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
@@ -82,7 +82,7 @@ def turned_away_error(response: requests.Response) -> RetriableError:
 def _throttled_error(call: ApiCall, response: requests.Response, redact: Redact) -> Exception:
     status = response.status_code
     msg = (
-        f"{_refused(call, response, redact)}: either other integrations of the tenant use up its request limits "
+        f"{_refusal(call, response, redact)}: either other integrations of the tenant use up its request limits "
         f"(throttled), or a permission is missing; if this persists, {call.hint(status)}."
     )
     if not call.repeatable:
@@ -95,7 +95,7 @@ def _throttled_error(call: ApiCall, response: requests.Response, redact: Redact)
     )
 
 
-def _refused(call: ApiCall, response: requests.Response, redact: Redact) -> str:
+def _refusal(call: ApiCall, response: requests.Response, redact: Redact) -> str:
     explanation = redact(platform_reason(response))
     reason = f" ({explanation})" if explanation else ""
     return f"The platform refused the call '{call.name}' with {status_text(response.status_code)}{reason}"

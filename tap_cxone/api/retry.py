@@ -1,6 +1,6 @@
 """Retries: one policy for every call, with growing pauses and a time budget.
 
-Code that makes a request raises ``RetriableError`` for a failure that a repetition can cure (a lost connection, 429,
+Code that makes a request raises ``RetriableError`` for a failure that a retry can cure (a lost connection, 429,
 5xx, a malformed response). ``call_with_retry`` repeats the call then; every other exception passes through.
 """
 
@@ -44,8 +44,8 @@ class RetryPolicy:
     Attributes:
         budget: seconds, pauses included, after which no further attempt is made.
         throttled_budget: sum of the pauses, in seconds, after failures that are marked as throttled.
-        min_attempts: attempts that are made even when the budget is used up, for calls of which a single attempt can
-            take longer than the budget.
+        min_attempts: attempts that are made even when the budget is used up, for calls whose attempts can each take
+            longer than the budget.
         min_pause: shortest pause between two attempts, in seconds.
     """
 
@@ -56,7 +56,7 @@ class RetryPolicy:
 
 
 class RetriableError(Exception):
-    """A failure that a repetition of the request can cure.
+    """A failure that a retry can cure.
 
     Attributes:
         reason: what happened, fit for a log line.

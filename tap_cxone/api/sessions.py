@@ -11,12 +11,12 @@ import requests
 from typing_extensions import override
 from urllib3.exceptions import LocationValueError
 
-# It logs URLs and tracebacks. What happens to a request is logged by the retry module instead.
+# urllib3 logs URLs and tracebacks. Retries are logged by the ``retry`` module instead.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
-"""Longest silence in the middle of a response."""
+"""Longest wait for the next bytes of a response."""
 TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 """Time limits of one request, as ``requests`` takes them."""
 MAX_REDIRECTS = 5
@@ -54,12 +54,12 @@ class Sessions:
 
 
 class _Session(requests.Session):
-    """Adds no authorization from ``.netrc`` for the host of a redirect."""
+    """A session with our headers and limits. It adds no ``.netrc`` authorization for the host of a redirect."""
 
     def __init__(self) -> None:
         super().__init__()
         self.max_redirects = MAX_REDIRECTS
-        # Other encodings (deflate, zstd) could not be told from the compression of the export itself.
+        # Downloads are stored undecoded, and their compression is detected by the first bytes: gzip only.
         self.headers["Accept-Encoding"] = "gzip"
         self.headers["User-Agent"] = f"tap-cxone/{metadata.version('tap-cxone')}"
 

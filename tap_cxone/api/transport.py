@@ -1,4 +1,4 @@
-"""Sends requests and retries them: the only module that sends requests to the API.
+"""Transport: sends requests and retries them. No other module sends requests to the API.
 
 It does not know where tokens come from: the package ``grants`` fetches them with it, ``client`` adds them to calls.
 """
@@ -31,10 +31,10 @@ _T = TypeVar("_T")
 
 
 class RequestListener(Protocol):
-    """Is notified of requests, in the threads that make them."""
+    """Is notified of requests to the API and of retries, in the threads that make them."""
 
     def requested(self) -> None:
-        """A request is about to be sent."""
+        """A request to the API is about to be sent."""
 
     def retrying(self, call: str, reason: str, seconds: float, rate_limited: bool) -> None:  # noqa: FBT001 - a callback
         """A request failed and is sent again after a pause.
@@ -54,7 +54,7 @@ class Transport:
         sleep: pauses for a number of seconds.
         retry_budget: seconds for all attempts and pauses of one call.
         secrets: returns what must not appear in messages.
-        listener: is notified of every request and of every retry.
+        listener: is notified of every request to the API and of every retry.
     """
 
     def __init__(

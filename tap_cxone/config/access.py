@@ -1,6 +1,6 @@
-"""Where the platform is, and with which credentials it is called.
+"""Access to the platform: its addresses, and the credentials to call it with.
 
-The simulated platform is one more address. This is the only module of production code that knows of the setting
+The simulated platform is one more address. This is the only module of production code that reads the setting
 ``sandbox`` or imports ``tap_cxone.sandbox``.
 """
 
@@ -63,7 +63,7 @@ class Access:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Access:
-        """Check the settings that say where the platform is and who calls it.
+        """Check the settings for the platform's addresses and the credentials.
 
         Args:
             config: settings with the defaults filled in and without empty values.
@@ -127,7 +127,7 @@ class _SandboxAccess(Access):
     """The simulated platform, which has an address only once it is started.
 
     Attributes:
-        submit_seconds: minimum time between two Data Extraction jobs that the sandbox insists on.
+        submit_seconds: minimum seconds between two Data Extraction creates that the sandbox enforces.
     """
 
     submit_seconds: float
@@ -182,7 +182,7 @@ def _region(config: Mapping[str, Any]) -> str:
 
 
 def _access_key_urls(api_url: str | None, auth_url: str | None, region: str | None) -> tuple[str, str]:
-    """Return API URL and token endpoint of an access key without a client.
+    """Return API URL and token endpoint for the method access_key.
 
     Such a key is used at the host that issues its token. An address that is given takes precedence over the region.
     """

@@ -124,7 +124,7 @@ def _entity(entry: object, number: int, known: Mapping[str, Entity]) -> Entity:
         _fail(f"entry {number} must be an object")
     unknown = entry.keys() - _PARSERS.keys()
     if unknown:
-        _fail(f"entry {number} has '{min(map(str, unknown))}', which is none of {', '.join(_PARSERS)}")
+        _fail(f"entry {number} has '{min(map(str, unknown))}', which is not one of {', '.join(_PARSERS)}")
     values = {
         name: parse(entry[name], f"entry {number}: '{name}'") for name, parse in _PARSERS.items() if name in entry
     }

@@ -17,13 +17,13 @@ _SDK_PARSERS: dict[str, tuple[str, Callable[[str], object]]] = {
     "object": ("valid JSON", json.loads),
     "array": ("valid JSON", json.loads),
 }
-"""What the SDK applies to the variables of its own settings, with a name for what it accepts."""
+"""How the SDK parses the variables of its own settings, by type, with a description of what it accepts."""
 
 
 def check_environment(environment: MutableMapping[str, str], prefix: str) -> None:
     """Check the variables that the SDK would misread, or fail on without naming the setting.
 
-    An empty variable counts as not set and is removed from the environment.
+    These are the variables of settings that are not strings. An empty one counts as not set and is removed.
 
     Args:
         environment: environment variables; changed in place.
@@ -44,7 +44,7 @@ def check_environment(environment: MutableMapping[str, str], prefix: str) -> Non
 
 
 def check_sdk_environment(environment: Mapping[str, str], prefix: str, properties: Mapping[str, Any]) -> None:
-    """Check the variables of the SDK's own settings, on which it would fail without naming them.
+    """Check the variables of the SDK's own settings, on which the SDK would fail without naming the setting.
 
     Args:
         environment: environment variables.

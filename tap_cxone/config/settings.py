@@ -21,7 +21,7 @@ class Settings:
     """Validated settings. Dates are aware UTC; durations are ``timedelta``, or seconds where the name says so.
 
     Attributes:
-        access: where the platform is, and with which credentials it is called.
+        access: addresses of the platform, and the credentials to call it with.
         start_date: start of the first run.
         end_date: end of this run (exclusive), never later than now minus ``settle``.
         window: length of one analytics export.
@@ -120,7 +120,7 @@ def normalise(config: MutableMapping[str, Any]) -> None:
 def _date_range(config: Mapping[str, Any], latest_end: datetime) -> tuple[datetime, datetime]:
     """Return start and end of a run; the end is at most ``latest_end``.
 
-    Later events may not be exportable yet, and the bookmark would pass them.
+    Later events may not be exportable yet, and the bookmark would move past them.
     """
     if "start_date" not in config:
         msg = "Setting 'start_date' is missing: give the ISO 8601 date at which the first run begins."

@@ -1,6 +1,6 @@
 """Parsing one setting value.
 
-Each function takes the whole configuration and the name of a setting that it has, and returns that setting's value. It
+Each function takes a configuration and the name of a setting that it contains, and returns that setting's value. It
 raises ``SettingsError`` with one sentence that names the setting. The sentence quotes the value unless the value may be
 a secret. Bounds and allowed values come from the settings schema.
 """
@@ -44,7 +44,7 @@ def whole_number(config: Mapping[str, Any], name: str) -> int:
 
 
 def boolean(config: Mapping[str, Any], name: str) -> bool:
-    """Return a boolean, given as such or as a usual word for one, such as yes or off."""
+    """Return a boolean, given as a boolean or as a common word for one, such as yes or off."""
     value = _BOOLEANS.get(str(config[name]).lower())
     if value is None:
         msg = f"Setting '{name}' must be true or false, not {config[name]!r}."
@@ -134,5 +134,5 @@ _PARSERS: dict[str, Callable[[Mapping[str, Any], str], object]] = {
 
 
 def typed_parser(name: str) -> Callable[[Mapping[str, Any], str], object] | None:
-    """Return the function of this module that parses a setting of another type than string, else None."""
+    """Return the function of this module that parses a setting, or None if the setting is a string."""
     return next((parse for kind, parse in _PARSERS.items() if kind in SETTINGS[name]["type"]), None)

@@ -1,7 +1,7 @@
 """The analytics exports API: asynchronous exports of conversation events (not in NiCE's public API catalogue).
 
-Paths, bodies and limits follow a published integration tutorial. This module makes single calls; ``runner`` decides
-when to make them.
+Paths, bodies and limits follow a published integration tutorial. This module makes single calls; ``creation``,
+``following`` and ``fetching`` decide when to make them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tap_cxone.api.calls import ApiCall
 from tap_cxone.dates import format_date
 from tap_cxone.errors import FatalError
 from tap_cxone.jobs.model import ActiveExport, AsyncJobApi, BusyError, JobGoneError, JobState, JobStatus
-from tap_cxone.jobs.polling import FIRST_POLL_SECONDS
+from tap_cxone.jobs.polling import MIN_POLL_SECONDS
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,7 +51,7 @@ class AnalyticsExports(AsyncJobApi):
     max_active = MAX_ACTIVE_EXPORTS
     granularity = timedelta(milliseconds=1)
     min_window = timedelta(hours=1)
-    first_poll_seconds = FIRST_POLL_SECONDS
+    min_poll_seconds = MIN_POLL_SECONDS
 
     def __init__(
         self, client: PlatformClient, *, export_filter: str, export_format: str, compression: str | None
@@ -149,7 +149,7 @@ def _job_id(response: requests.Response) -> str:
 
 
 def _active_exports(response: requests.Response) -> list[ActiveExport]:
-    # The platform may ignore the filter by status. An entity without a status counts as active, as requested.
+    # The platform may ignore the filter by status. An entity without a status counts as active.
     return [
         ActiveExport(str(entity["id"]), {key: entity[key] for key in _QUERY_KEYS & entity.keys()} or None)
         for entity in response.json()["entities"]

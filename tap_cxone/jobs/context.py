@@ -1,4 +1,4 @@
-"""What the steps of a job share: the API, the limits of the stream, who is notified, and what ends every wait."""
+"""JobContext: what the steps of a job share, including the limits of the stream's jobs."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from tap_cxone.windows import Window
 
 MAX_REFUSALS = 8
-"""Responses in a row that may mean "not now" or "never" before they count as "never", while the platform has a slot."""
+"""Consecutive refusals while a slot is free, after which the cause is a missing permission rather than throttling."""
 MAX_UNKNOWN_OUTCOMES = 8
-"""Create requests for one job whose response was lost, or was a 5xx, before the run gives up."""
+"""Create requests for one job that ended in a lost response or a 5xx other than 503, before the run gives up."""
 FIRST_BUSY_PAUSE_SECONDS = 0.5
 LONGEST_BUSY_PAUSE_SECONDS = 30.0
 
@@ -36,8 +36,11 @@ class _Attempts:
     """What the attempts to create one job have shown so far.
 
     Attributes:
-        active_before: ids of the exports that were active before a request whose response was lost; None if none was.
+        active_before: ids of the exports that were active before the last request, if its outcome is unknown.
         requested_at: when that request was sent.
+        unknown_outcomes: number of requests whose outcome was unknown.
+        refusals: number of consecutive refusals, as in ``MAX_REFUSALS``.
+        pause: seconds to wait before the next attempt.
     """
 
     active_before: set[str] | None
@@ -74,7 +77,7 @@ class JobCreator:
         Raises:
             ExportFailedError: no slot was free for as long as the export time-out.
             FatalError: the platform refuses to create the job.
-            OutcomeUnknownError: the outcome of too many requests is not known.
+            OutcomeUnknownError: the outcome of too many requests is unknown.
         """
         with self._turn.acquire(window):
             deadline = self._clock.monotonic() + self._policy.timeout_seconds
@@ -99,7 +102,7 @@ class JobCreator:
         raise AssertionError  # pragma: no cover - the pauses never end
 
     def _attempt(self, window: Window, active_ids: set[str], attempts: _Attempts) -> ExportJob | str:
-        """Create a job if there is a free slot; otherwise return what the window waits for."""
+        """Return a new job if there is a free slot; otherwise return what the window is waiting for."""
         if not self._has_free_slot(active_ids):
             attempts.refusals = 0
             return f"waiting for a free slot: {len(active_ids)} exports are active"
@@ -117,7 +120,7 @@ class JobCreator:
             attempts.active_before, attempts.requested_at = active_ids, requested_at
             attempts.unknown_outcomes += 1
             if attempts.unknown_outcomes == MAX_UNKNOWN_OUTCOMES:
-                raise
+                raise self._outcome_unknown(window, err) from err
             return f"waiting to see whether its job was created ({err.message})"
 
     def _create_now(self, window: Window, active_ids: set[str]) -> ExportJob:
@@ -158,6 +161,13 @@ class JobCreator:
         self._listener.waiting(window, reason)
         logger.info("Window %s: %s; checking again in %.1f s", window, reason, seconds)
         self._cancellation.sleep(seconds)
+
+    def _outcome_unknown(self, window: Window, last: OutcomeUnknownError) -> OutcomeUnknownError:
+        msg = (
+            f"Window {window} of {self._policy.stream}: {MAX_UNKNOWN_OUTCOMES} requests to create its job had no "
+            f"usable response; the last error: {last.message}."
+        )
+        return OutcomeUnknownError(msg)
 
     def _no_free_slot(self, window: Window, active_ids: set[str]) -> ExportFailedError:
         occupied_by = "a job of ours that does not finish" if self._store.ours(active_ids) else "other integrations"

@@ -1,7 +1,8 @@
 """The Data Extraction API: NiCE's documented asynchronous export of whole days of an entity as CSV.
 
-Paths, bodies, statuses and limits follow the vendor's documentation. This module makes single calls; ``runner`` decides
-when to make them. The minimum interval between two creates is kept by a ``CreateThrottle`` that all streams share.
+Paths, bodies, statuses and limits follow the vendor's documentation. This module makes single calls;
+``creation``, ``following`` and ``fetching`` decide when to make them. The minimum interval between two creates is kept
+by a ``CreateThrottle`` that all streams share.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tap_cxone.windows import Window
 
 PATH = "/data-extraction/v1/jobs"
-FIRST_POLL_SECONDS = 5.0
+MIN_POLL_SECONDS = 5.0
 """The vendor asks for status requests every 5 to 10 s."""
 _THROTTLED: frozenset[int] = frozenset({HTTPStatus.FORBIDDEN})
 """The platform answers a throttled request like one without permission."""
@@ -63,8 +64,8 @@ class DataExtraction(AsyncJobApi):
     """Exports of one version of one entity.
 
     ``create`` and ``list_active`` update the fields that tell our jobs from those of others. These fields need no lock:
-    ``runner`` calls both methods only in the thread whose turn it is to create a job. The other methods only read what
-    the constructor set.
+    ``JobCreator`` calls both methods only in the thread whose turn it is to create a job. The other methods only read
+    what the constructor set.
 
     Args:
         client: client of the platform.
@@ -78,7 +79,7 @@ class DataExtraction(AsyncJobApi):
     compression = None
     granularity = timedelta(days=1)
     min_window = timedelta(days=1)
-    first_poll_seconds = FIRST_POLL_SECONDS
+    min_poll_seconds = MIN_POLL_SECONDS
 
     def __init__(self, client: PlatformClient, *, entity: str, version: str, create_throttle: CreateThrottle) -> None:
         self._client = client

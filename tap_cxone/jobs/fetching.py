@@ -35,7 +35,7 @@ class FileStore(Generic[V]):
 
     Attributes:
         folder: a private folder.
-        verify: reads a whole file and returns what it learned; raises CorruptExportError.
+        verify: checks a whole file and returns what the reader of its records needs; raises CorruptExportError.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class FileFetcher(Generic[V]):
 
         Args:
             job: the job.
-            started: when the work on the job began, in seconds of the monotonic clock.
+            started: when its window got a slot, in seconds of the monotonic clock.
             accept_empty: whether a file without a byte may be genuine.
 
         Raises:

@@ -20,7 +20,7 @@ class JobFollower:
 
     Args:
         context: what the steps of a job share.
-        schedule: when to ask for a status.
+        schedule: gives the pause before each status call, and learns from completed jobs.
     """
 
     def __init__(self, context: JobContext, schedule: PollSchedule) -> None:

@@ -1,4 +1,4 @@
-"""The job journal: a file beside the tap that remembers export jobs even if the state of a run is lost.
+"""The job journal: a local file that records export jobs, so that they survive the loss of a run's state.
 
 Append-only JSON Lines. Each line is on the disk before the next step: the intention to create a job (before the
 request) and the job itself (after the response).
@@ -27,7 +27,7 @@ _MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
 
 @dataclass(frozen=True)
 class JobRecord:
-    """What is remembered of a job, or (without an id) of the intention to create one.
+    """The record of a job, or (without an id) of the intention to create one.
 
     Attributes:
         job_id: the platform's id, or None.
@@ -50,7 +50,7 @@ class JobRecord:
         return complete_until(self.window, self.requested_at, settle)
 
     def is_loaded_at(self, bookmark: datetime, settle: timedelta) -> bool:
-        """Tell whether a target with this bookmark has what the job was created for."""
+        """Return whether a target with this bookmark has everything that the job was created for."""
         return min(self.complete_until(settle), self.until or self.window.end) <= bookmark
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class JobRecord:
 
     @classmethod
     def from_dict(cls, line: object) -> JobRecord | None:
-        """Read that form; return None for anything else."""
+        """Read the form that ``to_dict`` returns; return None for anything else."""
         with contextlib.suppress(*_MALFORMED):
             if isinstance(line, dict) and isinstance(line["job_id"], (str, type(None))) and line["job_id"] != "":
                 return cls(
@@ -88,7 +88,7 @@ class Journal:
     """The journal of one stream; the file may be shared by several. Thread-safe for writing.
 
     Args:
-        path: the file; None: nothing is remembered.
+        path: the file; None: nothing is recorded.
         scope: identifies stream, API, address and client; lines of another scope are ignored.
         settle: how long the platform takes until an event can be exported.
 
@@ -129,13 +129,18 @@ class Journal:
     def record_start(self, bookmark: datetime) -> None:
         """Write the bookmark with which a run begins.
 
-        If it has moved since the run before, the target has everything up to it. What a later run reads again before
-        it (look-back, full refresh) has to be exported anew.
+        If it has moved since the previous run, the target has everything up to it, and older jobs are not used again:
+        what a later run reads again (look-back, full refresh) has to be exported anew.
         """
         self._write("began", {"behind": format_date(bookmark)})
 
     def record_completion(self, loaded_until: datetime) -> None:
-        """Write that a run has completed, and up to where no later bookmark will say so."""
+        """Write that a run has completed.
+
+        Args:
+            loaded_until: the target has everything up to this time, although no later bookmark will show it: the
+                look-back before the run's first bookmark, or a full read.
+        """
         self._write("completed", {"behind": format_date(loaded_until)})
 
     def record(self, record: JobRecord) -> None:

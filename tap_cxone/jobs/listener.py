@@ -1,4 +1,4 @@
-"""What the job code reports while it works; the listener decides who gets to know it."""
+"""JobListener: receives the events of export jobs, and decides where to report them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class JobListener(Protocol):
         """A window waits for a free slot."""
 
     def waiting(self, window: Window, reason: str) -> None:
-        """A window still waits; ``reason`` says what for."""
+        """A window is still waiting; ``reason`` says what for."""
 
     def job_created(self, job: ExportJob, latency_ms: int | None) -> None:
         """A job was created; ``latency_ms`` is None where the response to the request was lost."""
@@ -29,8 +29,8 @@ class JobListener(Protocol):
 
         Args:
             job: the job.
-            seconds: since it was created.
-            queue_seconds: how much of that it spent in the queue; None if it was never seen there.
+            seconds: time for which this run followed it.
+            queue_seconds: how much of that it spent in the queue; None if it was never seen to leave the queue.
         """
 
     def job_failed(self, job: ExportJob, reason: str) -> None:
@@ -40,7 +40,7 @@ class JobListener(Protocol):
         """The file of a job is being downloaded."""
 
     def downloaded(self, file: ExportFile[Any], seconds: float, attempts: int) -> None:
-        """A file is complete and verified; ``seconds`` is the time of all its download attempts."""
+        """A file is complete and verified; ``seconds`` is the time of all attempts to download and verify it."""
 
     def window_left(self, window: Window) -> None:
-        """A window is not worked on any more: it was split, or given up."""
+        """A window is no longer worked on: it was split, or given up."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class JobState(enum.Enum):
-    """State of a job. ``GONE``: the platform does not know the job, or does not know it any more."""
+    """State of a job. ``GONE``: the platform does not know the job, or no longer does."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -82,13 +82,13 @@ V = TypeVar("V", bound=Closable)
 
 @dataclass(frozen=True)
 class ExportFile(Generic[V]):
-    """A downloaded export, complete and verified, that nobody has read yet.
+    """A downloaded export, complete and verified, whose records have not been read yet.
 
     Attributes:
         job: the job that produced it.
         path: the file; it exists until the consumer asks for the next one.
         size: bytes as downloaded.
-        seconds: from the creation of the job to the verified file.
+        seconds: from the time at which the window got a slot to the verified file.
         verified: result of the verification, for the reader of the records.
     """
 
@@ -117,7 +117,7 @@ class BusyError(Exception):
     """The platform accepts no further job at the moment.
 
     Attributes:
-        refusal: the error to end with if this does not change, for responses that may also mean "never"; else None.
+        refusal: the error to raise if this persists, for responses that may also mean "never"; else None.
     """
 
     def __init__(self, refusal: CxoneError | None = None) -> None:
@@ -126,7 +126,7 @@ class BusyError(Exception):
 
 
 class JobGoneError(Exception):
-    """The platform does not have the file of a job, or does not have it any more."""
+    """The platform does not have the file of a job, or no longer does."""
 
 
 class AsyncJobApi(Protocol):
@@ -135,16 +135,18 @@ class AsyncJobApi(Protocol):
     max_active: int
     """Active exports that an organisation may have, those of other integrations included."""
     format: str
+    """Format of the export files: ``json`` or ``csv``."""
     compression: str | None
+    """Compression that the jobs ask for: ``gzip``, or None."""
     granularity: timedelta
     """Windows begin and end at multiples of this, counted from midnight UTC."""
     min_window: timedelta
     """A window of this length or less is not split any further."""
-    first_poll_seconds: float
-    """Shortest time between the creation of a job and its first status call."""
+    min_poll_seconds: float
+    """Shortest pause before a status call."""
 
     def seconds_until_create(self) -> float:
-        """Return how long to wait before the next job may be created."""
+        """Return the seconds until the next job may be created; 0 if it may be created now."""
 
     def record_create(self, at: datetime) -> None:
         """Take note of a create request that an earlier run sent, whatever its outcome."""
@@ -161,7 +163,7 @@ class AsyncJobApi(Protocol):
         """
 
     def matches_query(self, export: ActiveExport, window: Window) -> bool:
-        """Tell whether an active export shows exactly the query that ``create`` sends for the window."""
+        """Return whether an active export shows exactly the query that ``create`` sends for the window."""
 
     def fingerprint(self, window: Window) -> str:
         """Return a digest of everything that determines an export: API, address, client and query."""
@@ -173,5 +175,5 @@ class AsyncJobApi(Protocol):
         """Write the export of a completed job into a file and return its size in bytes.
 
         Raises:
-            JobGoneError: there is no such file, or not any more.
+            JobGoneError: the platform does not have the file, or no longer does.
         """

@@ -1,8 +1,8 @@
 """The job orchestrator: threads export windows; the caller's thread gets the files in the order of the windows.
 
-As many jobs are active as are allowed, while earlier windows are downloaded and consumed. Windows are started in
-order, and no more than ``WINDOWS_AHEAD`` times the allowed jobs ahead of the one that is being consumed, that one
-included: with three jobs at once, no more than six windows are on the disk, however slow the consumer is.
+As many jobs as allowed are active while the files of earlier windows are downloaded and consumed. Windows are started
+in order, and at most ``WINDOWS_AHEAD * max_jobs`` of them are unfinished at a time, including the one that is being
+consumed: with three jobs at once, at most six windows are on the disk, however slow the consumer is.
 
 Only the caller's thread touches what the caller owns (state, standard output). Threads send it messages, which it
 handles whenever it waits for a file or calls ``process_messages``.
@@ -53,7 +53,7 @@ class _Task(Generic[V]):
 
 @dataclass
 class _Message(Generic[V]):
-    """From a thread to the caller's: a file or the end of a task, or a new job that waits to be announced."""
+    """From a thread to the caller's: a file of a task, the end of a task, or a job to be announced."""
 
     task: _Task[V] | None = None
     file: ExportFile[V] | None = None
@@ -67,7 +67,7 @@ class JobOrchestrator(Generic[V]):
 
     Args:
         max_jobs: jobs of ours that may be active at once.
-        on_job: receives each job in the caller's thread, before its status is asked for.
+        on_job: receives each job in the caller's thread, before it is followed.
         check: called in the caller's thread between two steps; raises to end the run.
         cancellation: token of these exports; cancelled when they end.
     """

@@ -1,4 +1,4 @@
-"""Timing: how often the status of a job is asked for, how far apart jobs are created, how waits grow."""
+"""Timing: the intervals of status calls, the minimum interval between creates, and growing pauses."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-FIRST_POLL_SECONDS = 0.2
+MIN_POLL_SECONDS = 0.2
 _GROWTH = 0.25  # a pause is a quarter of the time since the job was expected to finish
-_EARLY = 0.9  # share of the median duration after which polling gets dense again: jobs vary
+_EARLY = 0.9  # share of the median duration after which polling gets more frequent again: durations vary
 _REMEMBERED_JOBS = 9
 _SHARED_CREATES = 5
 
@@ -29,7 +29,7 @@ class PollSchedule:
         shortest: shortest one, in seconds.
     """
 
-    def __init__(self, longest: float, shortest: float = FIRST_POLL_SECONDS) -> None:
+    def __init__(self, longest: float, shortest: float = MIN_POLL_SECONDS) -> None:
         self._longest = longest
         self._shortest = min(shortest, longest)
         self._durations: deque[float] = deque(maxlen=_REMEMBERED_JOBS)
@@ -51,11 +51,11 @@ class PollSchedule:
 class CreateThrottle:
     """Keeps create requests apart by a minimum time. One for all streams, because they share the limit. Thread-safe.
 
-    If other integrations use the same limit, a client that comes back at the first possible moment leaves them no
-    chance: then the pauses are longer by a random share.
+    If other integrations use the same limit, a client that sends a request as soon as it may leaves them no chance.
+    Then the pauses are longer by a random amount.
 
     Args:
-        seconds: from the response to one request to the next request.
+        seconds: minimum from the response to one request to the next request.
         clock: returns monotonic seconds.
     """
 

@@ -71,7 +71,7 @@ class JobRunner(Generic[V]):
         self._listener = context.listener
         self._clock = context.clock
         self._store = store
-        schedule = PollSchedule(context.policy.poll_seconds, context.api.first_poll_seconds)
+        schedule = PollSchedule(context.policy.poll_seconds, context.api.min_poll_seconds)
         self._slots = JobSlots(context.policy.max_jobs, context.cancellation)
         self._creator = JobCreator(context, store)
         self._follower = JobFollower(context, schedule)

@@ -38,7 +38,7 @@ class JobSlots:
         """Wait for a slot and hold it for the duration of a ``with`` block.
 
         Raises:
-            RunCancelledError: the run was cancelled, or the slots were closed for this window.
+            RunCancelledError: the run was cancelled during the wait.
         """
         with self._changed:
             heapq.heappush(self._waiting, window)
@@ -64,7 +64,7 @@ class JobSlots:
             self._closed_from = min(window, self._closed_from or window)
 
     def check(self, window: Window) -> None:
-        """Raise RunCancelledError if the run was cancelled, or closed at an earlier window."""
+        """Raise RunCancelledError if the run was cancelled, or the slots were closed for this window."""
         self._cancellation.check()
         with self._changed:
             closed_from = self._closed_from

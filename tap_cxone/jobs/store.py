@@ -1,8 +1,8 @@
 """The job store: which export jobs of earlier runs can be used, and where the jobs of this run are recorded.
 
-Jobs are remembered in two places. The state travels with the data and is enough as long as the target lives to echo
-it. The journal survives a killed target. Neither is trusted: every remembered job is looked up before it is used, and
-one that does not fit this run's query, address and client is ignored.
+Jobs are recorded in two places. The state travels with the data and is enough unless the target is killed before it
+emits the state. The journal survives a killed target. Neither is trusted: every recorded job is looked up before it is
+used, and one that does not fit this run's query, address and client is ignored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tap_cxone.windows import Window
 
 MAX_JOB_AGE = timedelta(hours=24)
-"""A job of an earlier run that is older is not used: its export lacks what has arrived since."""
+"""An older job of an earlier run is not used: its export lacks what has arrived since."""
 
 
 class JobStore:
@@ -35,7 +35,7 @@ class JobStore:
         fingerprint: returns the digest of the query for a window, with API, address and client.
         announce: passes a job on to the owner of the state; returns when the state has been written.
         settle: how long the platform takes until an event can be exported.
-        end: end of the run. A window that reaches beyond it is not over yet, so any job of it will do.
+        end: end of the run. A window that extends beyond it cannot be complete, so any job for it can be used.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class JobStore:
         self._taken: set[str] = set()
 
     def windows(self) -> list[Window]:
-        """Return the windows that were begun, the newest last."""
+        """Return the windows of earlier runs' jobs and intentions, the newest last."""
         return [record.window for record in self._records]
 
     def ours(self, job_ids: Iterable[str]) -> set[str]:
@@ -82,7 +82,7 @@ class JobStore:
         return None
 
     def announce(self, record: JobRecord) -> None:
-        """Have the state carry a job; return when it has been written."""
+        """Have a job written with the state; return when that is done."""
         self._announce(record)
 
     def open_intention(self, window: Window) -> JobRecord | None:

@@ -1,7 +1,7 @@
 """The work folder: a private folder for downloaded files, removed however the run ends.
 
-A process that is killed cannot remove its own. The operating system releases the lock on its folder, so the next run
-recognises the folder as abandoned and removes it.
+A process that is killed cannot remove its folder. The operating system releases the lock on the folder, so the next
+run recognises it as abandoned and removes it.
 """
 
 from __future__ import annotations

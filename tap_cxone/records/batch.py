@@ -25,9 +25,9 @@ WHITESPACE = b" \t\r\n"
 ELEMENT_SEPARATOR = b"},{"
 LINE_SEPARATOR = b"}\n{"
 _SAMPLE_INTERVAL = 64
-"""Once a file is known to have unknown fields, one batch in so many is searched for more of them."""
+"""Once a file is known to have unknown fields, one batch in this many is searched for more of them."""
 _SAMPLE_RECORDS = 100
-"""Records that are searched in such a batch."""
+"""Number of records that are searched in such a batch."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Readers for JSON exports: one top-level array, or one object per line (JSON Lines).
 
 A batch is decoded as a whole by msgspec's typed decoder if possible. If the decoder rejects it (an invalid record, or a
-number or string that it does not support), the standard library's parser takes it apart record by record. So an invalid
+number or string that it does not support), the standard library's parser reads it record by record. So an invalid
 record makes its batch slower and has no other effect.
 """
 
@@ -70,7 +70,7 @@ def read_array(stream: PlainText, reader: BatchReader) -> Iterator[Batch]:
             rest = rest[used:]
             if not at_end:
                 break
-        # Read as much again as a long record already has: then it is parsed a few times only until it is complete.
+        # Double the buffer while a long record is incomplete, so that it is parsed only a few times.
         wanted = max(BATCH_BYTES, len(rest))
         _check_length(rest)
     if rest.strip(WHITESPACE) != b"]":
@@ -117,7 +117,7 @@ def _take_elements(text: bytes, reader: BatchReader, *, first: bool) -> tuple[Ba
         first: whether the text starts with the first element, before which there is no comma.
 
     Returns:
-        The elements, and how many bytes of the text they were.
+        The elements, and the number of bytes of the text that they took up.
     """
     try_decoder = reader.begin_batch()
     start = 0 if first else _after_comma(text)
@@ -160,7 +160,7 @@ def _take_elements_singly(text: bytes, reader: BatchReader, *, first: bool) -> t
 def _verbatim_batch(
     text: bytes, start: int, size: tuple[int, int], separator: bytes, reader: BatchReader
 ) -> tuple[Batch, int]:
-    """Return a batch whose text may be emitted as it is, and where it ends; ``size`` is its bytes and records."""
+    """Return a batch whose text may be emitted as it is, and where it ends; ``size`` gives its bytes and records."""
     length, count = size
     start = text.find(b"{", max(start, 0))
     end = start + length

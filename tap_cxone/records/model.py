@@ -108,7 +108,7 @@ class RecordModel:
         return self
 
     def is_complete_header(self, fields: Sequence[str]) -> bool:
-        """Tell whether a file that consists of this header row, without a line ending, may be complete."""
+        """Return whether a file that consists of this header row, without a line ending, may be complete."""
         return set(self.required) <= set(fields)
 
     def row_constructor(self, fields: Sequence[str]) -> Callable[..., msgspec.Struct]:
@@ -126,7 +126,7 @@ class RecordModel:
 
         Args:
             name: name of the field.
-            cells: the text of its cells, a row each.
+            cells: the text of its cells, one for each row.
             check: whether to check the values as well.
 
         Raises:
@@ -212,7 +212,7 @@ def _number(cell: str) -> object:
 
 
 def is_type_mismatch(reason: str) -> bool:
-    """Tell whether a record was rejected because a value does not have the type of its field."""
+    """Return whether a record was rejected because a value does not have the type of its field."""
     return reason.startswith(("Expected", "Invalid"))
 
 

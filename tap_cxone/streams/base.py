@@ -36,7 +36,7 @@ class ExportStream(CompatStream):
     Args:
         tap: the tap.
         context: what the streams of the run share.
-        options: ``name`` and ``schema`` where the class does not have them.
+        options: the SDK's ``name`` and ``schema``, where the class does not define them.
     """
 
     keeps_samples = True
@@ -91,12 +91,12 @@ class ExportStream(CompatStream):
 
     @selected.setter
     def selected(self, value: bool | None) -> None:
-        # The SDK's --test selects every stream, also those for which no credentials are configured.
+        # The SDK's --test selects every stream, including those for which no credentials are configured.
         self.set_selected(selected=bool(value) and self.is_available)
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:
-        """Log a message, but not the SDK's about an unhandled error: the entry point logs the error itself."""
+        """Log a message below ERROR. The SDK logs only unhandled errors at ERROR, and the entry point logs those."""
         if level < logging.ERROR:
             super().log(message, *args, level=level, **kwargs)
 
@@ -115,7 +115,8 @@ class ExportStream(CompatStream):
     def write_blocks(self) -> Iterator[int]:
         model = self.record_model()
         fast_path = FastPath(self, model)
-        for batch in self._extract(model):
+        self._batches = self._extract(model)
+        for batch in self._batches:
             MessageWriter.write_block(fast_path.block(batch))
             yield batch.count
 

@@ -40,7 +40,7 @@ class DataExtractionStream(ExportStream):
     """
 
     selected_by_default = False
-    keeps_samples = False  # names, telephone numbers
+    keeps_samples = False  # rows may hold personal data, such as names and telephone numbers
 
     def __init__(self, tap: Tap, context: RunContext, entity: Entity) -> None:
         self.entity = entity
@@ -122,7 +122,7 @@ class DataExtractionStream(ExportStream):
         self._missing = missing
 
     def _check_types(self, verified: VerifiedFile, window: Window) -> None:
-        """Check that at least one row fits the types of the stream.
+        """Check that at least one row, if there are any, fits the types of the stream.
 
         Raises:
             CxoneError: none does. Nothing of the window has been written.

@@ -1,4 +1,4 @@
-"""Emitting a verified file: its records in batches, each key once, and the audit events about them."""
+"""Emission of a verified file: yields its records in batches, each key once, and reports the audit events."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def emit(
     sample_size: int,
     bookmark: str,
 ) -> Iterator[Batch]:
-    """Yield the valid records of a file, each key once, and record how it went.
+    """Yield the valid records of a file, each key once; report rejected records and the totals.
 
     Args:
         file: the file.
-        previous: keys of the window before; records with one of them are duplicates, too.
-        run_log: records rejected records and the totals.
+        previous: keys of the previous file; records with one of them are duplicates, too.
+        run_log: receives the reports.
         sample: returns records as the target gets them, so that a sample shows nothing that is not emitted.
         sample_size: records that the audit log keeps as a sample.
         bookmark: time up to which the file has everything, for the audit log.

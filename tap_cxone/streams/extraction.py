@@ -24,7 +24,7 @@ from tap_cxone.records.verify import verify_export
 from tap_cxone.streams.emission import emit
 from tap_cxone.streams.run_log import StreamRunLog
 from tap_cxone.streams.writer import OutputClosedError, is_output_closed
-from tap_cxone.windows import complete_until, plan, rounded
+from tap_cxone.windows import complete_until, plan, widen
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -84,7 +84,7 @@ class Extraction:
         self._run_log = StreamRunLog(stream.name, context)
 
     def batches(self) -> Generator[Batch, None, None]:
-        """Yield the records of the run in batches; state and audit log follow what the caller has taken."""
+        """Yield the records of the run in batches. A batch counts as written when the caller asks for the next one."""
         self._context.check_members()
         bookmark = self._state.bookmark()
         start, end = self._state.start(self._settings.start_date, self._settings.lookback), self._settings.end_date
@@ -99,12 +99,12 @@ class Extraction:
                     )
                     return
                 yield from self._read(start, journal, folder)
-            # The next run's bookmark says that the range is loaded, except for what no bookmark says anything about: a
+            # The next run's bookmark shows that the range was loaded, except for what a bookmark never shows: the
             # look-back before the bookmark that this run was given, and a full read.
             if loaded_until := bookmark if self._state.is_incremental else utc_now():
                 journal.record_completion(loaded_until)
 
-    # --- The frame of the run -----------------------------------------------------------------------------------------
+    # --- Set-up and end of the run ------------------------------------------------------------------------------------
 
     def _open_journal(self) -> Journal:
         scope = self._context.client.digest(self._stream.name)
@@ -168,7 +168,7 @@ class Extraction:
         )
         if store.last_request:
             api.record_create(store.last_request)
-        windows = plan(*rounded(start, settings.end_date, api.granularity), self._stream.window_length, store.windows())
+        windows = plan(*widen(start, settings.end_date, api.granularity), self._stream.window_length, store.windows())
         self._run_log.plan(windows, api)
         files = FileStore(folder, lambda path: verify_export(path, self._model))
         runner = JobRunner(JobContext(api, policy, self._run_log, cancellation), store, files)
@@ -180,7 +180,7 @@ class Extraction:
         orchestrator: JobOrchestrator[VerifiedFile],
         runner: JobRunner[VerifiedFile],
     ) -> Iterator[Batch]:
-        ends = {window.end for window in windows}  # a window that was split is done with its last part
+        ends = {window.end for window in windows}  # a split window is done when its last part is
         keys: RecordKeys | None = None
         previous: RecordKeys | None = None
         try:
@@ -217,7 +217,7 @@ class Extraction:
         return min(self._settings.end_date, complete_until(job.window, job.requested_at, self._settings.settle))
 
     def _check(self) -> None:
-        """Raise RunCancelledError if the run has to end: it was cancelled, or nobody reads its output any more."""
+        """Raise RunCancelledError if the run has to end: it was cancelled, or nobody reads its output any longer."""
         if is_output_closed():
             self._context.cancellation.cancel(OutputClosedError())
         self._context.cancellation.check()

@@ -1,6 +1,6 @@
 """The fast path: writes RECORD messages in blocks where the SDK's own path would only wrap the record.
 
-That is the case if there is no stream map, no flattening and no record limit, every field is selected, and the types
+It applies if there is no stream map, no flattening and no record limit, every field is selected, and the types
 are those of our own schema. The messages are then the same as those of the SDK's path. In all other cases the stream
 uses the SDK's path.
 
@@ -40,7 +40,7 @@ class FastPath:
 
     @staticmethod
     def is_applicable(stream: CompatStream) -> bool:
-        """Tell whether the SDK's path would write the records of a stream unchanged."""
+        """Return whether the SDK's path would write the records of a stream unchanged."""
         return (
             stream.ABORT_AT_RECORD_COUNT is None
             and [type(stream_map) for stream_map in stream.stream_maps] == [SameRecordTransform]
@@ -52,7 +52,7 @@ class FastPath:
         )
 
     def block(self, batch: Batch) -> bytes:
-        """Return the RECORD messages of a batch, a line each, all extracted at the present time."""
+        """Return the RECORD messages of a batch, one per line, with the current time as their ``time_extracted``."""
         if not batch.count:
             return b""
         suffix = self._suffix()

@@ -1,4 +1,4 @@
-"""The run log of a stream: tells audit log, progress, metrics and quarantine what happens to it."""
+"""The run log of a stream: reports its events to audit log, progress, metrics and quarantine."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class StreamRunLog:
         self._progress.count(records=records)
 
     def rejected(self, job: ExportJob, records: Sequence[InvalidRecord], before: int) -> None:
-        """Record rejected records, and quarantine them; ``before`` is how many of the window came before."""
+        """Record rejected records, and quarantine them; ``before`` is how many of the file were rejected before."""
         for number, record in enumerate(records, start=before):
             record_id = record.record_id
             self._job_event(

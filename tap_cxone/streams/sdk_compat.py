@@ -22,7 +22,7 @@ CHECKED_VERSION = "0.54.9"
 
 
 class CompatTap(Tap):
-    """A tap that checks its settings before the SDK does, and decides what a signal does."""
+    """A tap that checks its settings before the SDK does, and handles signals itself."""
 
     def check_config(self, config: dict[str, Any]) -> None:
         """Check and normalise the configuration in place; raises SettingsError."""
@@ -55,7 +55,7 @@ class CompatStream(Stream):
     # --- Writing in blocks --------------------------------------------------------------------------------------------
 
     def writes_blocks(self) -> bool:
-        """Return whether ``write_blocks`` says the same as the SDK's own path."""
+        """Return whether ``write_blocks`` writes the same records as the SDK's own path would."""
         return False
 
     def write_blocks(self) -> Iterator[int]:
@@ -63,7 +63,7 @@ class CompatStream(Stream):
         raise NotImplementedError
 
     def abort(self, error: Exception) -> None:
-        """End the reading of the stream, because processing a record has failed."""
+        """End the reading of the stream, because a record could not be processed or written."""
 
     @override
     def _sync_records(
@@ -71,21 +71,24 @@ class CompatStream(Stream):
     ) -> Generator[dict[str, Any], Any, Any]:
         if not self.selected:
             return
-        if write_messages and self.writes_blocks():
-            with self.get_record_counter() as counter, self.get_sync_timer() as timer:
-                for meter in (counter, timer):
-                    meter.with_context({})
-                for count in self.write_blocks():
-                    counter.increment(count)
-                self._write_state_message()
-            return
         try:
-            yield from super()._sync_records(context, write_messages=write_messages)
+            if write_messages and self.writes_blocks():
+                self._sync_blocks()
+            else:
+                yield from super()._sync_records(context, write_messages=write_messages)
         except Exception as err:
             self.abort(err)
             raise
 
-    # --- Bookmarks: the SDK moves them by record values, but an export says nothing about what it lacks ---------------
+    def _sync_blocks(self) -> None:
+        with self.get_record_counter() as counter, self.get_sync_timer() as timer:
+            for meter in (counter, timer):
+                meter.with_context({})
+            for count in self.write_blocks():
+                counter.increment(count)
+            self._write_state_message()
+
+    # --- Bookmarks: finished windows move them, not record values as in the SDK ---------------------------------------
 
     @property
     def is_incremental(self) -> bool:
@@ -144,7 +147,7 @@ class CompatStream(Stream):
         self._write_schema_message()
 
     def renew_stream_maps(self) -> None:
-        """Have stream maps use the schema and the selection as they are now."""
+        """Have the stream maps rebuilt from the current schema and selection."""
         selected = get_selected_schema(self.name, self.schema, self.mask)
         self._tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
         self._stream_maps = None

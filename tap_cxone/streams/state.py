@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
 JOBS_IN_STATE = "export_jobs"
-"""Key of the stream's bookmark under which jobs travel with the state: id, window, fingerprint, and time."""
+"""Key of the stream's bookmark under which the state carries jobs: id, window, fingerprint and time."""
 
 logger = logging.getLogger("tap-cxone")
 
@@ -104,7 +104,7 @@ class StreamState:
         return list(filter(None, map(JobRecord.from_dict, lines if isinstance(lines, list) else [])))
 
     def add_job(self, job: JobRecord) -> None:
-        """Write a job with the state; it replaces one whose window has the same start."""
+        """Add a job and write the state; the job replaces one whose window has the same start."""
         self._write_jobs([*(other for other in self.jobs() if other.window.start != job.window.start), job])
 
     def _write_jobs(self, jobs: list[JobRecord]) -> None:

@@ -1,4 +1,4 @@
-"""Standard output: writes Singer messages, and notices when the target does not read them any more."""
+"""Standard output: writes Singer messages, and detects that the target no longer reads them."""
 
 from __future__ import annotations
 

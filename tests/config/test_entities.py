@@ -69,7 +69,7 @@ def test_entry_for_a_built_in_stream_overrides_what_it_gives() -> None:
         ({"entity": "x"}, "must be a list"),
         (["x"], "entry 1 must be an object"),
         ([{"stream": "x"}], "entry 1 lacks 'entity', 'version', 'primary_keys', 'replication_key'"),
-        ([PAYROLL | {"keys": 1}], "entry 1 has 'keys', which is none of stream"),
+        ([PAYROLL | {"keys": 1}], "entry 1 has 'keys', which is not one of stream"),
         ([PAYROLL | {"entity": " "}], "'entity' must be a string"),
         ([PAYROLL | {"stream": "bot_conversations"}], "must not be the name of another"),
         ([PAYROLL | {"stream": "a b"}], "letters, digits"),

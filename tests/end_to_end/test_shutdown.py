@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import config_for, wait_until
+from tests.conftest import config_for, read_lines, wait_until
 from tests.end_to_end.helpers import SHUTDOWN_SECONDS
 
 if TYPE_CHECKING:
@@ -73,16 +73,22 @@ def test_a_signal_ends_a_run_whose_target_does_not_read(
 
 @pytest.mark.parametrize("moment", ["polling", "emitting"])
 def test_a_closed_output_ends_the_run(
-    start_sandbox: StartSandbox, tap: Tap, temporary_folder: Path, moment: str
+    start_sandbox: StartSandbox, tap: Tap, temporary_folder: Path, tmp_path: Path, moment: str
 ) -> None:
+    audit = tmp_path / "audit.jsonl"
     sandbox = start_sandbox(job_seconds=60 if moment == "polling" else 0.05, events_per_day=20_000)
-    running = tap.start(config_for(sandbox))
+    running = tap.start(config_for(sandbox, audit_log_path=str(audit)))
     expected_type = "STATE" if moment == "polling" else "RECORD"
     running.read_until(lambda message: message["type"] == expected_type)
     running.stdout.close()
     assert running.process.wait(SHUTDOWN_SECONDS) == 1
     assert "The target has ended" in running.log
     assert "Traceback" not in running.log
+    *_, failure, finished = read_lines(audit)
+    assert (failure["event"], finished["event"]) == ("pipeline_error", "run_finished")
+    assert finished["exit"] == "stopped"
+    assert finished["reason"] == failure["reason"]
+    assert "The target has ended" in finished["reason"]
 
 
 def test_temporary_files_of_a_killed_run_are_removed_by_the_next_run(

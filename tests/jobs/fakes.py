@@ -70,7 +70,7 @@ class FakeApi:
     compression: str | None = "gzip"
     granularity = timedelta(milliseconds=1)
     min_window = timedelta(hours=1)
-    first_poll_seconds = 0.2
+    min_poll_seconds = 0.2
 
     def __init__(self) -> None:
         self.statuses: dict[str, deque[JobStatus]] = {}

@@ -131,7 +131,7 @@ def test_an_earlier_run_that_died_before_the_response_is_looked_up() -> None:
 def test_too_many_unknown_outcomes_end_the_run() -> None:
     creation = Creation(timeout_seconds=3600)
     creation.api.creates = deque([OutcomeUnknownError("lost")] * 99)
-    with pytest.raises(OutcomeUnknownError):
+    with pytest.raises(OutcomeUnknownError, match=r"^Window .* had no usable response; the last error: lost\.$"):
         creation.create()
     assert creation.api.calls["create"] == MAX_UNKNOWN_OUTCOMES
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from tap_cxone.api.transport import Transport
 
 DEFAULT_TOKEN_SECONDS = 1200.0
-"""Lifetime of a token whose response names none (platform contract, section 1). If it is shorter, a 401 shows it."""
+"""Lifetime of a token whose response names none (platform contract, section 1). If it is shorter, a 401 reveals it."""
 
 
 class Grant(Protocol):
-    """One authentication method: where to request a token, with which credentials, and which settings they are.
+    """One authentication method: where to request a token, with which credentials, and which settings those are.
 
     How long a token is used and when it is renewed is up to ``TokenCache``.
 

@@ -1,4 +1,4 @@
-"""The password grant: a back-end application that signs in with a user's access key, and looks its addresses up."""
+"""The password grant: a back-end application signs in with a user's access key and looks up the addresses."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Password(Grant):
     ) -> None:
         self._issuer = issuer.rstrip("/")
         self._token_url = token_url
-        self._sends_basic: bool | None = None  # unknown until one of the methods has worked
+        self._sends_basic: bool | None = None  # None until one of the methods has worked
         # Bytes: requests would encode text as Latin-1, and fail on other characters.
         self._basic_auth = HTTPBasicAuth(client_id.encode(), client_secret.encode())
         self._application = {"client_id": client_id, "client_secret": client_secret}
@@ -173,7 +173,7 @@ def _json_object(response: requests.Response) -> dict[str, Any]:
 
 
 def _claim(name: str, *tokens: str) -> str:
-    """Return a claim of the first token that has it, or nothing. The platform, not the tap, verifies tokens."""
+    """Return a claim of the first token that has it, or an empty string. The platform, not the tap, verifies tokens."""
     import jwt  # noqa: PLC0415 - few runs need it
 
     for token in filter(None, tokens):
