@@ -206,6 +206,27 @@ PROPERTIES = th.PropertiesList(
         description="Number of records per window that the audit log keeps as a sample for webhook receivers.",
     ),
     th.Property(
+        "new_columns",
+        th.StringType,
+        default="add",
+        allowed_values=["add", "ignore"],
+        title="New columns",
+        description="Columns that the catalog does not have: add those that are selected, or ignore all of them.",
+    ),
+    th.Property(
+        "tenant",
+        th.StringType,
+        title="Tenant label",
+        description="Label of the tenant in logs, webhooks and report. Default: the tenant ID of the token, or the host.",
+    ),
+    th.Property(
+        "trust_state",
+        th.BooleanType,
+        default=False,
+        title="Trust state",
+        description="Accept a state of another platform or tenant in one run, and bind it to this one.",
+    ),
+    th.Property(
         "sandbox",
         th.BooleanType,
         default=False,

@@ -39,6 +39,9 @@ class Settings:
         audit_log_path: audit log; None: events go to the log only.
         quarantine_path: file for rejected records; None: they are not kept.
         sample_size: number of records per window that the audit log keeps as a sample.
+        new_columns: what happens to columns that the catalog does not have, add or ignore.
+        tenant: label of the tenant; None: the tenant ID of the token, else the host.
+        trust_state: whether a state of another platform or tenant is accepted.
     """
 
     access: Access
@@ -59,6 +62,9 @@ class Settings:
     audit_log_path: str | None
     quarantine_path: str | None
     sample_size: int
+    new_columns: str
+    tenant: str | None
+    trust_state: bool
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], now: datetime | None = None) -> Settings:
@@ -93,6 +99,9 @@ class Settings:
             audit_log_path=values.optional_text(config, "audit_log_path"),
             quarantine_path=values.optional_text(config, "quarantine_path"),
             sample_size=values.whole_number(config, "sample_size"),
+            new_columns=values.choice(config, "new_columns"),
+            tenant=values.optional_text(config, "tenant"),
+            trust_state=values.boolean(config, "trust_state"),
         )
 
 
