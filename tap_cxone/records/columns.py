@@ -27,7 +27,8 @@ class ColumnModel(RecordModel):
     Args:
         schema: JSON Schema of an object with flat properties, named as ``column_names`` names them.
         keys: names of the properties that together identify a record.
-        allow_new_columns: whether columns that the schema does not have are added, as text.
+        adds_column: for the name of a column that the schema does not have, whether it is added, as text. Called from
+            several threads. None: no column is added.
         date_field: name of the date property by which records are counted per day, or None.
         aliases: for a key, other column names that some files have for it.
         hint: end of the error message for a file that does not fit: what to change.
@@ -40,13 +41,13 @@ class ColumnModel(RecordModel):
         schema: dict[str, Any],
         keys: Sequence[str],
         *,
-        allow_new_columns: bool,
+        adds_column: Callable[[str], bool] | None,
         date_field: str | None = None,
         aliases: dict[str, tuple[str, ...]] | None = None,
         hint: str = "",
     ) -> None:
         super().__init__(schema, keys, date_field=date_field)
-        self._allow_new_columns = allow_new_columns
+        self._adds_column = adds_column
         self._aliases = aliases or {}
         self._hint = hint
 
@@ -73,14 +74,16 @@ class ColumnModel(RecordModel):
 
     @override
     def with_columns(self, fields: Sequence[str]) -> RecordModel:
-        new = {name: TEXT for name in fields if name not in self.properties}
-        if not new or not self._allow_new_columns:
+        if self._adds_column is None:
+            return self
+        new = {name: TEXT for name in fields if name not in self.properties and self._adds_column(name)}
+        if not new:
             return self
         schema = {**self.schema, "properties": {**self.properties, **new}}
         return ColumnModel(
             schema,
             self.keys,
-            allow_new_columns=True,
+            adds_column=self._adds_column,
             date_field=self.date_field,
             aliases=self._aliases,
             hint=self._hint,
