@@ -98,7 +98,7 @@ class DataExtractionStream(ExportStream):
     def apply_catalog(self, catalog: Catalog) -> None:
         """Apply the catalog, after adding the columns that it lacks; those that only it has are added to the stream."""
         self._entry = catalog.get_stream(self.name)
-        has_new = self._entry is not None and self._complete(self._entry)
+        is_changed = self._entry is not None and self._complete(self._entry)
         super().apply_catalog(catalog)
         if self.selected and not is_named(self.name, os.environ):
             self.deselect()
@@ -106,14 +106,15 @@ class DataExtractionStream(ExportStream):
         if self.catalog_schema and self.entity.allow_new_columns:
             columns = {name: spec for name, spec in self.catalog_schema["properties"].items() if "type" in spec}
             self.set_schema(with_columns(self.schema, columns))
-        if has_new:
+        if is_changed and self.selected:  # the SDK has made them from the catalog as it was given
             self.renew_stream_maps()
 
     def _complete(self, entry: CatalogEntry) -> bool:
-        """Add the columns of the stream that its catalog entry lacks; return whether there were any."""
+        """Add the columns of the stream that its catalog entry lacks; return whether the entry has changed."""
         keys = {*self.entity.primary_keys, self.entity.replication_key, *keys_of(entry)}
-        make_selectable(entry, keys)
-        return add_new_columns(entry, self.schema["properties"], keys, self._new_columns)
+        has_automatic = make_selectable(entry, keys)
+        has_new = add_new_columns(entry, self.schema["properties"], keys, self._new_columns)
+        return has_automatic or has_new
 
     @cached_property
     def _new_columns(self) -> NewColumns:

@@ -70,15 +70,20 @@ def keys_of(entry: CatalogEntry) -> set[str]:
     return {name for name in (*(entry.key_properties or ()), entry.replication_key) if name}
 
 
-def make_selectable(entry: CatalogEntry, keys: Collection[str]) -> None:
-    """Let the columns that are not keys be deselected.
+def make_selectable(entry: CatalogEntry, keys: Collection[str]) -> bool:
+    """Let the columns that are not keys be deselected; return whether this changed the entry.
 
     Meltano gives a column without metadata, from its extra ``schema``, the inclusion ``automatic``. The SDK would then
     ignore that it is deselected.
     """
-    for crumb, item in entry.metadata.items():
-        if crumb and crumb[-1] not in keys and item.inclusion == Metadata.InclusionType.AUTOMATIC:
-            item.inclusion = Metadata.InclusionType.AVAILABLE
+    automatic = [
+        item
+        for crumb, item in entry.metadata.items()
+        if crumb and crumb[-1] not in keys and item.inclusion == Metadata.InclusionType.AUTOMATIC
+    ]
+    for item in automatic:
+        item.inclusion = Metadata.InclusionType.AVAILABLE
+    return bool(automatic)
 
 
 def add_new_columns(
