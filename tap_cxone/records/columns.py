@@ -27,11 +27,11 @@ class ColumnModel(RecordModel):
     Args:
         schema: JSON Schema of an object with flat properties, named as ``column_names`` names them.
         keys: names of the properties that together identify a record.
-        adds_column: for the name of a column that the schema does not have, whether it is added, as text. Called from
-            several threads. None: no column is added.
+        allow_new_columns: whether columns that the schema does not have are added, as text.
         date_field: name of the date property by which records are counted per day, or None.
         aliases: for a key, other column names that some files have for it.
         hint: end of the error message for a file that does not fit: what to change.
+        selects: for the name of a new column, whether it is added. Called from several threads. None: all are added.
     """
 
     only_csv = True
@@ -41,15 +41,17 @@ class ColumnModel(RecordModel):
         schema: dict[str, Any],
         keys: Sequence[str],
         *,
-        adds_column: Callable[[str], bool] | None,
+        allow_new_columns: bool,
         date_field: str | None = None,
         aliases: dict[str, tuple[str, ...]] | None = None,
         hint: str = "",
+        selects: Callable[[str], bool] | None = None,
     ) -> None:
         super().__init__(schema, keys, date_field=date_field)
-        self._adds_column = adds_column
+        self._allow_new_columns = allow_new_columns
         self._aliases = aliases or {}
         self._hint = hint
+        self._selects = selects or (lambda _: True)
 
     @override
     def fields_of(self, header: Sequence[str]) -> list[str]:
@@ -74,19 +76,18 @@ class ColumnModel(RecordModel):
 
     @override
     def with_columns(self, fields: Sequence[str]) -> RecordModel:
-        if self._adds_column is None:
-            return self
-        new = {name: TEXT for name in fields if name not in self.properties and self._adds_column(name)}
-        if not new:
+        new = {name: TEXT for name in fields if name not in self.properties and self._selects(name)}
+        if not new or not self._allow_new_columns:
             return self
         schema = {**self.schema, "properties": {**self.properties, **new}}
         return ColumnModel(
             schema,
             self.keys,
-            adds_column=self._adds_column,
+            allow_new_columns=True,
             date_field=self.date_field,
             aliases=self._aliases,
             hint=self._hint,
+            selects=self._selects,
         )
 
     @override

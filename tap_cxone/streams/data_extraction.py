@@ -82,10 +82,11 @@ class DataExtractionStream(ExportStream):
         return ColumnModel(
             self.schema,
             self.entity.primary_keys,
-            adds_column=self._new_columns.is_selected if self.entity.allow_new_columns else None,
+            allow_new_columns=self.entity.allow_new_columns,
             date_field=self.date_field,
             aliases=self.entity.aliases,
             hint=f": check 'primary_keys', 'entity' and 'version' of the stream in '{SETTING}'",
+            selects=self._new_columns.is_selected,
         )
 
     @property

@@ -48,7 +48,7 @@ def rows(folder: Path, text: str, model: ColumnModel) -> tuple[list[dict[str, An
 
 
 def extensible_model(schema: dict[str, Any] = BARE, *keys: str) -> ColumnModel:
-    return ColumnModel(schema, keys or ("segment_id",), adds_column=lambda _: True)
+    return ColumnModel(schema, keys or ("segment_id",), allow_new_columns=True)
 
 
 @pytest.mark.parametrize(
@@ -95,10 +95,17 @@ def test_new_columns_of_the_file_are_added_as_text(tmp_path: Path) -> None:
 
 
 def test_a_fixed_schema_drops_and_reports_other_columns(tmp_path: Path) -> None:
-    model = ColumnModel(BARE, ["segment_id"], adds_column=None)
+    model = ColumnModel(BARE, ["segment_id"], allow_new_columns=False)
     records, _, found = rows(tmp_path, "Segment ID,Note\n1,x\n", model)
     assert records == [{"segment_id": "1"}]
     assert found.unknown == {"note"}
+
+
+def test_only_selected_new_columns_are_added(tmp_path: Path) -> None:
+    model = ColumnModel(BARE, ["segment_id"], allow_new_columns=True, selects={"note", "team"}.__contains__)
+    records, _, found = rows(tmp_path, "Segment ID,Note,Agent\n1,x,Ann\n", model)
+    assert records == [{"segment_id": "1", "note": "x"}]
+    assert found.unknown == {"agent"}
 
 
 def test_a_file_with_only_a_header_has_no_rows(tmp_path: Path) -> None:
@@ -187,13 +194,13 @@ def test_duplicates_of_a_key_of_several_columns(tmp_path: Path) -> None:
 
 def test_a_key_may_be_a_number(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
-    records, [(_, reason)], _ = rows(tmp_path, "ID\n1\nx\n2\n", ColumnModel(schema, ["id"], adds_column=None))
+    records, [(_, reason)], _ = rows(tmp_path, "ID\n1\nx\n2\n", ColumnModel(schema, ["id"], allow_new_columns=False))
     assert records == [{"id": 1}, {"id": 2}]
     assert reason
 
 
 def test_an_alias_of_a_key_is_renamed_to_the_key(tmp_path: Path) -> None:
-    model = ColumnModel(BARE, ["segment_id"], adds_column=lambda _: True, aliases={"segment_id": ("recording",)})
+    model = ColumnModel(BARE, ["segment_id"], allow_new_columns=True, aliases={"segment_id": ("recording",)})
     records, _, _ = rows(tmp_path, "Recording,Note\n1,x\n", model)
     assert records == [{"segment_id": "1", "note": "x"}]
 
@@ -211,6 +218,6 @@ def test_the_error_for_a_missing_key_lists_the_columns_of_the_file(tmp_path: Pat
 
 def test_the_error_for_a_missing_required_field_ends_with_the_hint(tmp_path: Path) -> None:
     schema = BARE | {"required": ["segment_id", "tax"]}
-    model = ColumnModel(schema, ["segment_id"], adds_column=lambda _: True, hint=": check the schema")
+    model = ColumnModel(schema, ["segment_id"], allow_new_columns=True, hint=": check the schema")
     with pytest.raises(UnfitExportError, match=r"no column for the required field tax; .* note: check the schema$"):
         rows(tmp_path, "Segment ID,Note\n1,2\n", model)

@@ -37,7 +37,7 @@ def test_duplicates_are_not_counted(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"id": {"type": "string"}, "at": {"type": ["string", "null"]}}}
     path = tmp_path / "export"
     path.write_text("ID,At\n1,2024-01-01T10:00:00Z\n2,2024-01-02T10:00:00Z\n1,2024-01-01T10:00:00Z\n3,\n")
-    found = verify_export(path, ColumnModel(schema, ["id"], adds_column=None, date_field="at"))
+    found = verify_export(path, ColumnModel(schema, ["id"], allow_new_columns=False, date_field="at"))
     assert found.days == {FIRST: 2, SECOND: 1}
     duplicates = found.keys.duplicates(None)
     assert duplicates
