@@ -114,7 +114,8 @@ def assert_left_out(
     texts = [log, *tables.values(), *file_texts(project)]
     assert found_in([tables[stream]], needles(rows, kept, deselected)), "the search finds what was loaded"
     assert not found_in(texts, needles(rows, deselected, kept))
-    quarantined = [line["record"] for line in read_lines(project / ".output" / "dev-quarantine.jsonl")]
+    quarantine = read_lines(project / ".output" / "dev-quarantine.jsonl")
+    quarantined = [line["record"] for line in quarantine if line["stream"] == stream]
     assert quarantined
     assert all(record is None or record.keys() <= kept for record in quarantined)
 
@@ -125,8 +126,11 @@ def test_an_exclusion_beside_an_inclusion(project: Path, sandbox: Sandbox) -> No
     # The columns of the simulated entity may change: take the one with the most values of its own.
     candidates = sorted(name for name in names if not name.endswith(("date", "id")))
     column = max(candidates, key=lambda name: len(needles(rows, {name}, names - {name})))
-    log = load(project, sandbox, "exclusion", [f"{WORKFLOWS}.*", f"!{WORKFLOWS}.{column}"])
+    patterns = [f"{WORKFLOWS}.*", f"!{WORKFLOWS}.{column}", "segments.*", "!segments.ani"]
+    log = load(project, sandbox, "exclusion", patterns)
     assert_left_out(project, log, WORKFLOWS, rows, (names - {column}, {column}))
+    segments = segment_rows(DAY)
+    assert_left_out(project, log, "segments", segments, (segments[0].keys() - {"ani"}, {"ani"}))
 
 
 def test_a_wildcard_exclusion(project: Path, sandbox: Sandbox) -> None:
