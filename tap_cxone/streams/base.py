@@ -77,6 +77,11 @@ class ExportStream(CompatStream):
             names = ", ".join(sorted(map(repr, verified.unknown)))
             self.logger.warning("Window %s: fields that the schema does not have are dropped: %s", window, names)
 
+    @property
+    def former_replication_keys(self) -> tuple[str, ...]:
+        """Earlier names of the replication key, under which the state may have a bookmark."""
+        return ()
+
     # --- What subclasses share ----------------------------------------------------------------------------------------
 
     @property
@@ -132,5 +137,6 @@ class ExportStream(CompatStream):
             stream=self.name,
             replication_key=self.replication_key if self.is_incremental else None,
             write=self.write_state,
+            former_keys=self.former_replication_keys,
         )
         return Extraction(self, model, state, self.run_context).batches()

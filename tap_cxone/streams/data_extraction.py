@@ -12,7 +12,7 @@ from tap_cxone.config.entities import SETTING
 from tap_cxone.config.selection import is_named
 from tap_cxone.errors import CxoneError, SettingsError
 from tap_cxone.jobs.data_extraction import DataExtraction
-from tap_cxone.records.columns import ColumnModel
+from tap_cxone.records.columns import ColumnModel, with_types
 from tap_cxone.records.model import is_type_mismatch
 from tap_cxone.streams.base import ExportStream
 from tap_cxone.streams.sdk_compat import with_columns
@@ -90,16 +90,27 @@ class DataExtractionStream(ExportStream):
         days = self.entity.window_days
         return timedelta(days=days) if days else self.run_context.settings.extraction_window
 
+    @property
+    @override
+    def former_replication_keys(self) -> tuple[str, ...]:
+        # A key of the catalog's own has no earlier names.
+        return self.entity.former_replication_keys if self.replication_key == self.entity.replication_key else ()
+
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Apply the catalog; columns that only the catalog has become columns of the stream."""
+        """Apply the catalog, which may be that of an older version.
+
+        Columns that only the catalog has become columns of the stream, and text columns get the types of the catalog.
+        """
         super().apply_catalog(catalog)
+        if self.replication_key in self.entity.former_replication_keys:
+            self.replication_key = self.entity.replication_key
         if self.selected and not is_named(self.name, os.environ):
             self.deselect()
             self.logger.info("Stream '%s' is skipped: Meltano's 'select' does not name it", self.name)
         if self.catalog_schema and self.entity.allow_new_columns:
             columns = {name: spec for name, spec in self.catalog_schema["properties"].items() if "type" in spec}
-            self.set_schema(with_columns(self.schema, columns))
+            self.set_schema(with_columns(with_types(self.schema, columns), columns))
 
     @override
     def prepare(self, verified: VerifiedFile, window: Window) -> None:

@@ -10,7 +10,7 @@ from tap_cxone.errors import CxoneError
 from tap_cxone.jobs.journal import JobRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, MutableMapping, Sequence
     from datetime import datetime, timedelta
 
 JOBS_IN_STATE = "export_jobs"
@@ -29,15 +29,23 @@ class StreamState:
         stream: name of the stream, for messages.
         replication_key: name of the replication key; None for a full read, which has no bookmark.
         write: writes the whole state as a STATE message.
+        former_keys: earlier names of the replication key. A bookmark under one of them is valid.
     """
 
     def __init__(
-        self, state: MutableMapping[str, Any], *, stream: str, replication_key: str | None, write: Callable[[], None]
+        self,
+        state: MutableMapping[str, Any],
+        *,
+        stream: str,
+        replication_key: str | None,
+        write: Callable[[], None],
+        former_keys: Sequence[str] = (),
     ) -> None:
         self._state = state
         self._stream = stream
         self._replication_key = replication_key
         self._write = write
+        self._valid_keys = (replication_key, *former_keys)
 
     @property
     def is_incremental(self) -> bool:
@@ -51,7 +59,7 @@ class StreamState:
             CxoneError: it is not a date.
         """
         text = self._state.get("replication_key_value")
-        is_of_this_key = self._state.get("replication_key", self._replication_key) == self._replication_key
+        is_of_this_key = self._state.get("replication_key", self._replication_key) in self._valid_keys
         if not self._replication_key or not text or not is_of_this_key:
             return None
         try:

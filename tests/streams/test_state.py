@@ -20,9 +20,15 @@ START_DATE = january(1)
 class Written(list[dict[str, Any]]):
     """The states that were written."""
 
-    def state(self, content: dict[str, Any], replication_key: str | None = "dateFrom") -> StreamState:
+    def state(
+        self, content: dict[str, Any], replication_key: str | None = "dateFrom", former_keys: tuple[str, ...] = ()
+    ) -> StreamState:
         return StreamState(
-            content, stream="events", replication_key=replication_key, write=lambda: self.append(dict(content))
+            content,
+            stream="events",
+            replication_key=replication_key,
+            write=lambda: self.append(dict(content)),
+            former_keys=former_keys,
         )
 
 
@@ -59,6 +65,18 @@ def test_a_bookmark_that_is_not_a_date_is_an_error(value: Any) -> None:
 @pytest.mark.parametrize("key", [None, "dateTo"])
 def test_a_bookmark_of_another_replication_key_is_not_used(key: str | None) -> None:
     assert Written().state(bookmark_at(10), replication_key=key).bookmark() is None
+
+
+def test_a_bookmark_under_an_earlier_name_is_valid_and_renamed() -> None:
+    written = Written()
+    state = written.state(bookmark_at(10), replication_key="date_from", former_keys=("start", "dateFrom"))
+    assert state.bookmark() == january(10)
+    assert state.start(START_DATE, NO_LOOKBACK) == january(10)
+    assert state.commit(january(4), january(4)) == "2024-01-10T00:00:00.000Z", "it does not move backwards"
+    assert written == [{"replication_key": "date_from", "replication_key_value": "2024-01-10T00:00:00.000Z"}]
+    assert Written().state(bookmark_at(10), replication_key=None, former_keys=("dateFrom",)).bookmark() is None
+    odd = {"replication_key": ["dateFrom"], "replication_key_value": "2024-01-10"}
+    assert Written().state(odd, former_keys=("start",)).bookmark() is None
 
 
 def test_each_finished_window_moves_the_bookmark_and_writes_the_state() -> None:
