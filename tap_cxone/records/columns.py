@@ -32,6 +32,7 @@ class ColumnModel(RecordModel):
         date_field: name of the date property by which records are counted per day, or None.
         aliases: for a key, other column names that some files have for it.
         hint: end of the error message for a file that does not fit: what to change.
+        selects: for the name of a new column, whether it is added. Called from several threads. None: all are added.
     """
 
     only_csv = True
@@ -45,11 +46,13 @@ class ColumnModel(RecordModel):
         date_field: str | None = None,
         aliases: dict[str, tuple[str, ...]] | None = None,
         hint: str = "",
+        selects: Callable[[str], bool] | None = None,
     ) -> None:
         super().__init__(schema, keys, date_field=date_field)
         self._allow_new_columns = allow_new_columns
         self._aliases = aliases or {}
         self._hint = hint
+        self._selects = selects or (lambda _: True)
 
     @override
     def fields_of(self, header: Sequence[str]) -> list[str]:
@@ -75,7 +78,7 @@ class ColumnModel(RecordModel):
 
     @override
     def with_columns(self, fields: Sequence[str]) -> RecordModel:
-        new = {name: TEXT for name in fields if name not in self.properties}
+        new = {name: TEXT for name in fields if name not in self.properties and self._selects(name)}
         if not new or not self._allow_new_columns:
             return self
         schema = {**self.schema, "properties": {**self.properties, **new}}
@@ -86,6 +89,7 @@ class ColumnModel(RecordModel):
             date_field=self.date_field,
             aliases=self._aliases,
             hint=self._hint,
+            selects=self._selects,
         )
 
     @override

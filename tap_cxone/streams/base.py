@@ -7,10 +7,12 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from typing_extensions import override
 
 from tap_cxone.streams.extraction import Extraction
 from tap_cxone.streams.fast_path import FastPath
+from tap_cxone.streams.rejection import unchanged_fields
 from tap_cxone.streams.sdk_compat import CompatStream
 from tap_cxone.streams.state import StreamState
 from tap_cxone.streams.writer import MessageWriter
@@ -98,6 +100,21 @@ class ExportStream(CompatStream):
     def selected(self, value: bool | None) -> None:
         # The SDK's --test selects every stream, including those for which no credentials are configured.
         self.set_selected(selected=bool(value) and self.is_available)
+
+    @property
+    def leaves_out_fields(self) -> bool:
+        """Whether the user leaves out any field of the stream, by selection or by a stream map."""
+        maps = [type(stream_map) for stream_map in self.stream_maps]
+        return maps != [SameRecordTransform] or not all(self.mask.values())
+
+    def kept_fields(self) -> frozenset[str] | None:
+        """Return the fields of a rejected record that may be kept, or None if the user leaves out no field."""
+        if not self.leaves_out_fields:
+            return None
+        selected = [name for name in self.schema["properties"] if self.mask["properties", name]]
+        maps = self.config.get("stream_maps") or {}
+        is_emitted = not isinstance(self.stream_maps[0], RemoveRecordTransform)
+        return frozenset(unchanged_fields(self.name, selected, maps, self.primary_keys or (), is_emitted=is_emitted))
 
     @override
     def log(self, message: str, *args: Any, level: int = logging.INFO, **kwargs: Any) -> None:

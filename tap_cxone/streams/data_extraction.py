@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -15,11 +16,12 @@ from tap_cxone.jobs.data_extraction import DataExtraction
 from tap_cxone.records.columns import ColumnModel, with_types
 from tap_cxone.records.model import is_type_mismatch
 from tap_cxone.streams.base import ExportStream
+from tap_cxone.streams.new_columns import NewColumns, add_new_columns, keys_of, make_selectable
 from tap_cxone.streams.sdk_compat import with_columns
 
 if TYPE_CHECKING:
     from singer_sdk import Tap
-    from singer_sdk.singerlib import Catalog
+    from singer_sdk.singerlib import Catalog, CatalogEntry
 
     from tap_cxone.config.entities import Entity
     from tap_cxone.context import RunContext
@@ -30,8 +32,8 @@ if TYPE_CHECKING:
 class DataExtractionStream(ExportStream):
     """The rows of one entity of the Data Extraction API.
 
-    Columns that the schema does not have are added as text, unless the stream has a fixed schema: they count as
-    selected, and SCHEMA is written again before the first record that has them.
+    Selected columns that the schema does not have are added as text, unless the stream has a fixed schema: SCHEMA is
+    written again before the first record that has them.
 
     Args:
         tap: the tap.
@@ -45,6 +47,8 @@ class DataExtractionStream(ExportStream):
     def __init__(self, tap: Tap, context: RunContext, entity: Entity) -> None:
         self.entity = entity
         self._missing: frozenset[str] = frozenset()
+        self._left_out: frozenset[str] = frozenset()
+        self._entry: CatalogEntry | None = None
         super().__init__(tap, context, name=entity.stream, schema=entity.schema)
         self.primary_keys = entity.primary_keys
         self.replication_key = entity.replication_key
@@ -82,6 +86,7 @@ class DataExtractionStream(ExportStream):
             date_field=self.date_field,
             aliases=self.entity.aliases,
             hint=f": check 'primary_keys', 'entity' and 'version' of the stream in '{SETTING}'",
+            selects=self._new_columns.is_selected,
         )
 
     @property
@@ -100,8 +105,11 @@ class DataExtractionStream(ExportStream):
     def apply_catalog(self, catalog: Catalog) -> None:
         """Apply the catalog, which may be that of an older version.
 
-        Columns that only the catalog has become columns of the stream, and text columns get the types of the catalog.
+        The columns that it lacks are added to it. Those that only it has become columns of the stream, and text columns
+        get its types.
         """
+        self._entry = catalog.get_stream(self.name)
+        is_changed = self._entry is not None and self._complete(self._entry)
         super().apply_catalog(catalog)
         if self.replication_key in self.entity.former_replication_keys:
             self.replication_key = self.entity.replication_key
@@ -111,17 +119,46 @@ class DataExtractionStream(ExportStream):
         if self.catalog_schema and self.entity.allow_new_columns:
             columns = {name: spec for name, spec in self.catalog_schema["properties"].items() if "type" in spec}
             self.set_schema(with_columns(with_types(self.schema, columns), columns))
+        if is_changed and self.selected:  # the SDK has made them from the catalog as it was given
+            self.renew_stream_maps()
+
+    def _complete(self, entry: CatalogEntry) -> bool:
+        """Add the columns of the stream that its catalog entry lacks; return whether the entry has changed."""
+        keys = {*self.entity.primary_keys, self.entity.replication_key, *keys_of(entry)}
+        has_automatic = make_selectable(entry, keys)
+        has_new = add_new_columns(entry, self.schema["properties"], keys, self._new_columns)
+        return has_automatic or has_new
+
+    @cached_property
+    def _new_columns(self) -> NewColumns:
+        """The rule for columns that the catalog, as it was given, does not have."""
+        if self.run_context.settings.new_columns == "ignore":
+            return NewColumns.ignored()
+        return NewColumns.of_entry(self._entry, os.environ) if self._entry else NewColumns()
+
+    @property
+    @override
+    def leaves_out_fields(self) -> bool:
+        return super().leaves_out_fields or self._new_columns.leaves_out
 
     @override
     def prepare(self, verified: VerifiedFile, window: Window) -> None:
         self._check_types(verified, window)
-        super().prepare(verified, window)
+        self._log_left_out(verified, window)
         self._log_missing_columns(verified, window)
         known = self.schema["properties"]
         new = {name: spec for name, spec in verified.model.properties.items() if name not in known}
         if new:
             self.logger.warning("Window %s: new columns are added as text: %s", window, ", ".join(sorted(new)))
             self.add_columns(new)
+
+    def _log_left_out(self, verified: VerifiedFile, window: Window) -> None:
+        if self.run_context.settings.new_columns == "ignore" or not self.entity.allow_new_columns:
+            super().prepare(verified, window)
+        elif verified.unknown - self._left_out:
+            names = ", ".join(sorted(map(repr, verified.unknown)))
+            self.logger.info("Window %s: columns that are not selected: %s", window, names)
+            self._left_out |= verified.unknown
 
     def _log_missing_columns(self, verified: VerifiedFile, window: Window) -> None:
         if not verified.fields:

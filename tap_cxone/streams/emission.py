@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tap_cxone.records.verify import read_unique
+from tap_cxone.streams.rejection import reduced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tap_cxone.jobs.model import ExportFile
     from tap_cxone.records.batch import Batch
     from tap_cxone.records.dedupe import RecordKeys
+    from tap_cxone.records.model import InvalidRecord
     from tap_cxone.records.verify import VerifiedFile
     from tap_cxone.streams.run_log import StreamRunLog
 
@@ -29,6 +31,7 @@ def emit(
     *,
     sample: Callable[[Iterable[Record]], Iterable[Record]],
     sample_size: int,
+    kept_fields: frozenset[str] | None,
     bookmark: str,
 ) -> Iterator[Batch]:
     """Yield the valid records of a file, each key once; report rejected records and the totals.
@@ -39,6 +42,7 @@ def emit(
         run_log: receives the reports.
         sample: returns records as the target gets them, so that a sample shows nothing that is not emitted.
         sample_size: records that the audit log keeps as a sample.
+        kept_fields: fields of rejected records that audit log and quarantine may keep; None: all.
         bookmark: time up to which the file has everything, for the audit log.
     """
     verified = file.verified
@@ -48,7 +52,7 @@ def emit(
     begun = time.monotonic()
     with contextlib.closing(duplicates) if duplicates else contextlib.nullcontext():
         for batch in read_unique(file.path, verified, duplicates):
-            run_log.rejected(file.job, batch.invalid, rejected)
+            run_log.rejected(file.job, _reduced(batch.invalid, verified, kept_fields), rejected)
             rejected += len(batch.invalid)
             if missing := sample_size - len(sampled):
                 sampled += sample(msgspec.to_builtins(batch.decoded(verified.model)[:missing]))
@@ -69,3 +73,11 @@ def emit(
         days={day.isoformat(): count for day, count in sorted(verified.days.items()) if count},
         sample=sampled,
     )
+
+
+def _reduced(
+    rejected: list[InvalidRecord], verified: VerifiedFile, kept_fields: frozenset[str] | None
+) -> list[InvalidRecord]:
+    if kept_fields is None:
+        return rejected
+    return [reduced(record, kept_fields, verified.model.keys) for record in rejected]

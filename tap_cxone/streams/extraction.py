@@ -64,6 +64,9 @@ class ExtractedStream(Protocol):
     def as_emitted(self, record: Record) -> Record:
         """Return a record as the target gets it."""
 
+    def kept_fields(self) -> frozenset[str] | None:
+        """Return the fields of a rejected record that may be kept; None: all."""
+
 
 class Extraction:
     """Reads one stream in one run.
@@ -209,6 +212,7 @@ class Extraction:
             self._run_log,
             sample=partial(map, self._stream.as_emitted),
             sample_size=sample_size,
+            kept_fields=self._stream.kept_fields(),
             bookmark=format_date(self._loaded_until(file.job)),
         )
 

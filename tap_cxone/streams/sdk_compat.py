@@ -150,7 +150,7 @@ class CompatStream(Stream):
 
     def renew_stream_maps(self) -> None:
         """Have the stream maps rebuilt from the current schema and selection."""
-        selected = get_selected_schema(self.name, self.schema, self.mask)
+        selected = get_selected_schema(self.name, self.effective_schema, self.mask)
         self._tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
         self._stream_maps = None
 

@@ -170,6 +170,13 @@ def test_a_fixed_schema_drops_and_reports_other_columns(tmp_path: Path) -> None:
     assert found.unknown == {"note"}
 
 
+def test_only_selected_new_columns_are_added(tmp_path: Path) -> None:
+    model = ColumnModel(BARE, ["segment_id"], allow_new_columns=True, selects={"note", "team"}.__contains__)
+    records, _, found = rows(tmp_path, "Segment ID,Note,Agent\n1,x,Ann\n", model)
+    assert records == [{"segment_id": "1", "note": "x"}]
+    assert found.unknown == {"agent"}
+
+
 def test_a_file_with_only_a_header_has_no_rows(tmp_path: Path) -> None:
     records, invalid, found = rows(tmp_path, "\ufeffSegment ID,Note\r\n", extensible_model())
     assert not records
