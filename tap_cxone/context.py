@@ -128,38 +128,13 @@ class RunContext:
         host = self.settings.access.host or host_name(self.settings.access.issuer)
         return RunLabels(self.settings.tenant or host, host)
 
-    # --- The platform -------------------------------------------------------------------------------------------------
-
     @property
     def known_platform(self) -> PlatformIdentity | None:
-        """What is known of the platform without a request; None before the host has been discovered."""
+        """What is known of the platform so far; None before the host has been discovered. Requests nothing."""
         host, found = self.settings.access.host, self.client.identity
         if found:
             return replace(found, host=host or found.host)
         return PlatformIdentity(host) if host else None
-
-    def identify_platform(self) -> None:
-        """Request the first token, and discover the API, so that ``known_platform`` is complete. Thread-safe.
-
-        Raises:
-            CxoneError: the platform refused, or is unavailable.
-        """
-        self.client.identify()
-
-    def label_platform(self, stored: PlatformIdentity | None) -> None:
-        """Set the labels: setting ``tenant``, else the tenant of the token, else that of the state, else the host.
-
-        Args:
-            stored: the platform of the stream's state; ignored if it contradicts what is known.
-        """
-        known = self.known_platform
-        if stored and known and stored.contradicts(known):
-            stored = None
-        host = known.host if known else stored.host if stored else host_name(self.settings.access.issuer)
-        tenant = (known and known.tenant) or (stored and stored.tenant) or host
-        self.labels.set(self.settings.tenant or tenant, host)
-
-    # --- The streams --------------------------------------------------------------------------------------------------
 
     def check_members(self) -> None:
         """Check the settings of every selected stream before the first one is read.

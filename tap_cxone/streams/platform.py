@@ -12,12 +12,12 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from tap_cxone.api.identity import PlatformIdentity, host_name
 from tap_cxone.errors import CxoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_cxone.api.identity import PlatformIdentity
     from tap_cxone.context import RunContext
     from tap_cxone.streams.state import StreamState
 
@@ -55,15 +55,18 @@ class PlatformBinding:
         self._stream = stream
         self._state = state
         self._context = context
-        self._stored = state.platform()
+
+    @property
+    def _stored(self) -> PlatformIdentity | None:
+        return self._state.platform()
 
     def check(self) -> None:
-        """Compare what is known of the platform with the state of every selected stream; request nothing.
+        """Label the run's events, and compare the state of every selected stream, by what is known; request nothing.
 
         Raises:
             CxoneError: the state of a stream belongs to another platform or tenant.
         """
-        self._context.label_platform(self._stored)
+        self._label()
         self._context.check_states()
 
     def connect(self, check: Callable[[], None]) -> None:
@@ -75,7 +78,7 @@ class PlatformBinding:
         Raises:
             CxoneError: as in ``check``; or the token endpoint, or the discovery of the API, failed.
         """
-        _wait(self._context.identify_platform, check)
+        _wait(self._context.client.identify, check)
         self.check()
         self._warn_of_trust()
         current = self._context.known_platform
@@ -89,6 +92,15 @@ class PlatformBinding:
         if self._stored and current and self._stored.contradicts(current):
             self._state.bind(current)
             self._state.write_platform()
+
+    def _label(self) -> None:
+        """Set the labels: the tenant is that of the settings, else of the token, else of the state, else the host."""
+        settings, known, stored = self._context.settings, self._context.known_platform, self._stored
+        if known and stored and stored.contradicts(known):
+            stored = None
+        platform = known or stored or PlatformIdentity(host_name(settings.access.issuer))
+        tenant = platform.tenant or (stored.tenant if stored else None)
+        self._context.labels.set(settings.tenant or tenant or platform.host, platform.host)
 
     def _warn_of_trust(self) -> None:
         current = self._context.known_platform
