@@ -50,7 +50,6 @@ def test_only_selected_fields_are_kept(deselected: tuple[str, ...]) -> None:
         ({"bots": {"__source__": "bot_conversations", "agentId": None}}, FIELDS),
         ({"other": {"agentId": None}}, None),
     ],
-    ids=str,
 )
 def test_fields_that_a_stream_map_changes_are_not_kept(maps: dict[str, Any], expected: set[str] | None) -> None:
     assert bot_conversations(stream_maps=copy.deepcopy(maps)).kept_fields() == expected
