@@ -69,7 +69,6 @@ def test_a_stream_map_may_name_other_keys() -> None:
         (["1", "a"], None),
         ("a", None),
     ],
-    ids=str,
 )
 def test_a_rejected_record_is_reduced_to_its_kept_fields(record: object, kept: object) -> None:
     result = reduced(InvalidRecord(record, "1", ("type",), "missing fields"), {"id", "duration"}, ["id"])
