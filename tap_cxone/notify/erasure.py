@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     Fields = dict[str, msgspec.Raw]
 
 _EVENT_NAMES = frozenset(EventName)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError)
-_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass
@@ -66,9 +65,9 @@ def erase(audit_logs: Sequence[str], quarantines: Sequence[str], search: TextSea
     others = [_existing_file(path, "quarantine_path") for path in quarantines]
     eraser = _Eraser(search)
     for path in dict.fromkeys(logs):
-        _rewrite(path, "audit_log_path", eraser.erase_from_event)
+        _rewrite(path, "audit_log_path", eraser.erase_from)
     for path in dict.fromkeys(others):
-        _rewrite(path, "quarantine_path", eraser.erase_from_quarantine)
+        _rewrite(path, "quarantine_path", eraser.erase_from)
     return eraser.result
 
 
@@ -97,40 +96,27 @@ def _rewrite(path: Path, setting: str, erase_from: Callable[[bytes], bytes]) -> 
 
 
 class _Eraser:
-    """Erases from single lines, and counts what it erases."""
+    """Erases from single lines, and counts what it erases. The line itself says what it is, not the file."""
 
     def __init__(self, search: TextSearch) -> None:
         self._search = search
         self.result = ErasureResult()
 
-    def erase_from_event(self, line: bytes) -> bytes:
-        """Return a line of an audit log as it is to be kept; empty if it is removed."""
+    def erase_from(self, line: bytes) -> bytes:
+        """Return a line of an audit log or a quarantine as it is to be kept; empty if it is removed."""
         found = self._search.matches(line)
         if not found and b'"record_id"' not in line:  # a record id may be cut off
             return line
-        try:
-            fields = _decode_fields(line)
-            is_event = msgspec.json.decode(fields["event"], type=str) in _EVENT_NAMES
-        except _UNREADABLE:
-            is_event = False
-        if not is_event:
-            return self._remove_other(line, found=found)
-        erased_id = self._erase_record_id(fields)
-        if self._erase_from_sample(fields) or erased_id or found:
-            return self._encode(fields, line)
-        return line
-
-    def erase_from_quarantine(self, line: bytes) -> bytes:
-        """Return a line of a quarantine as it is to be kept; empty if it is removed."""
-        if not self._search.matches(line):
+        fields = _decode_or_none(line, dict[str, msgspec.Raw]) or {}
+        if "event" in fields and _decode_or_none(fields["event"], str) in _EVENT_NAMES:
+            erased_id, erased_sample = self._erase_record_id(fields), self._erase_from_sample(fields)
+            return self._encode(fields, line) if found or erased_id or erased_sample else line
+        if not found:
             return line
-        try:
-            fields = _decode_fields(line)
-            record = fields["record"]
-            _ = fields["quarantined_at"]
-        except _UNREADABLE:
-            return self._remove_other(line, found=True)
-        if self._search.matches(bytes(record)):
+        if "quarantined_at" not in fields or "record" not in fields:
+            self.result.other_lines += 1
+            return b""
+        if self._search.matches(bytes(fields["record"])):
             self.result.rejected_records += 1
             return b""
         return self._encode(fields, line)
@@ -145,14 +131,13 @@ class _Eraser:
     def _is_searched_id(self, data: bytes) -> bool:
         if self._search.matches(data):
             return True
-        record_id = _decode_or_none(data)
-        is_cut = isinstance(record_id, str) and len(record_id) >= MAX_ID_CHARACTERS
-        return is_cut and self._search.may_begin_in(record_id)
+        record_id = _decode_or_none(data, str) or ""
+        return len(record_id) >= MAX_ID_CHARACTERS and self._search.may_begin_in(record_id)
 
     def _erase_from_sample(self, fields: Fields) -> bool:
         if "sample" not in fields or not self._search.matches(bytes(fields["sample"])):
             return False
-        records = _decode_or_none(bytes(fields["sample"]), list[msgspec.Raw]) or []
+        records = _decode_or_none(fields["sample"], list[msgspec.Raw]) or []
         kept = [record for record in records if not self._search.matches(bytes(record))]
         fields["sample"] = msgspec.Raw(msgspec.json.encode(kept))
         self.result.sample_records += max(len(records) - len(kept), 1)
@@ -164,13 +149,8 @@ class _Eraser:
         self.result.remaining_lines += self._search.matches(data)
         return data + b"\n" * line.endswith(b"\n")
 
-    def _remove_other(self, line: bytes, *, found: bool) -> bytes:
-        """Remove a line that is not the tap's if it contains one of the texts."""
-        self.result.other_lines += found
-        return b"" if found else line
 
-
-def _decode_or_none(data: bytes, kind: Any = str) -> Any:  # noqa: ANN401 - any type that msgspec decodes
+def _decode_or_none(data: bytes | msgspec.Raw, kind: Any) -> Any:  # noqa: ANN401 - any type that msgspec decodes
     try:
         return msgspec.json.decode(data, type=kind)
     except _UNREADABLE:

@@ -212,6 +212,13 @@ def test_repeated_fields_and_odd_types_hide_nothing(tmp_path: Path) -> None:
     assert [line.get("record_count") for line in read_lines(audit_log)] == [3, 4, None]
 
 
+def test_files_that_are_mixed_up_lose_no_event(files: Files) -> None:
+    before = without_record_values(files.audit_log)
+    result = erase([str(files.quarantine)], [str(files.audit_log)], TextSearch([ID], [NAME]))
+    assert result == ErasureResult(record_ids=2, sample_records=2, rejected_records=4)
+    assert without_record_values(files.audit_log) == before
+
+
 def test_lines_with_the_text_in_other_fields_are_counted(files: Files) -> None:
     before = read_lines(files.audit_log), read_lines(files.quarantine)
     assert files.erase("job-1") == ErasureResult(remaining_lines=7 + 5)
