@@ -64,9 +64,9 @@ def erase(audit_logs: Sequence[str], quarantines: Sequence[str], search: TextSea
     logs = [_existing_file(path, "audit_log_path") for path in audit_logs]
     others = [_existing_file(path, "quarantine_path") for path in quarantines]
     eraser = _Eraser(search)
-    for path in dict.fromkeys(logs):
+    for path in logs:
         _rewrite(path, "audit_log_path", eraser.erase_from)
-    for path in dict.fromkeys(others):
+    for path in others:
         _rewrite(path, "quarantine_path", eraser.erase_from)
     return eraser.result
 
@@ -110,7 +110,7 @@ class _Eraser:
         fields = _decode_or_none(line, dict[str, msgspec.Raw]) or {}
         if "event" in fields and _decode_or_none(fields["event"], str) in _EVENT_NAMES:
             erased_id, erased_sample = self._erase_record_id(fields), self._erase_from_sample(fields)
-            return self._encode(fields, line) if found or erased_id or erased_sample else line
+            return self._encode(fields) if found or erased_id or erased_sample else line
         if not found:
             return line
         if "quarantined_at" not in fields or "record" not in fields:
@@ -119,7 +119,7 @@ class _Eraser:
         if self._search.matches(bytes(fields["record"])):
             self.result.rejected_records += 1
             return b""
-        return self._encode(fields, line)
+        return self._encode(fields)
 
     def _erase_record_id(self, fields: Fields) -> bool:
         if "record_id" not in fields or not self._is_searched_id(bytes(fields["record_id"])):
@@ -143,11 +143,11 @@ class _Eraser:
         self.result.sample_records += max(len(records) - len(kept), 1)
         return True
 
-    def _encode(self, fields: Fields, line: bytes) -> bytes:
-        """Return the fields as a line that replaces another one; of repeated fields the last one is kept."""
+    def _encode(self, fields: Fields) -> bytes:
+        """Return the fields as a line; of repeated fields the last one is kept."""
         data = msgspec.json.encode(fields)
         self.result.remaining_lines += self._search.matches(data)
-        return data + b"\n" * line.endswith(b"\n")
+        return data + b"\n"
 
 
 def _decode_or_none(data: bytes | msgspec.Raw, kind: Any) -> Any:  # noqa: ANN401 - any type that msgspec decodes

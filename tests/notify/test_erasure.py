@@ -147,10 +147,12 @@ def test_record_id_that_the_audit_log_has_cut_off(tmp_path: Path, parts: tuple[s
     whole = ", ".join(parts).format(long=long)
     files = Files(tmp_path)
     files.reject(whole[:MAX_ID_CHARACTERS], {})
-    files.reject("b" * MAX_ID_CHARACTERS, {})
+    others = ["a name", "b" * MAX_ID_CHARACTERS, "b" * (MAX_ID_CHARACTERS - 2) + ", "]
+    for other in others:
+        files.reject(other, {})
     files.close()
     assert files.erase(long).record_ids == 1
-    assert files.record_ids == [None, "b" * MAX_ID_CHARACTERS]
+    assert files.record_ids == [None, *others]
 
 
 HOSTILE = [
@@ -260,16 +262,26 @@ def test_erase_loses_no_line_written_meanwhile(tmp_path: Path) -> None:
     writers = [threading.Thread(target=write, args=(number,)) for number in (0, 1)]
     for writer in writers:
         writer.start()
-    erased = [erase([str(path)], [], TextSearch([ID], [])).record_ids for _ in range(30)]
-    stop.set()
-    for writer in writers:
-        writer.join()
+    try:
+        erased = [erase([str(path)], [], TextSearch([ID], [])).record_ids for _ in range(30)]
+    finally:
+        stop.set()
+        for writer in writers:
+            writer.join()
     assert sum(erased) > 0
     lines = read_lines(path)
     for number in (0, 1):
         assert [line["count"] for line in lines if line["writer"] == number] == list(range(counts[number]))
     assert erase([str(path)], [], TextSearch([ID], [])).record_ids + sum(erased) == len(lines)
     assert ID.encode() not in everything_in(tmp_path)
+
+
+def test_link_still_leads_to_the_file(files: Files) -> None:
+    link = files.folder / "link"
+    link.symlink_to(files.audit_log)
+    erase([str(link)], [], TextSearch([ID], []))
+    assert link.is_symlink()
+    assert ID.encode() not in files.audit_log.read_bytes()
 
 
 def test_new_file_is_private_and_has_the_owner_of_the_old(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
