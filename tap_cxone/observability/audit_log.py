@@ -16,6 +16,8 @@ from tap_cxone.observability.jsonlines import JsonLinesFile
 
 logger = logging.getLogger("tap-cxone.audit")
 
+MAX_ID_CHARACTERS = 200
+"""A longer record id is cut."""
 _FROM_RECORDS = frozenset({"record_id", "sample", "days"})
 """Fields with values taken from records; they are only in the file."""
 _LABELS = frozenset({"tenant", "host"})

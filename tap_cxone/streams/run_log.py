@@ -11,7 +11,7 @@ from tap_cxone.dates import format_date
 from tap_cxone.errors import CxoneError, RunCancelledError
 from tap_cxone.jobs.model import JobState
 from tap_cxone.observability import metrics
-from tap_cxone.observability.audit_log import printable
+from tap_cxone.observability.audit_log import MAX_ID_CHARACTERS, printable
 from tap_cxone.observability.events import EventName
 from tap_cxone.observability.progress import Stage
 from tap_cxone.observability.summary import count_fields, request_fields
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _MAX_LOGGED_REJECTIONS = 5
 """Rejected records of a window that the log names one by one; the audit log has all of them."""
-_MAX_ID_CHARACTERS = 200
 _STAGES = {None: Stage.CREATED, JobState.QUEUED: Stage.QUEUED, JobState.RUNNING: Stage.RUNNING}
 
 
@@ -186,7 +185,7 @@ class StreamRunLog:
                 EventName.SCHEMA_VALIDATION_FAILURE,
                 job,
                 log=number < _MAX_LOGGED_REJECTIONS,
-                record_id=printable(str(record_id))[:_MAX_ID_CHARACTERS] if isinstance(record_id, (str, int)) else None,
+                record_id=printable(str(record_id))[:MAX_ID_CHARACTERS] if isinstance(record_id, (str, int)) else None,
                 missing_fields=list(record.missing_fields),
                 reason=record.reason,
             )
