@@ -22,6 +22,7 @@ SEGMENTS: dict[str, Any] = {
 }
 """A stream of which discovery knows the keys only. Rows without a sentiment are rejected: a key must not be empty."""
 _SHORTEST_NEEDLE = 5
+_SHORTEST_NUMBER = 9  # shorter ones also occur in times and sizes
 
 
 def segment_rows(day: date, rows_per_day: int = 12) -> list[dict[str, str]]:
@@ -44,13 +45,17 @@ def needles(rows: Iterable[dict[str, str]], columns: Collection[str], others: Co
     values = list(rows)
     elsewhere = "\n".join(row[name] for row in values for name in others)
     pieces = {_plain_piece(row[name]) for row in values for name in columns}
-    return {piece for piece in pieces if len(piece) >= _SHORTEST_NEEDLE and piece not in elsewhere}
+    return {piece for piece in pieces if _is_distinctive(piece) and piece not in elsewhere}
 
 
 def found_in(texts: Iterable[str], values: Collection[str]) -> set[str]:
     """Return the values that occur in any of the texts."""
     assert values
     return {value for text in texts for value in values if value in text}
+
+
+def _is_distinctive(piece: str) -> bool:
+    return len(piece) >= (_SHORTEST_NUMBER if piece.isdigit() else _SHORTEST_NEEDLE)
 
 
 def _plain_piece(value: str) -> str:
