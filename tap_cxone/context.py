@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tap_cxone.api.identity import PlatformIdentity, host_name
 from tap_cxone.config.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tap_cxone.config.access import Access
     from tap_cxone.jobs.polling import CreateThrottle
     from tap_cxone.observability.audit_log import AuditLog, Quarantine
+    from tap_cxone.observability.labels import RunLabels
     from tap_cxone.observability.progress import Progress
     from tap_cxone.observability.reporter import Reporter
     from tap_cxone.shutdown import Shutdown
@@ -37,6 +39,9 @@ class RunMember(Protocol):
 
     def check_settings(self) -> None:
         """Raise SettingsError if a setting is missing that only this stream needs."""
+
+    def check_state(self) -> None:
+        """Raise CxoneError if the stream's state belongs to another platform or tenant than this run."""
 
 
 @dataclass
@@ -91,7 +96,7 @@ class RunContext:
             grant=_grant(access),
             address=access.issuer,
             sleep=self.cancellation.sleep,
-            listener=RequestLog(self.progress, self.audit_log, self.run_id),
+            listener=RequestLog(self.progress, self.audit_log, self.run_id, self.labels),
         )
 
     @cached_property
@@ -113,7 +118,23 @@ class RunContext:
         """Reports the progress, as log lines or in a live display."""
         from tap_cxone.observability.reporter import Reporter
 
-        return Reporter(self.progress)
+        return Reporter(self.progress, self.labels)
+
+    @cached_property
+    def labels(self) -> RunLabels:
+        """Tenant and host of the run's events."""
+        from tap_cxone.observability.labels import RunLabels
+
+        host = self.settings.access.host or host_name(self.settings.access.issuer)
+        return RunLabels(self.settings.tenant or host, host)
+
+    @property
+    def known_platform(self) -> PlatformIdentity | None:
+        """What is known of the platform so far; None before the host has been discovered. Requests nothing."""
+        host, found = self.settings.access.host, self.client.identity
+        if found:
+            return replace(found, host=host or found.host)
+        return PlatformIdentity(host) if host else None
 
     def check_members(self) -> None:
         """Check the settings of every selected stream before the first one is read.
@@ -124,6 +145,16 @@ class RunContext:
         for member in self.members:
             if member.selected:
                 member.check_settings()
+
+    def check_states(self) -> None:
+        """Compare the state of every selected stream with what is known of the platform; request nothing.
+
+        Raises:
+            CxoneError: the state of a stream belongs to another platform or tenant.
+        """
+        for member in self.members:
+            if member.selected:
+                member.check_state()
 
     def is_last(self, name: str) -> bool:
         """Return whether this stream is the last selected one; the SDK reads them in order of name."""

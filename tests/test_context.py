@@ -8,7 +8,7 @@ import pytest
 
 from tap_cxone.cancellation import CancellationToken
 from tap_cxone.context import RunContext
-from tap_cxone.errors import SettingsError
+from tap_cxone.errors import CxoneError, SettingsError
 from tap_cxone.shutdown import Shutdown
 
 if TYPE_CHECKING:
@@ -28,6 +28,10 @@ class Member:
     def check_settings(self) -> None:
         if self._missing:
             raise SettingsError(self._missing)
+
+    def check_state(self) -> None:
+        if self._missing:
+            raise CxoneError(self._missing)
 
 
 def a_context(**config: Any) -> RunContext:

@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 from tap_cxone.api.calls import ApiCall
 from tap_cxone.api.downloads import write_body
+from tap_cxone.api.identity import PlatformIdentity, host_name, tenant_id
 from tap_cxone.api.retry import RETRY_BUDGET_SECONDS, RetriableError
 from tap_cxone.api.tokens import BearerAuth, TokenCache
 from tap_cxone.api.transport import Transport
@@ -61,6 +62,25 @@ class PlatformClient:
         self._transport = Transport(sleep=sleep, retry_budget=retry_budget, secrets=self._secrets, listener=listener)
         self._tokens = TokenCache(lambda: grant.fetch(self._transport))
         self._api_url = ApiUrl(api_url, lambda token: grant.discover(self._transport, token))
+        self._identity: PlatformIdentity | None = None
+
+    @property
+    def identity(self) -> PlatformIdentity | None:
+        """What ``identify`` returned last; None before its first call."""
+        return self._identity
+
+    def identify(self) -> PlatformIdentity:
+        """Return the platform's identity; request a token, and discover the API, as far as that was not done before.
+
+        Raises:
+            FatalError: the token endpoint, or the issuer, refused.
+            UnavailableError: the retries are used up.
+            CxoneError: the address of the API cannot be discovered.
+        """
+        token = self._tokens.get()
+        host = host_name(self._api_url.get(token))
+        self._identity = PlatformIdentity(host, tenant_id(token.access_token, token.id_token))
+        return self._identity
 
     def call(self, call: ApiCall, read: Callable[[requests.Response], _T]) -> _T:
         """Make a call, with retries, and return what ``read`` extracts from its response.

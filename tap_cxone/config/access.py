@@ -61,6 +61,11 @@ class Access:
     has_data_extraction: bool
     names_tenant: bool
 
+    @property
+    def host(self) -> str | None:
+        """Name of the API's host without port; None if it has to be discovered."""
+        return urlsplit(self.api_url).hostname if self.api_url else None
+
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Access:
         """Check the settings for the platform's addresses and the credentials.
@@ -131,6 +136,11 @@ class _SandboxAccess(Access):
     """
 
     submit_seconds: float
+
+    @property
+    @override
+    def host(self) -> str:
+        return "sandbox"
 
     @override
     def connect(self) -> Access:

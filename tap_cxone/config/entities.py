@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tap_cxone.config.schema import MAX_EXTRACTION_WINDOW_DAYS
 from tap_cxone.errors import SettingsError
-from tap_cxone.records.names import TEXT, column_name
+from tap_cxone.records.names import TEXT, ColumnMatcher, column_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,6 +36,7 @@ class Entity:
         allow_new_columns: whether columns that are not in the schema are added.
         window_days: days per job; None: the setting ``extraction_window_days`` applies.
         aliases: other names that some files use for a key, by key.
+        former_replication_keys: earlier names of the replication key, under which states may have a bookmark.
     """
 
     stream: str
@@ -47,6 +48,7 @@ class Entity:
     allow_new_columns: bool = True
     window_days: int | None = None
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    former_replication_keys: tuple[str, ...] = ()
 
 
 def entities(configured: object) -> list[Entity]:
@@ -101,12 +103,13 @@ def _built_in() -> list[Entity]:
             entity="qm-questions",
             version="1",
             primary_keys=("workflow_instance_id", "question_id"),
-            replication_key="submission_date",
+            replication_key="evaluation_submission_date",
             schema=_built_in_schema("qm_questions"),
             aliases={
                 "workflow_instance_id": ("workflow_instance", "workflow_id"),
                 "question_id": ("question", "question_text"),
             },
+            former_replication_keys=("submission_date",),
         ),
     ]
 
@@ -136,10 +139,25 @@ def _entity(entry: object, number: int, known: Mapping[str, Entity]) -> Entity:
         _fail(f"entry {number} lacks {', '.join(map(repr, missing))}")
     if "schema" in values:
         values["allow_new_columns"] = False
-    entity = replace(preset, **values) if preset else Entity(**values)
+    entity = _named_by_schema(replace(preset, **values) if preset else Entity(**values))
+    if len(set(entity.primary_keys)) < len(entity.primary_keys):
+        _fail(f"entry {number}: 'primary_keys' must name at least one column, and none twice")
     if "primary_keys" in values:
         entity = replace(entity, aliases={})
+    if preset and entity.replication_key != preset.replication_key:
+        entity = replace(entity, former_replication_keys=())
     return replace(entity, schema=_complete_schema(entity))
+
+
+def _named_by_schema(entity: Entity) -> Entity:
+    """Return the entity with keys that are named as in its schema: ``workflowid`` becomes ``workflow_id``."""
+    columns = ColumnMatcher(tuple(entity.schema.get("properties", ())))
+    return replace(
+        entity,
+        primary_keys=tuple(map(columns.name, entity.primary_keys)),
+        replication_key=columns.name(entity.replication_key),
+        aliases={columns.name(key): others for key, others in entity.aliases.items()},
+    )
 
 
 def _complete_schema(entity: Entity) -> dict[str, Any]:
@@ -209,7 +227,8 @@ def _schema(value: object, name: str) -> dict[str, Any]:
     columns = {_column(column, name): spec for column, spec in properties.items()}
     if len(columns) < len(properties):
         _fail(f"{name} has two columns with the same name in snake_case")
-    return {**value, "properties": columns, "required": [_column(column, name) for column in required]}
+    match = ColumnMatcher(tuple(columns))
+    return {**value, "properties": columns, "required": [match.name(_column(column, name)) for column in required]}
 
 
 _PARSERS: dict[str, Any] = {

@@ -16,6 +16,7 @@ from typing_extensions import override
 
 from tap_cxone.dates import utc_now
 from tap_cxone.errors import CxoneError, SettingsError, exit_on_error
+from tap_cxone.notify.erase_cli import erase_command
 from tap_cxone.notify.locking import LockedError
 from tap_cxone.notify.payload import test_message
 from tap_cxone.notify.pruning import prune
@@ -208,6 +209,9 @@ def prune_command(
         result.bytes_after,
         result.due,
     )
+
+
+main.add_command(erase_command)
 
 
 def _delivery_options(

@@ -1,4 +1,4 @@
-"""The lock of an audit log: only one process at a time sends from it or prunes it."""
+"""The lock of an audit log or a quarantine: only one process at a time sends from it, prunes it or erases from it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,12 @@ class LockedError(CxoneError):
 
 
 @contextlib.contextmanager
-def locked(log: Path) -> Iterator[None]:
-    """Hold the lock of an audit log. The tap does not need it to append to the log.
+def locked(log: Path, setting: str = "audit_log_path") -> Iterator[None]:
+    """Hold the lock of a file. The tap does not need it to append to the file.
+
+    Args:
+        log: the file.
+        setting: name of the setting with its path, for error messages.
 
     Raises:
         LockedError: another process does not release the lock.
@@ -43,7 +47,7 @@ def locked(log: Path) -> Iterator[None]:
         msg = f"Another sender has been using the audit log for {MAX_WAIT_SECONDS:.0f} s."
         raise LockedError(msg) from None
     except OSError as err:
-        msg = f"Setting 'audit_log_path': a lock file cannot be created beside the file ({err.strerror})."
+        msg = f"Setting '{setting}': a lock file cannot be created beside the file ({err.strerror})."
         raise CxoneError(msg) from err
     try:
         yield

@@ -1,29 +1,26 @@
 """Prunes the audit log: removes old lines, except those of windows that are still due.
 
 The log is replaced in one step by a file with the old lines that are needed, followed by everything from the first line
-that is not old, byte for byte. A tap that writes in the meantime waits for the replacement and continues in the new
-file (see ``tap_cxone.observability.jsonlines``).
+that is not old, byte for byte.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tap_cxone.dates import format_date
 from tap_cxone.errors import CxoneError
 from tap_cxone.notify.locking import locked
+from tap_cxone.notify.replacing import replacement
 from tap_cxone.observability.audit_reader import first_offset_since, open_audit_log
 from tap_cxone.observability.delivery_ledger import RUN_EVENTS, read_entries, read_ledger, window_id
-from tap_cxone.observability.jsonlines import locked as locked_for_writing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import datetime
+    from pathlib import Path
 
     from tap_cxone.notify.receivers import Receiver
     from tap_cxone.observability.delivery_ledger import ExtractedWindow
@@ -68,23 +65,12 @@ def prune(log: Path, receivers: list[Receiver], oldest: datetime) -> PruneResult
 def _replace(log: Path, reading: BinaryIO, receivers: list[Receiver], oldest: datetime) -> PruneResult:
     old_bytes = first_offset_since(reading, format_date(oldest))
     needed = {window.webhook_id: window.offset for window in _needed(reading, receivers)}
-    descriptor, name = tempfile.mkstemp(dir=log.parent, prefix=f"{log.name}.")  # readable by its owner only
-    try:
-        with os.fdopen(descriptor, "wb") as writing, locked_for_writing(reading.fileno()):
-            owner = os.fstat(reading.fileno())
-            if hasattr(os, "chown") and owner.st_uid != os.getuid():  # root may prune the log of another user
-                os.chown(name, owner.st_uid, owner.st_gid)
-            for line in _needed_lines(reading, needed, old_bytes):
-                writing.write(line)
-            reading.seek(old_bytes)
-            shutil.copyfileobj(reading, writing)
-            writing.flush()
-            os.fsync(writing.fileno())
-            before, after = reading.tell(), writing.tell()
-            Path(name).replace(log)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacement(log, reading) as writing:
+        for line in _needed_lines(reading, needed, old_bytes):
+            writing.write(line)
+        reading.seek(old_bytes)
+        shutil.copyfileobj(reading, writing)
+        before, after = reading.tell(), writing.tell()
     return PruneResult(before, after, sum(offset < old_bytes for offset in needed.values()))
 
 

@@ -16,8 +16,12 @@ from tap_cxone.observability.jsonlines import JsonLinesFile
 
 logger = logging.getLogger("tap-cxone.audit")
 
+MAX_ID_CHARACTERS = 200
+"""A longer record id is cut."""
 _FROM_RECORDS = frozenset({"record_id", "sample", "days"})
 """Fields with values taken from records; they are only in the file."""
+_LABELS = frozenset({"tenant", "host"})
+"""Fields that structured logs have, but not the text of each line."""
 _FAILURES = frozenset({EventName.EXPORT_JOB_FAILED, EventName.SCHEMA_VALIDATION_FAILURE, EventName.PIPELINE_ERROR})
 
 
@@ -49,7 +53,7 @@ class AuditLog:
             self._file.write({"event": event, "logged_at": format_date(utc_now()), **fields})
         if log:
             shown = {key: value for key, value in fields.items() if key not in _FROM_RECORDS}
-            text = " ".join(f"{key}={value}" for key, value in shown.items())
+            text = " ".join(f"{key}={value}" for key, value in shown.items() if key not in _LABELS)
             level = logging.WARNING if event in _FAILURES else logging.INFO
             log_lines.log(logger, level, f"{event} {text}", shown)
 

@@ -46,6 +46,7 @@ class JsonLinesFile:
         self._setting = setting
         self._durable = durable
         self._lock = threading.Lock()
+        self._closed = False
         try:
             self._path = Path(path).expanduser().absolute()
             self._fd = self._open()
@@ -58,10 +59,13 @@ class JsonLinesFile:
         """Append one object as a line.
 
         Raises:
-            CxoneError: the disk is full, or the file cannot be written any more.
+            CxoneError: the disk is full, the file cannot be written any more, or it has been closed.
         """
         data = msgspec.json.encode(line) + b"\n"
         with self._lock:
+            if self._closed:
+                msg = f"Setting '{self._setting}': the file has been closed."
+                raise CxoneError(msg)
             try:
                 for _ in range(_MAX_REOPENS):
                     if (missing := self._append(data)) is not None:
@@ -80,9 +84,11 @@ class JsonLinesFile:
             raise CxoneError(msg)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; further calls have no effect."""
         with self._lock:
-            os.close(self._fd)
+            if not self._closed:
+                self._closed = True
+                os.close(self._fd)
 
     def __enter__(self) -> Self:
         """Return the open file."""

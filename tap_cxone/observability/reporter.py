@@ -12,6 +12,7 @@ from tap_cxone.observability.summary import status, status_fields, summary, summ
 
 if TYPE_CHECKING:
     from tap_cxone.observability.display import LiveDisplay
+    from tap_cxone.observability.labels import RunLabels
     from tap_cxone.observability.progress import Progress
 
 REPORT_SECONDS = 25.0
@@ -25,11 +26,13 @@ class Reporter:
 
     Args:
         progress: what the run is doing.
+        labels: tenant and host of the run.
         report_seconds: seconds between two log lines about a stream.
     """
 
-    def __init__(self, progress: Progress, report_seconds: float = REPORT_SECONDS) -> None:
+    def __init__(self, progress: Progress, labels: RunLabels, report_seconds: float = REPORT_SECONDS) -> None:
         self._progress = progress
+        self._labels = labels
         self._report_seconds = report_seconds
         self._closed = threading.Event()
         self._display: LiveDisplay | None = None
@@ -58,7 +61,7 @@ class Reporter:
         if self._display:
             self._display.stop()
         text = f"Summary: {summary(self._progress)}"
-        log_lines.log(logger, logging.INFO, text, summary_fields(self._progress))
+        log_lines.log(logger, logging.INFO, text, summary_fields(self._progress) | self._labels.fields())
 
     def restore_terminal(self) -> None:
         """Restore the terminal at once, for a process that is about to exit. Safe in a signal handler."""
@@ -70,4 +73,5 @@ class Reporter:
             for stream in self._progress.streams():
                 if not stream.has_ended:
                     text = f"{stream.name}: {status(stream, self._progress)}"
-                    log_lines.log(logger, logging.INFO, text, status_fields(stream, self._progress))
+                    fields = status_fields(stream, self._progress) | self._labels.fields()
+                    log_lines.log(logger, logging.INFO, text, fields)

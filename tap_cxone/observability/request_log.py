@@ -8,6 +8,7 @@ from tap_cxone.observability.events import EventName
 
 if TYPE_CHECKING:
     from tap_cxone.observability.audit_log import AuditLog
+    from tap_cxone.observability.labels import RunLabels
     from tap_cxone.observability.progress import Progress
 
 
@@ -18,12 +19,14 @@ class RequestLog:
         progress: counts the requests.
         audit_log: gets an event for each retry.
         run_id: id of the run in the audit log.
+        labels: tenant and host of the run.
     """
 
-    def __init__(self, progress: Progress, audit_log: AuditLog, run_id: str) -> None:
+    def __init__(self, progress: Progress, audit_log: AuditLog, run_id: str, labels: RunLabels) -> None:
         self._progress = progress
         self._audit_log = audit_log
         self._run_id = run_id
+        self._labels = labels
 
     def requested(self) -> None:
         """Record a request."""
@@ -36,6 +39,7 @@ class RequestLog:
             EventName.REQUEST_RETRIED,
             log=False,  # the retry policy has logged it
             run_id=self._run_id,
+            **self._labels.fields(),
             call=call,
             reason=reason,
             wait_seconds=round(seconds, 3),

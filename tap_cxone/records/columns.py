@@ -25,7 +25,8 @@ class ColumnModel(RecordModel):
     """The rows of a stream whose exports are CSV files with varying columns.
 
     Args:
-        schema: JSON Schema of an object with flat properties, named as ``column_names`` names them.
+        schema: JSON Schema of an object with flat properties, named as ``column_name`` names them. Headers of a file
+            are compared with them by letters and digits only.
         keys: names of the properties that together identify a record.
         allow_new_columns: whether columns that the schema does not have are added, as text.
         date_field: name of the date property by which records are counted per day, or None.
@@ -58,7 +59,8 @@ class ColumnModel(RecordModel):
         if header and header[0].lstrip().startswith("<"):
             msg = "the file is not CSV but a web page (from a proxy, for example)"
             raise CorruptExportError(msg)
-        names = list(column_names(tuple(header)))
+        others_of_keys = [other for others in self._aliases.values() for other in others]
+        names = list(column_names(tuple(header), (*self.properties, *others_of_keys)))
         for key, others in self._aliases.items():
             alias = next((other for other in others if other in names), None)
             if key not in names and alias:
@@ -92,7 +94,10 @@ class ColumnModel(RecordModel):
 
     @override
     def row_constructor(self, fields: Sequence[str]) -> Callable[..., msgspec.Struct]:
-        return msgspec.defstruct("Row", list(fields), gc=False)
+        columns: list[Any] = list(fields)
+        if self.date_field and self.date_field not in fields:
+            columns.append((self.date_field, str | msgspec.UnsetType, msgspec.UNSET))
+        return msgspec.defstruct("Row", columns, gc=False)
 
     @override
     def convert_column(self, name: str, cells: Sequence[str], *, check: bool) -> Sequence[Any]:
@@ -149,6 +154,24 @@ class ColumnModel(RecordModel):
     def _kinds(self) -> dict[str, str]:
         """How the cells of each field are converted: text, date-time, date, number, integer or boolean."""
         return {name: _kind_of(spec) for name, spec in self.properties.items()}
+
+
+def with_types(schema: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with types for the columns that are plain text in it.
+
+    Args:
+        schema: JSON Schema of an object with flat properties.
+        columns: JSON Schema of each column that may have a type of its own.
+    """
+    typed = {
+        name: {
+            **spec,
+            **{keyword: columns[name][keyword] for keyword in ("type", "format") if keyword in columns[name]},
+        }
+        for name, spec in schema["properties"].items()
+        if name in columns and spec["type"] == TEXT["type"] and "format" not in spec
+    }
+    return {**schema, "properties": schema["properties"] | typed}
 
 
 def _kind_of(spec: dict[str, Any]) -> str:

@@ -1,9 +1,11 @@
 """Column names: derives a field name from the header of each CSV column.
 
-Runs of letters and digits, in lower case, are joined by underscores. A change from lower to upper case starts a new
-run: ``ACD Call ID`` and ``acdCallId`` both give ``acd_call_id``. A name that would start with a digit gets an
-underscore in front. A header without letters or digits is named by its position (``column_7``). If several headers of
-a file give the same name, the first one keeps it, and the others get ``_2``, ``_3`` and so on. Pure.
+A header names a column that is already known if both have the same letters and digits: ``Last Name``, ``lastName`` and
+``LASTNAME`` all name the column ``last_name``. Other headers are named by themselves: runs of letters and digits, in
+lower case, are joined by underscores. A change from lower to upper case starts a new run: ``ACD Call ID`` and
+``acdCallId`` both give ``acd_call_id``. A name that would start with a digit gets an underscore in front. A header
+without letters or digits is named by its position (``column_7``). If several headers of a file give the same name, the
+first one keeps it, and the others get ``_2``, ``_3`` and so on. Pure.
 """
 
 from __future__ import annotations
@@ -26,9 +28,15 @@ def column_name(header: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def column_names(headers: tuple[str, ...]) -> tuple[str, ...]:
-    """Return unique names for the columns of a file, in their order."""
-    plain = [column_name(header) or f"column_{position}" for position, header in enumerate(headers, start=1)]
+def column_names(headers: tuple[str, ...], known: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Return unique names for the columns of a file, in their order.
+
+    Args:
+        headers: the headers of the file.
+        known: names of known columns, which headers are compared with.
+    """
+    matches = ColumnMatcher(known)
+    plain = [matches.name(header) or f"column_{position}" for position, header in enumerate(headers, start=1)]
     taken = set(plain)
     names: list[str] = []
     for name in plain:
@@ -38,3 +46,30 @@ def column_names(headers: tuple[str, ...]) -> tuple[str, ...]:
             unique = f"{name}_{number}"
         names.append(unique)
     return tuple(names)
+
+
+class ColumnMatcher:
+    """Compares headers with known columns by letters and digits only, without regard to case.
+
+    Args:
+        known: names of the columns. Of two that differ only in case or punctuation, the first one is found, unless
+            the name of the header by itself is that of the second.
+    """
+
+    def __init__(self, known: tuple[str, ...]) -> None:
+        self._known = frozenset(known)
+        self._by_characters: dict[str, str] = {}
+        for name in known:
+            self._by_characters.setdefault(_characters(name), name)
+
+    def name(self, header: str) -> str:
+        """Return the known column of a header, or else the name for the header by itself."""
+        name = column_name(header)
+        if not name or name in self._known:
+            return name
+        return self._by_characters.get(_characters(header), name)
+
+
+def _characters(text: str) -> str:
+    """Return the letters and digits of a text in lower case."""
+    return "".join(_WORDS.findall(text.lower()))

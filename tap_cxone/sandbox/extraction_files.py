@@ -10,7 +10,7 @@ import io
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from tap_cxone.sandbox.entities import ENTITIES
+from tap_cxone.sandbox.entities import ENTITIES, spell_header
 from tap_cxone.sandbox.export_files import apply_damage
 from tap_cxone.sandbox.rows import is_bad_row, key_of
 from tap_cxone.sandbox.variations import REPEATED, is_selected
@@ -18,10 +18,10 @@ from tap_cxone.sandbox.variations import REPEATED, is_selected
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from tap_cxone.sandbox.entities import Row
     from tap_cxone.sandbox.extractions import Extraction
     from tap_cxone.sandbox.options import SandboxOptions
     from tap_cxone.sandbox.rows import RowStream
+    from tap_cxone.sandbox.seeds import Row
 
 _ROWS_PER_CHUNK = 2048
 
@@ -32,7 +32,7 @@ def extraction_file(
     """Yield the file of a succeeded job; `damage` is truncated, corrupt, unclosed or None."""
     start, end = job.request.covered_days(inclusive=options.inclusive_end)
     rows = stream.between(job.entity, job.version, start, end, job.created_utc)
-    columns = ENTITIES[job.entity].versions[job.version]
+    columns = [spell_header(column, options.header_spelling) for column in ENTITIES[job.entity].versions[job.version]]
     chunks = _as_csv(columns, _batches(job.entity, rows, options))
     if damage == "unclosed":
         chunks = _without_last_quote(chunks)

@@ -40,6 +40,11 @@ def token_endpoint_error(
     return JSONResponse({"error": error, "errorDescription": message or MESSAGES[status]}, status, headers)
 
 
+class _AccessKey(msgspec.Struct, rename="camel"):
+    access_key_id: str
+    access_key_secret: str
+
+
 _TOKEN_RULES = EndpointRules(needs_token=False, error_response=token_endpoint_error)
 _DISCOVERY_RULES = EndpointRules(needs_token=False)
 
@@ -71,17 +76,15 @@ async def _tenant(platform: Platform, request: Request) -> Response:
 
 
 async def _access_key(platform: Platform, request: Request) -> Response:
-    """Exchange an access key in a JSON body for an opaque token."""
+    """Exchange an access key in a JSON body for an opaque token. Further members of the body are ignored."""
     if media_type(request) != "application/json":
         return token_endpoint_error(400, "Content-Type must be application/json", error="invalid_request")
     try:
-        key = msgspec.json.decode(await request.body(), type=dict[str, str])
+        key = msgspec.json.decode(await request.body(), type=_AccessKey)
     except msgspec.DecodeError:
-        return token_endpoint_error(400, "The body must be a JSON object of strings", error="invalid_request")
-    if key.keys() != {"accessKeyId", "accessKeySecret"}:
-        text = "The body must have exactly the fields accessKeyId and accessKeySecret"
+        text = "The body must be a JSON object with the strings accessKeyId and accessKeySecret"
         return token_endpoint_error(400, text, error="invalid_request")
-    if (key["accessKeyId"], key["accessKeySecret"]) != (ACCESS_KEY_ID, ACCESS_KEY_SECRET):
+    if (key.access_key_id, key.access_key_secret) != (ACCESS_KEY_ID, ACCESS_KEY_SECRET):
         return token_endpoint_error(401, "The access key is not valid", error="invalid_grant")
     return _token_response(platform, {"access_token": platform.issue_access_token()})
 

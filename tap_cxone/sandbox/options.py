@@ -22,6 +22,7 @@ Encoding = Literal["payload", "transport", "both", "none", "mislabelled"]
 Layout = Literal["array", "pretty", "ndjson"]
 ClientAuth = Literal["any", "basic", "body"]
 StatusCase = Literal["upper", "lower", "title"]
+HeaderSpelling = Literal["words", "camel", "capitals"]
 
 _FAULT = re.compile(
     r"(?P<call>[a-z]+)=(?P<kind>[a-z0-9-]+)(:(?P<times>[0-9]+))?(@(?P<after>[0-9]+))?(%(?P<percent>[0-9]+(\.[0-9]+)?))?"
@@ -117,6 +118,14 @@ class SandboxOptions:
         120, "Rows per day of each Data Extraction entity. One of them is dated exactly midnight."
     )
     bad_rows: float = _switch(0.0, "Share of rows that have one cell too many or too few in every extraction file.")
+
+    header_spelling: HeaderSpelling = _switch(  # noqa: RUF009
+        "words",
+        "Spelling of the headers of extraction files: words (Workflow ID, Firstname (Agent)), camel (workflowId, "
+        "firstnameAgent) or capitals (WORKFLOW_ID, FIRSTNAME_AGENT).",
+        kind=str,
+        choices=("words", "camel", "capitals"),
+    )
 
     # Form of export files
     encoding: Encoding | None = _switch(  # noqa: RUF009 - returns a field, not a shared value

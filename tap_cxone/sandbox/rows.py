@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tap_cxone.sandbox.entities import ENTITIES, RowSeed
+from tap_cxone.sandbox.entities import ENTITIES
 from tap_cxone.sandbox.events import FIRST_DAY
+from tap_cxone.sandbox.seeds import RowSeed
 from tap_cxone.sandbox.variations import BAD, is_selected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date, datetime
 
-    from tap_cxone.sandbox.entities import Row
+    from tap_cxone.sandbox.seeds import Row
 
 _DAY = 86_400_000
 _MILLISECOND = timedelta(milliseconds=1)

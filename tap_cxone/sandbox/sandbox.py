@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from datetime import date
     from types import TracebackType
 
-    from tap_cxone.sandbox.entities import Row
     from tap_cxone.sandbox.events import Record
     from tap_cxone.sandbox.extractions import Extraction
     from tap_cxone.sandbox.jobs import Job
     from tap_cxone.sandbox.options import Fault
+    from tap_cxone.sandbox.seeds import Row
     from tap_cxone.sandbox.server import ServerThread
 
 

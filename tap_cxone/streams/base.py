@@ -12,13 +12,14 @@ from typing_extensions import override
 
 from tap_cxone.streams.extraction import Extraction
 from tap_cxone.streams.fast_path import FastPath
+from tap_cxone.streams.platform import check_platform
 from tap_cxone.streams.rejection import unchanged_fields
 from tap_cxone.streams.sdk_compat import CompatStream
 from tap_cxone.streams.state import StreamState
 from tap_cxone.streams.writer import MessageWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, MutableMapping
     from datetime import timedelta
 
     from singer_sdk import Tap
@@ -73,11 +74,22 @@ class ExportStream(CompatStream):
     def check_settings(self) -> None:
         """Raise SettingsError if a setting is missing that only this stream needs."""
 
+    def check_state(self) -> None:
+        """Raise CxoneError if the stream's state belongs to another platform or tenant than this run."""
+        own = self.tap_state.get("bookmarks", {}).get(self.name)
+        if isinstance(own, dict):
+            check_platform(self.name, self._stream_state(own).platform(), self.run_context)
+
     def prepare(self, verified: VerifiedFile, window: Window) -> None:
         """Get ready to emit a verified file; raises CxoneError if it cannot be emitted."""
         if verified.unknown:
             names = ", ".join(sorted(map(repr, verified.unknown)))
             self.logger.warning("Window %s: fields that the schema does not have are dropped: %s", window, names)
+
+    @property
+    def former_replication_keys(self) -> tuple[str, ...]:
+        """Earlier names of the replication key, under which the state may have a bookmark."""
+        return ()
 
     # --- What subclasses share ----------------------------------------------------------------------------------------
 
@@ -144,10 +156,14 @@ class ExportStream(CompatStream):
                 self._batches.throw(error)
 
     def _extract(self, model: RecordModel) -> Generator[Batch, None, None]:
-        state = StreamState(
-            self.get_context_state(None),
+        state = self._stream_state(self.get_context_state(None))
+        return Extraction(self, model, state, self.run_context).batches()
+
+    def _stream_state(self, state: MutableMapping[str, Any]) -> StreamState:
+        return StreamState(
+            state,
             stream=self.name,
             replication_key=self.replication_key if self.is_incremental else None,
             write=self.write_state,
+            former_keys=self.former_replication_keys,
         )
-        return Extraction(self, model, state, self.run_context).batches()

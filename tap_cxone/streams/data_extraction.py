@@ -13,7 +13,7 @@ from tap_cxone.config.entities import SETTING
 from tap_cxone.config.selection import is_named
 from tap_cxone.errors import CxoneError, SettingsError
 from tap_cxone.jobs.data_extraction import DataExtraction
-from tap_cxone.records.columns import ColumnModel
+from tap_cxone.records.columns import ColumnModel, with_types
 from tap_cxone.records.model import is_type_mismatch
 from tap_cxone.streams.base import ExportStream
 from tap_cxone.streams.new_columns import NewColumns, add_new_columns, keys_of, make_selectable
@@ -95,18 +95,30 @@ class DataExtractionStream(ExportStream):
         days = self.entity.window_days
         return timedelta(days=days) if days else self.run_context.settings.extraction_window
 
+    @property
+    @override
+    def former_replication_keys(self) -> tuple[str, ...]:
+        # A key of the catalog's own has no earlier names.
+        return self.entity.former_replication_keys if self.replication_key == self.entity.replication_key else ()
+
     @override
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Apply the catalog, after adding the columns that it lacks; those that only it has are added to the stream."""
+        """Apply the catalog, which may be that of an older version.
+
+        The columns that it lacks are added to it. Those that only it has become columns of the stream, and text columns
+        get its types.
+        """
         self._entry = catalog.get_stream(self.name)
         is_changed = self._entry is not None and self._complete(self._entry)
         super().apply_catalog(catalog)
+        if self.replication_key in self.entity.former_replication_keys:
+            self.replication_key = self.entity.replication_key
         if self.selected and not is_named(self.name, os.environ):
             self.deselect()
             self.logger.info("Stream '%s' is skipped: Meltano's 'select' does not name it", self.name)
         if self.catalog_schema and self.entity.allow_new_columns:
             columns = {name: spec for name, spec in self.catalog_schema["properties"].items() if "type" in spec}
-            self.set_schema(with_columns(self.schema, columns))
+            self.set_schema(with_columns(with_types(self.schema, columns), columns))
         if is_changed and self.selected:  # the SDK has made them from the catalog as it was given
             self.renew_stream_maps()
 

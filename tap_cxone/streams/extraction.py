@@ -22,6 +22,7 @@ from tap_cxone.jobs.store import JobStore
 from tap_cxone.jobs.workdir import open_workdir
 from tap_cxone.records.verify import verify_export
 from tap_cxone.streams.emission import emit
+from tap_cxone.streams.platform import PlatformBinding
 from tap_cxone.streams.run_log import StreamRunLog
 from tap_cxone.streams.writer import OutputClosedError, is_output_closed
 from tap_cxone.windows import complete_until, plan, widen
@@ -85,6 +86,7 @@ class Extraction:
         self._context = context
         self._settings = context.settings
         self._run_log = StreamRunLog(stream.name, context)
+        self._binding = PlatformBinding(stream.name, state, context)
 
     def batches(self) -> Generator[Batch, None, None]:
         """Yield the records of the run in batches. A batch counts as written when the caller asks for the next one."""
@@ -93,10 +95,13 @@ class Extraction:
         start, end = self._state.start(self._settings.start_date, self._settings.lookback), self._settings.end_date
         _ = self._context.quarantine  # opened now, so that a wrong path is found before anything is requested
         with self._open_journal() as journal, self._workdir() as folder, self._reported():
-            if bookmark:
-                journal.record_start(bookmark)
-            with self._context.shutdown.flush_on_exit(self._run_log.flush), self._run(start, end, bookmark):
-                if start >= end:
+            with self._context.shutdown.flush_on_exit(self._run_log.flush), self._run(start, end):
+                has_news = start < end
+                self._bind(has_news=has_news)
+                if bookmark:
+                    journal.record_start(bookmark)
+                self._run_log.started(bookmark)
+                if not has_news:
                     logger.info(
                         "Nothing new: the run would begin at %s and end at %s", format_date(start), format_date(end)
                     )
@@ -138,13 +143,21 @@ class Extraction:
                 reporter.close()
 
     @contextlib.contextmanager
-    def _run(self, start: datetime, end: datetime, bookmark: datetime | None) -> Iterator[None]:
+    def _run(self, start: datetime, end: datetime) -> Iterator[None]:
         try:
-            with self._run_log.run(start, end, bookmark):
+            with self._run_log.run(start, end):
                 yield
         except CxoneError:
             self._context.shutdown.complete()
             raise
+
+    def _bind(self, *, has_news: bool) -> None:
+        """Compare the platform with that of the state, before anything of this run relies on the bookmark."""
+        self._binding.check()
+        if has_news:
+            self._binding.connect(self._check)
+        else:
+            self._binding.finish_without_requests()
 
     # --- Reading ------------------------------------------------------------------------------------------------------
 

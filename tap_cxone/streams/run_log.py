@@ -11,7 +11,7 @@ from tap_cxone.dates import format_date
 from tap_cxone.errors import CxoneError, RunCancelledError
 from tap_cxone.jobs.model import JobState
 from tap_cxone.observability import metrics
-from tap_cxone.observability.audit_log import printable
+from tap_cxone.observability.audit_log import MAX_ID_CHARACTERS, printable
 from tap_cxone.observability.events import EventName
 from tap_cxone.observability.progress import Stage
 from tap_cxone.observability.summary import count_fields, request_fields
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _MAX_LOGGED_REJECTIONS = 5
 """Rejected records of a window that the log names one by one; the audit log has all of them."""
-_MAX_ID_CHARACTERS = 200
 _STAGES = {None: Stage.CREATED, JobState.QUEUED: Stage.QUEUED, JobState.RUNNING: Stage.RUNNING}
 
 
@@ -45,19 +44,17 @@ class StreamRunLog:
         self._audit_log = context.audit_log
         self._progress = context.progress.stream(stream)
         self._names: dict[str, Any] = {"stream": stream, "run_id": context.run_id}
+        self._range: dict[str, Any] = {}
+        self._is_started = False
         self._requests_before = context.progress.requests()
         self._file_fields: dict[str, Any] = {}
 
     # --- The run ------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def run(self, start: datetime, end: datetime, bookmark: datetime | None) -> Iterator[None]:
-        """Record how the run begins, and how the ``with`` block ends."""
-        text = format_date(bookmark) if bookmark else None
-        self._progress.set_bookmark(text)
-        self._audit_log.event(
-            EventName.RUN_STARTED, **self._names, bookmark=text, dateFrom=format_date(start), dateTo=format_date(end)
-        )
+    def run(self, start: datetime, end: datetime) -> Iterator[None]:
+        """Record how the ``with`` block ends, and, unless ``started`` has been called by then, how it began."""
+        self._range = {"dateFrom": format_date(start), "dateTo": format_date(end)}
         self._requests_before = self._context.progress.requests()
         outcome, reason = "stopped", None
         try:
@@ -65,17 +62,31 @@ class StreamRunLog:
             outcome = "completed"
         except CxoneError as err:
             outcome, reason = ("stopped" if isinstance(err, RunCancelledError) else "failed"), err.message
-            self._audit_log.event(EventName.PIPELINE_ERROR, log=False, **self._names, reason=reason)
+            self._error(reason)
             raise
         except (AbortedSyncExceptionBase, MaxRecordsLimitException):
             raise
         except Exception as err:
             # Its text may hold a record value.
             outcome, reason = "failed", f"{type(err).__name__}: see the log"
-            self._audit_log.event(EventName.PIPELINE_ERROR, log=False, **self._names, reason=reason)
+            self._error(reason)
             raise
         finally:
             self.finish(outcome, reason)
+
+    def started(self, bookmark: datetime | None) -> None:
+        """Record how the run begins, once: when it is known which tenant the bookmark belongs to.
+
+        Args:
+            bookmark: the bookmark. ``cxone-notify`` concludes from it what has been loaded, so it is None in a run that
+                failed before its state was compared with the platform.
+        """
+        if self._is_started:
+            return
+        self._is_started = True
+        text = format_date(bookmark) if bookmark else None
+        self._progress.set_bookmark(text)
+        self._event(EventName.RUN_STARTED, bookmark=text, **self._range)
 
     def flush(self) -> None:
         """Record the end of a run whose process is going to be ended."""
@@ -91,12 +102,12 @@ class StreamRunLog:
         """
         if not self._progress.end():
             return
+        self.started(None)
         counts = self._progress.counts()
         metrics.record_counts(self._stream, rejected=counts.refused, duplicates=counts.duplicates)
-        self._audit_log.event(
+        self._event(
             EventName.RUN_FINISHED,
             log=False,
-            **self._names,
             exit=outcome,
             reason=reason,
             **count_fields(counts),
@@ -174,7 +185,7 @@ class StreamRunLog:
                 EventName.SCHEMA_VALIDATION_FAILURE,
                 job,
                 log=number < _MAX_LOGGED_REJECTIONS,
-                record_id=printable(str(record_id))[:_MAX_ID_CHARACTERS] if isinstance(record_id, (str, int)) else None,
+                record_id=printable(str(record_id))[:MAX_ID_CHARACTERS] if isinstance(record_id, (str, int)) else None,
                 missing_fields=list(record.missing_fields),
                 reason=record.reason,
             )
@@ -206,4 +217,11 @@ class StreamRunLog:
         self._progress.count(windows_done=window_done)
 
     def _job_event(self, event: EventName, job: ExportJob, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401
-        self._audit_log.event(event, log=log, **self._names, **job.fields(), **fields)
+        self._event(event, log=log, **job.fields(), **fields)
+
+    def _error(self, reason: str) -> None:
+        self.started(None)
+        self._event(EventName.PIPELINE_ERROR, log=False, reason=reason)
+
+    def _event(self, event: EventName, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401
+        self._audit_log.event(event, log=log, **self._names, **self._context.labels.fields(), **fields)

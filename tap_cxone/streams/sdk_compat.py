@@ -135,8 +135,10 @@ class CompatStream(Stream):
         self._mask = None
 
     def set_schema(self, schema: dict[str, Any]) -> None:
-        """Replace the schema of the stream."""
+        """Replace the schema of the stream; the catalog's schema gets the columns that it does not have."""
         self._schema = schema
+        if self._input_schema is not None:
+            self._input_schema = with_columns(self._input_schema, schema["properties"])
 
     def add_columns(self, columns: dict[str, Any]) -> None:
         """Add columns to the schema, and write a SCHEMA message."""

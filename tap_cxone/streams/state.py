@@ -1,20 +1,23 @@
-"""The state of one stream: its bookmark, and the export jobs that travel with it."""
+"""The state of one stream: its bookmark, its platform, and the export jobs that travel with it."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
 
+from tap_cxone.api.identity import PlatformIdentity
 from tap_cxone.dates import format_date, parse_date
 from tap_cxone.errors import CxoneError
 from tap_cxone.jobs.journal import JobRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, MutableMapping, Sequence
     from datetime import datetime, timedelta
 
 JOBS_IN_STATE = "export_jobs"
 """Key of the stream's bookmark under which the state carries jobs: id, window, fingerprint and time."""
+PLATFORM_IN_STATE = "platform"
+"""Key of the stream's bookmark under which the state says which platform and tenant the bookmark belongs to."""
 
 logger = logging.getLogger("tap-cxone")
 
@@ -29,15 +32,24 @@ class StreamState:
         stream: name of the stream, for messages.
         replication_key: name of the replication key; None for a full read, which has no bookmark.
         write: writes the whole state as a STATE message.
+        former_keys: earlier names of the replication key. A bookmark under one of them is valid.
     """
 
     def __init__(
-        self, state: MutableMapping[str, Any], *, stream: str, replication_key: str | None, write: Callable[[], None]
+        self,
+        state: MutableMapping[str, Any],
+        *,
+        stream: str,
+        replication_key: str | None,
+        write: Callable[[], None],
+        former_keys: Sequence[str] = (),
     ) -> None:
         self._state = state
         self._stream = stream
         self._replication_key = replication_key
         self._write = write
+        self._valid_keys = (replication_key, *former_keys)
+        self._platform: PlatformIdentity | None = None
 
     @property
     def is_incremental(self) -> bool:
@@ -51,7 +63,7 @@ class StreamState:
             CxoneError: it is not a date.
         """
         text = self._state.get("replication_key_value")
-        is_of_this_key = self._state.get("replication_key", self._replication_key) == self._replication_key
+        is_of_this_key = self._state.get("replication_key", self._replication_key) in self._valid_keys
         if not self._replication_key or not text or not is_of_this_key:
             return None
         try:
@@ -59,6 +71,25 @@ class StreamState:
         except (ValueError, AttributeError):
             msg = f"The bookmark of '{self._stream}' in the state is not an ISO 8601 date: correct or remove it."
             raise CxoneError(msg) from None
+
+    def platform(self) -> PlatformIdentity | None:
+        """Return the platform that the bookmark belongs to; None without a bookmark, or in the state of 0.1.0.
+
+        Raises:
+            CxoneError: the bookmark is not a date.
+        """
+        return PlatformIdentity.from_dict(self._state.get(PLATFORM_IN_STATE)) if self.bookmark() else None
+
+    def bind(self, platform: PlatformIdentity) -> None:
+        """Have each commit write this platform; a tenant that it does not name is kept, if the host is the same."""
+        stored = self.platform()
+        is_kept = stored and stored.host == platform.host and not platform.tenant
+        self._platform = stored if is_kept else platform
+
+    def write_platform(self) -> None:
+        """Write the state with the platform it was bound to, and an unchanged bookmark."""
+        self._set_platform()
+        self._write()
 
     def start(self, start_date: datetime, lookback: timedelta) -> datetime:
         """Return where a run begins: the bookmark less the look-back, or the start date.
@@ -95,6 +126,7 @@ class StreamState:
             self._state["replication_key_value"] = format_date(
                 max(loaded_until, bookmark) if bookmark else loaded_until
             )
+            self._set_platform()
         self._write_jobs([job for job in self.jobs() if job.window.start >= window_end])
         return self._state.get("replication_key_value")
 
@@ -106,6 +138,10 @@ class StreamState:
     def add_job(self, job: JobRecord) -> None:
         """Add a job and write the state; the job replaces one whose window has the same start."""
         self._write_jobs([*(other for other in self.jobs() if other.window.start != job.window.start), job])
+
+    def _set_platform(self) -> None:
+        if self._platform:
+            self._state[PLATFORM_IN_STATE] = self._platform.to_dict()
 
     def _write_jobs(self, jobs: list[JobRecord]) -> None:
         self._state.pop(JOBS_IN_STATE, None)

@@ -8,6 +8,7 @@ import pytest
 
 from tap_cxone.config.entities import Entity, entities
 from tap_cxone.errors import SettingsError
+from tap_cxone.records.names import column_name
 
 PAYROLL = {
     "entity": "wfm-payroll",
@@ -35,6 +36,64 @@ def test_three_entities_are_built_in() -> None:
         assert set(entity.primary_keys) <= set(entity.schema["required"])
         # target-duckdb loses rows of a table that has only text columns.
         assert any("date-time" in spec.get("format", "") for spec in entity.schema["properties"].values())
+
+
+def test_known_streams_declare_the_known_columns_as_text() -> None:
+    known = {stream: entity.schema["properties"] for stream, entity in by_stream().items()}
+    assert {stream: len(columns) for stream, columns in known.items()} == {
+        "recording_interaction_metadata": 12,
+        "qm_workflows": 40,
+        "qm_questions": 34,
+    }
+    assert list(known["qm_workflows"])[:8] == [
+        *("tenant_name", "agent_id", "type", "evaluation_flow_trigger", "workflow_status", "auto_acknowledged"),
+        *("workflow_state", "workflow_id"),
+    ]
+    assert list(known["qm_questions"])[-3:] == ["interaction_end_date", "workflow_instance_id", "bank_id"]
+    for entity in by_stream().values():
+        for name, spec in entity.schema["properties"].items():
+            is_key = name in entity.primary_keys
+            assert spec["type"] == ("string" if is_key else ["string", "null"])
+            assert spec.get("format") == ("date-time" if name == entity.replication_key else None)
+            assert column_name(spec["description"].partition(":")[0]) == name
+
+
+def test_the_description_of_a_column_marks_personal_data() -> None:
+    marked = {
+        name
+        for entity in by_stream().values()
+        for name, spec in entity.schema["properties"].items()
+        if spec["description"].endswith(" Personal data.")
+    }
+    names = {f"{kind}_{role}" for kind in ("firstname", "lastname") for role in ("eva", "agent", "disp", "assigner")}
+    assert marked == {
+        *names,
+        *("agent_id", "phone_number", "user_review_comments", "dispute_resolver_comments", "answer"),
+        *("agent_1_name", "agent_1_acd_id", "agent_1_contact_number", "ani", "dnis"),
+    }
+
+
+def test_only_an_own_replication_key_has_no_earlier_name() -> None:
+    def of(**changes: str) -> tuple[str, tuple[str, ...]]:
+        questions = by_stream({"stream": "qm_questions", **changes})["qm_questions"]
+        return questions.replication_key, questions.former_replication_keys
+
+    assert of(version="2") == ("evaluation_submission_date", ("submission_date",))
+    assert of(replication_key="Evaluation Submission Date") == ("evaluation_submission_date", ("submission_date",))
+    assert of(replication_key="Submission Date") == ("submission_date", ())
+
+
+def test_configured_keys_are_compared_with_the_schema_like_headers() -> None:
+    entry = {"stream": "qm_questions", "primary_keys": ["QUESTIONID", "Workflowinstance ID"]}
+    questions = by_stream(entry)["qm_questions"]
+    assert questions.primary_keys == ("question_id", "workflow_instance_id")
+    assert len(questions.schema["properties"]) == 34
+    schema = {"properties": {"Workflowinstance ID": {"type": "string"}}, "required": ["workflow instance id"]}
+    own = by_stream({"stream": "qm_questions", "schema": schema})["qm_questions"]
+    assert own.primary_keys == ("workflowinstance_id", "question_id")
+    assert own.aliases.keys() == set(own.primary_keys)
+    assert own.schema["properties"].keys() == {"workflowinstance_id", "question_id", "evaluation_submission_date"}
+    assert own.schema["required"] == ["workflowinstance_id", "question_id"]
 
 
 def test_any_other_entity_can_be_configured() -> None:
@@ -90,6 +149,7 @@ def test_entry_for_a_built_in_stream_overrides_what_it_gives() -> None:
             "same name in snake_case",
         ),
         ([PAYROLL | {"primary_keys": ["ID", "id"]}], "none twice"),
+        ([{"stream": "qm_workflows", "primary_keys": ["Workflow ID", "WORKFLOWID"]}], "none twice"),
         ([PAYROLL, PAYROLL | {"stream": "Payroll"}], "names the stream 'Payroll' twice"),
         ([PAYROLL | {"stream": "BOT_conversations"}], "names the stream 'BOT_conversations' twice"),
         ([PAYROLL | {"stream": "QM_Workflows"}], "names the stream 'QM_Workflows' twice"),

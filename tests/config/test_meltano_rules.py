@@ -89,7 +89,6 @@ def test_the_rules_select_what_meltano_selects(
         (["qm_questions.*"], set()),
         ([], set()),
     ],
-    ids=str,
 )
 def test_columns_are_selected_by_patterns(select: list[str], selected: set[str]) -> None:
     rules = MeltanoRules.from_environment({"MELTANO_EXTRACT__SELECT": json.dumps(select)})

@@ -72,7 +72,19 @@ def test_a_schema_with_all_columns_precedes_the_first_record(start_extraction_sa
             assert message["record"].keys() <= properties.keys()
     assert properties["start_date"]["format"] == "date-time"
     assert properties["voice_recording_status"]["type"] == ["string", "null"]
-    assert "new columns are added as text: agent_1_acd_id" in run.log
+    assert "new columns are added as text: channel, end_date, notes, sentiment\n" in run.log
+    assert "columns that the file does not have: agent_1_contact_number, disposition\n" in run.log
+
+
+@pytest.mark.parametrize("spelling", ["camel", "capitals"])
+def test_another_spelling_of_the_headers_gives_the_same_records(
+    start_extraction_sandbox: StartSandbox, tap: Tap, spelling: str
+) -> None:
+    sandbox = start_extraction_sandbox(header_spelling=spelling)
+    run = tap(extraction_config(sandbox), catalog=catalog_for(RECORDINGS, WORKFLOWS, QUESTIONS))
+    assert run.code == 0
+    for stream in (RECORDINGS, WORKFLOWS, QUESTIONS):
+        assert_complete(run, sandbox, stream)
 
 
 def test_malformed_rows_are_rejected_counted_and_quarantined(
@@ -91,15 +103,15 @@ def test_malformed_rows_are_rejected_counted_and_quarantined(
     assert all("cells, the header" in line["reason"] for line in quarantined)
 
 
-@pytest.mark.parametrize("deselected", [("agent_1_name",), ("ani",), ("agent_1_name", "ani")], ids=str)
+@pytest.mark.parametrize("deselected", [("ani",), ("sentiment",), ("ani", "sentiment")], ids=str)
 def test_a_deselected_column_is_in_no_record_and_no_schema(
     start_extraction_sandbox: StartSandbox, tap: Tap, deselected: tuple[str, ...]
 ) -> None:
     sandbox = start_extraction_sandbox()
     catalog = catalog_for(RECORDINGS, without=deselected)
     stream = catalog_entry(catalog, RECORDINGS)
-    if "ani" in deselected:  # discovery does not know this column
-        stream["metadata"].append({"breadcrumb": ["properties", "ani"], "metadata": {"selected": False}})
+    if "sentiment" in deselected:  # discovery does not know this column
+        stream["metadata"].append({"breadcrumb": ["properties", "sentiment"], "metadata": {"selected": False}})
     run = tap(extraction_config(sandbox, end_date="2024-01-02"), catalog=catalog)
     assert len(run.records) == 12
     for message in run.messages:
@@ -111,12 +123,12 @@ def test_a_deselected_column_is_in_no_record_and_no_schema(
 
 def test_stream_maps_apply_to_new_columns(start_extraction_sandbox: StartSandbox, tap: Tap) -> None:
     sandbox = start_extraction_sandbox()
-    maps = {RECORDINGS: {"who": "agent_1_team", "agent_1_team": None, "notes": None}}
+    maps = {RECORDINGS: {"mood": "sentiment", "sentiment": None, "notes": None}}
     run = tap(extraction_config(sandbox, end_date="2024-01-02", stream_maps=maps), catalog=catalog_for(RECORDINGS))
     assert run.code == 0
     assert len(run.records) == 12
-    teams = [row["agent_1_team"] for row in expected_rows(sandbox, RECORDINGS, date(2024, 1, 1), date(2024, 1, 2))]
-    assert [record.get("who") for record in run.records] == teams
+    rows = expected_rows(sandbox, RECORDINGS, date(2024, 1, 1), date(2024, 1, 2))
+    assert [record.get("mood") for record in run.records] == [row["sentiment"] for row in rows]
     assert not any("notes" in record for record in run.records)
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.conftest import PROJECT, read_lines
 from tests.end_to_end.helpers import (
+    QUESTIONS,
     RECORDINGS,
     WORKFLOWS,
     assert_complete,
@@ -19,6 +21,8 @@ from tests.end_to_end.helpers import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import StartSandbox, Tap
 
 PAYROLL = {
@@ -28,6 +32,65 @@ PAYROLL = {
     "primary_keys": ["Payroll ID"],
     "replication_key": "Date",
 }
+
+
+OLD_CATALOG = PROJECT / "tests" / "data" / "v0_1_0" / "catalog.json"
+
+
+def old_catalog(*streams: str) -> dict[str, Any]:
+    """Return the catalog that version 0.1.0 discovered, with these streams selected."""
+    catalog: dict[str, Any] = json.loads(OLD_CATALOG.read_text())
+    for stream in catalog["streams"]:
+        for entry in stream["metadata"]:
+            if not entry["breadcrumb"]:
+                entry["metadata"]["selected"] = stream["tap_stream_id"] in streams
+    return catalog
+
+
+def test_a_catalog_and_a_bookmark_of_an_older_version_are_used(
+    start_extraction_sandbox: StartSandbox, tap: Tap, tmp_path: Path
+) -> None:
+    sandbox = start_extraction_sandbox()
+    catalog = old_catalog(WORKFLOWS, QUESTIONS)
+    assert catalog_entry(catalog, QUESTIONS)["replication_key"] == "submission_date"
+    bookmark = {"replication_key": "submission_date", "replication_key_value": "2024-01-03T00:00:00.000Z"}
+    config = extraction_config(sandbox, audit_log_path=str(tmp_path / "audit.jsonl"))
+    state = {"bookmarks": {QUESTIONS: bookmark, WORKFLOWS: bookmark}}
+    run = tap(config, catalog=catalog, state=state)
+    assert run.code == 0, run.errors
+    for stream in (QUESTIONS, WORKFLOWS):
+        assert_complete(run, sandbox, stream, first_day=3)
+    assert run.states[-1]["bookmarks"][QUESTIONS] == {
+        "replication_key": "evaluation_submission_date",
+        "replication_key_value": "2024-01-04T00:00:00.000Z",
+    }
+    windows = [event for event in read_lines(tmp_path / "audit.jsonl") if event["event"] == "window_extracted"]
+    assert [event["days"] for event in windows] == [{"2024-01-03": 12}] * 2
+
+
+def test_a_configured_replication_key_keeps_its_bookmark(start_extraction_sandbox: StartSandbox, tap: Tap) -> None:
+    sandbox = start_extraction_sandbox()
+    entities = {"data_extraction_entities": [{"stream": QUESTIONS, "replication_key": "Submission Date"}]}
+    bookmark = {"replication_key": "submission_date", "replication_key_value": "2024-01-03T00:00:00.000Z"}
+    run = tap(
+        extraction_config(sandbox, **entities),
+        catalog=catalog_for(QUESTIONS, config=entities),
+        state={"bookmarks": {QUESTIONS: bookmark}},
+    )
+    assert run.code == 0, run.errors
+    assert_complete(run, sandbox, QUESTIONS, first_day=3)
+    assert run.states[-1]["bookmarks"][QUESTIONS]["replication_key"] == "submission_date"
+
+
+def test_types_of_the_catalog_replace_text(start_extraction_sandbox: StartSandbox, tap: Tap) -> None:
+    sandbox = start_extraction_sandbox()
+    catalog = catalog_for(WORKFLOWS)
+    properties = catalog_entry(catalog, WORKFLOWS)["schema"]["properties"]
+    properties["score"] = {"type": ["number", "null"]}  # as Meltano's ``schema`` extra writes it
+    run = tap(extraction_config(sandbox, end_date="2024-01-02"), catalog=catalog)
+    assert run.code == 0, run.errors
+    rows = expected_rows(sandbox, WORKFLOWS, date(2024, 1, 1), date(2024, 1, 2))
+    assert [record["score"] for record in run.records] == [row["score"] and float(row["score"]) for row in rows]
 
 
 def test_any_entity_can_be_configured(start_extraction_sandbox: StartSandbox, tap: Tap) -> None:
@@ -111,6 +174,6 @@ def test_a_missing_key_column_fails_the_run_after_one_job(start_extraction_sandb
     config = extraction_config(sandbox, data_extraction_entities=entities)
     run = tap(config, catalog=catalog_for(WORKFLOWS, config={"data_extraction_entities": entities}))
     assert run.code == 1
-    assert "no column for the key ticket; it has workflow_id, submission_date" in run.errors[0]
+    assert "no column for the key ticket; it has tenant_name, agent_id, type" in run.errors[0]
     assert "'primary_keys'" in run.errors[0]
     assert len(sandbox.extractions) <= 2

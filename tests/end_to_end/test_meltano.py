@@ -105,20 +105,19 @@ def test_the_data_extraction_job_loads_every_row(project: Project) -> None:
     result = project.meltano("--environment=sandbox", "run", "data-extraction", **settings)
     assert result.returncode == 0, result.stdout
     tables = {
-        "recording_interaction_metadata": ("recording-interaction-metadata", "12"),
-        "qm_workflows": ("qm-workflows", "4"),
-        "qm_questions": ("qm-questions", "1"),
+        "recording_interaction_metadata": ("recording-interaction-metadata", "12", "start_date"),
+        "qm_workflows": ("qm-workflows", "4", "submission_date"),
+        "qm_questions": ("qm-questions", "1", "evaluation_submission_date"),
     }
-    for table, (entity, version) in tables.items():
+    for table, (entity, version, date_column) in tables.items():
         expected = list(Sandbox().extraction_rows(entity, version, date(2024, 1, 1), date(2024, 1, 3)))
         names = dict(zip(expected[0], column_names(tuple(expected[0])), strict=True))
         with duckdb.connect(str(project.output / "sandbox.duckdb"), read_only=True) as connection:
             columns = ", ".join(f'"{name}"' for name in names.values())
             found = connection.execute(f"SELECT {columns} FROM cxone.{table}").fetchall()
-        typed = {"start_date", "submission_date"}
         rows = [
             tuple(
-                datetime.fromisoformat(row[header]).replace(tzinfo=None) if name in typed else row[header] or None
+                datetime.fromisoformat(row[header]).replace(tzinfo=None) if name == date_column else row[header] or None
                 for header, name in names.items()
             )
             for row in expected

@@ -227,3 +227,16 @@ def test_without_a_path_events_are_only_logged(caplog: pytest.LogCaptureFixture)
     quarantine.close()
     assert caplog.messages == ["export_job_failed job_id=1 reason=no"]
     assert caplog.records[0].levelname == "WARNING"
+
+
+def test_a_closed_file_is_never_written_nor_closed_again(tmp_path: Path) -> None:
+    """The number of its descriptor may belong to another file by then."""
+    closed = JsonLinesFile(str(tmp_path / "closed"), "journal_path")
+    closed.close()
+    with (tmp_path / "another").open("wb") as another:
+        closed.close()
+        with pytest.raises(CxoneError, match="'journal_path': the file has been closed"):
+            closed.write({"a": 1})
+        another.write(b"still open")
+    assert (tmp_path / "another").read_bytes() == b"still open"
+    assert (tmp_path / "closed").read_bytes() == b""

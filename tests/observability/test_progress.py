@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from tap_cxone.observability.labels import RunLabels
 from tap_cxone.observability.progress import Progress, Requests, Stage, Tally
 from tap_cxone.observability.reporter import Reporter
 from tap_cxone.observability.summary import stage_seconds, status, status_fields, summary, summary_fields
@@ -153,7 +154,7 @@ def test_the_reporter_logs_the_status_regularly_and_one_summary(
 ) -> None:
     caplog.set_level("INFO", "tap-cxone")
     stream = progress.stream("a")
-    log_reporter = Reporter(progress, report_seconds=0.01)
+    log_reporter = Reporter(progress, RunLabels("tenant-7", "a.example"), report_seconds=0.01)
     log_reporter.start()
     log_reporter.start()
     wait_until(lambda: any("windows: 0 done" in line for line in caplog.messages), "the status is logged")
@@ -161,6 +162,8 @@ def test_the_reporter_logs_the_status_regularly_and_one_summary(
     log_reporter.close()
     log_reporter.close()
     assert sum("Summary:" in line for line in caplog.messages) == 1
+    labels = {(getattr(line, "tenant", None), getattr(line, "host", None)) for line in caplog.records}
+    assert labels == {("tenant-7", "a.example")}
 
 
 def test_parts_of_a_window_count_as_that_window(progress: Progress) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_cxone.errors import CorruptExportError, UnfitExportError
-from tap_cxone.records.columns import ColumnModel
+from tap_cxone.records.columns import ColumnModel, with_types
 from tap_cxone.records.names import column_name, column_names
 from tap_cxone.records.verify import read_unique, verify_export
 
@@ -80,6 +80,75 @@ def test_column_names_are_unique(headers: list[str]) -> None:
     names = column_names(tuple(headers))
     assert len(set(names)) == len(headers)
     assert all(names)
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ("Last Name", "last_name"),
+        ("lastName", "last_name"),
+        ("LASTNAME", "last_name"),
+        ("last-name", "last_name"),
+        (" Last  (Name) ", "last_name"),
+        ("WorkflowInstance ID", "workflow_instance_id"),
+        ("Workflowinstance ID", "workflow_instance_id"),
+        ("WORKFLOWINSTANCE_ID", "workflow_instance_id"),
+        ("Score %", "score"),
+        ("1ST AGENT", "_1st_agent"),
+        ("Größe", "größe"),
+        ("Last Names", "last_names"),
+        ("%", "column_1"),
+    ],
+)
+def test_a_header_is_compared_by_letters_and_digits(header: str, name: str) -> None:
+    known = ("last_name", "workflow_instance_id", "score", "_1st_agent", "größe")
+    assert column_names((header,), known) == (name,)
+
+
+def test_of_two_headers_of_one_column_the_second_is_numbered() -> None:
+    assert column_names(("LASTNAME", "Last Name", "Other"), ("last_name",)) == ("last_name", "last_name_2", "other")
+    assert column_names(("LASTNAME", "Last Name"), ("last_name", "last_name_2")) == ("last_name", "last_name_2")
+
+
+def test_of_two_similar_columns_the_one_with_the_exact_name_is_found() -> None:
+    known = ("acd_id", "acdid")
+    assert column_names(("ACD ID", "acdid"), known) == ("acd_id", "acdid")
+    assert column_names(("acd%id", "ACDID"), known) == ("acd_id", "acdid")
+    assert column_names(("ACDId", "Acd-ID"), known[::-1]) == ("acd_id", "acd_id_2")
+
+
+@given(st.lists(st.text(alphabet="aA1 _-ß%İ", max_size=4), max_size=12), st.data())
+def test_column_names_with_known_columns_are_unique(headers: list[str], data: st.DataObject) -> None:
+    known = tuple(data.draw(st.lists(st.sampled_from(column_names(tuple(headers)) or ("a",)), unique=True)))
+    names = column_names(tuple(headers), known)
+    assert len(set(names)) == len(headers)
+    assert all(names)
+
+
+def test_headers_in_another_spelling_fill_the_columns_of_the_schema(tmp_path: Path) -> None:
+    text = "SEGMENTID,startDate,S.C.O.R.E.,TURNS\n1,2024-01-31 15:04:05,1.5,3\n"
+    records, invalid, found = rows(tmp_path, text, extensible_model(TYPED))
+    assert not invalid
+    assert records == [{"segment_id": "1", "start_date": "2024-01-31T15:04:05.000Z", "score": 1.5, "turns": 3}]
+    assert found.fields == ["segment_id", "start_date", "score", "turns"]
+    assert found.model.properties.keys() == TYPED["properties"].keys()
+
+
+def test_a_file_without_the_date_column_counts_no_days(tmp_path: Path) -> None:
+    model = ColumnModel(TYPED, ["segment_id"], allow_new_columns=True, date_field="start_date")
+    records, invalid, found = rows(tmp_path, "Segment ID,Note\n1,x\n", model)
+    assert records == [{"segment_id": "1", "note": "x"}]
+    assert not invalid
+    assert not found.days
+
+
+def test_only_text_columns_get_other_types() -> None:
+    columns = {"segment_id": {"type": "integer"}, "note": {"type": ["number", "null"]}, "day": {"type": "string"}}
+    typed = with_types(TYPED, columns | {"start_date": {"type": "string"}, "unknown": {"type": "string"}})
+    assert typed["properties"] == TYPED["properties"] | {"note": {"type": ["number", "null"]}}
+    described = {"properties": {"a": {"type": ["string", "null"], "description": "A."}}}
+    as_date = with_types(described, {"a": {"type": ["string", "null"], "format": "date", "description": "Else."}})
+    assert as_date["properties"]["a"] == {"type": ["string", "null"], "format": "date", "description": "A."}
 
 
 def test_new_columns_of_the_file_are_added_as_text(tmp_path: Path) -> None:
@@ -201,8 +270,9 @@ def test_a_key_may_be_a_number(tmp_path: Path) -> None:
 
 def test_an_alias_of_a_key_is_renamed_to_the_key(tmp_path: Path) -> None:
     model = ColumnModel(BARE, ["segment_id"], allow_new_columns=True, aliases={"segment_id": ("recording",)})
-    records, _, _ = rows(tmp_path, "Recording,Note\n1,x\n", model)
-    assert records == [{"segment_id": "1", "note": "x"}]
+    for header in ("Recording", "RECOR-DING"):
+        records, _, _ = rows(tmp_path, f"{header},Note\n1,x\n", model)
+        assert records == [{"segment_id": "1", "note": "x"}]
 
 
 def test_a_web_page_is_not_csv(tmp_path: Path) -> None:

@@ -26,10 +26,10 @@ VERSIONS = [
     (RECORDINGS, "7", "Segment ID", "Start Date", 13),
     (RECORDINGS, "10", "Segment ID", "Start Date", 14),
     (RECORDINGS, "12", "Segment ID", "Start Date", 14),
-    ("qm-workflows", "1", "Workflow ID", "Submission Date", 7),
-    ("qm-workflows", "3", "Workflow ID", "Submission Date", 8),
-    ("qm-workflows", "4", "Workflow ID", "Submission Date", 9),
-    ("qm-questions", "1", "Workflow Instance ID", "Submission Date", 6),
+    ("qm-workflows", "1", "Workflow ID", "Submission Date", 35),
+    ("qm-workflows", "3", "Workflow ID", "Submission Date", 40),
+    ("qm-workflows", "4", "Workflow ID", "Submission Date", 42),
+    ("qm-questions", "1", "WorkflowInstance ID", "Evaluation Submission Date", 34),
     ("wfm-payroll", "1", "Payroll ID", "Date", 4),
 ]
 
@@ -62,12 +62,39 @@ def test_versions_have_different_columns(serve_extractions: ServeExtractions) ->
     assert (twelve - ten, ten - twelve) == ({"Channel"}, {"Disposition"})
 
 
+@pytest.mark.parametrize(
+    ("spelling", "expected"),
+    [
+        ("words", ["WorkflowInstance ID", "Firstname (Agent)", "Evaluation Score %", "Form ID"]),
+        ("camel", ["workflowinstanceId", "firstnameAgent", "evaluationScore%", "formId"]),
+        ("capitals", ["WORKFLOWINSTANCE_ID", "FIRSTNAME_AGENT", "EVALUATION_SCORE_%", "FORM_ID"]),
+    ],
+)
+def test_headers_have_the_chosen_spelling(
+    serve_extractions: ServeExtractions, spelling: str, expected: list[str]
+) -> None:
+    sandbox, client = serve_extractions(header_spelling=spelling)
+    header, *lines = read_csv(client.extract(entityName="qm-questions", version="1"))
+    assert len(header) == 34
+    assert set(expected) <= set(header)
+    rows = sandbox.extraction_rows("qm-questions", "1", JAN_2, JAN_4)
+    assert lines == [list(row.values()) for row in rows]
+
+
+def test_questions_of_one_evaluation_share_its_columns(serve_extractions: ServeExtractions) -> None:
+    sandbox, _ = serve_extractions()
+    rows = list(sandbox.extraction_rows("qm-questions", "1", JAN_2, JAN_4))
+    shared = ("WorkflowInstance ID", "Agent ID", "Lastname (Eva)", "Segment ID", "Form ID", "Evaluation Score %")
+    evaluations = {tuple(row[column] for column in shared) for row in rows}
+    assert len(evaluations) == len({row["WorkflowInstance ID"] for row in rows}) == len(rows) // 3
+
+
 def test_keys_are_unique(serve_extractions: ServeExtractions) -> None:
     sandbox, _ = serve_extractions()
     questions = list(sandbox.extraction_rows("qm-questions", "1", JAN_2, JAN_4))
-    both = {(row["Workflow Instance ID"], row["Question ID"]) for row in questions}
+    both = {(row["WorkflowInstance ID"], row["Question ID"]) for row in questions}
     assert len(both) == len(questions)
-    assert len({row["Workflow Instance ID"] for row in questions}) == len(questions) // 3
+    assert len({row["WorkflowInstance ID"] for row in questions}) == len(questions) // 3
     assert len({row["Question ID"] for row in questions}) == 3
     segments = list(sandbox.extraction_rows(RECORDINGS, "7", date(2024, 1, 1), date(2024, 3, 1)))
     assert len({row["Segment ID"] for row in segments}) == len(segments) == 60 * 24

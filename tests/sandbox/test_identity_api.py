@@ -82,7 +82,7 @@ def test_only_access_tokens_authorise_calls_but_all_are_recorded(serve_extractio
     [
         ({"accessKeyId": "x", "accessKeySecret": "y"}, 401, "invalid_grant"),
         ({"accessKeyId": "x"}, 400, "invalid_request"),
-        ({"accessKeyId": "x", "accessKeySecret": "y", "region": "na1"}, 400, "invalid_request"),
+        ({"accessKeyId": "x", "accessKeySecret": "y", "client_id": "z"}, 401, "invalid_grant"),
         ({"accessKeyId": "x", "accessKeySecret": 5}, 400, "invalid_request"),
         ([], 400, "invalid_request"),
     ],
@@ -95,6 +95,18 @@ def test_wrong_access_keys_are_rejected(
     assert response.status_code == status
     assert response.json().keys() == {"error", "errorDescription"}
     assert response.json()["error"] == error
+
+
+@pytest.mark.parametrize(
+    "further", [{"client_id": "any", "client_secret": "any"}, {"region": "na1", "nested": {"a": [1]}, "nothing": None}]
+)
+def test_further_members_of_an_access_key_request_are_accepted(
+    serve_extractions: ServeExtractions, further: dict[str, Any]
+) -> None:
+    sandbox, client = serve_extractions()
+    response = client.token({**client.access_key, **further})
+    assert response.status_code == 200
+    assert _list_status(sandbox, response.json()["access_token"]) == 204
 
 
 def test_an_access_key_must_be_sent_as_json(serve_extractions: ServeExtractions) -> None:

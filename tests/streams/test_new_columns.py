@@ -74,7 +74,6 @@ def emitted(stream: DataExtractionStream) -> set[str]:
         ({"comment": False}, set()),
         ({"other": False}, set()),
     ],
-    ids=str,
 )
 def test_a_missing_column_follows_a_plain_catalog(metadata: dict[str, bool | None], expected: set[str]) -> None:
     without = ("comment",) if "agent_name" in metadata else ("comment", "agent_name")
@@ -93,7 +92,6 @@ def test_a_missing_column_follows_a_plain_catalog(metadata: dict[str, bool | Non
         (["notes.comment"], {"comment"}),
         (["notes.note_id"], set()),
     ],
-    ids=str,
 )
 @pytest.mark.parametrize("missing", [("comment", "agent_name"), ("comment", "agent_name", "note_id", "written")])
 def test_a_missing_column_follows_the_patterns(
@@ -124,7 +122,6 @@ def test_a_complete_catalog_is_applied_as_it_is(monkeypatch: pytest.MonkeyPatch)
         (["notes.*", "!*.t*"], {}, {"comment"}),
         (["notes.team"], {}, {"team"}),
     ],
-    ids=str,
 )
 def test_columns_that_only_the_file_has_are_selected(
     monkeypatch: pytest.MonkeyPatch, select: list[str] | None, metadata: dict[str, bool], expected: set[str]

@@ -50,7 +50,6 @@ def test_only_selected_fields_are_kept(deselected: tuple[str, ...]) -> None:
         ({"bots": {"__source__": "bot_conversations", "agentId": None}}, FIELDS),
         ({"other": {"agentId": None}}, None),
     ],
-    ids=str,
 )
 def test_fields_that_a_stream_map_changes_are_not_kept(maps: dict[str, Any], expected: set[str] | None) -> None:
     assert bot_conversations(stream_maps=copy.deepcopy(maps)).kept_fields() == expected
@@ -70,7 +69,6 @@ def test_a_stream_map_may_name_other_keys() -> None:
         (["1", "a"], None),
         ("a", None),
     ],
-    ids=str,
 )
 def test_a_rejected_record_is_reduced_to_its_kept_fields(record: object, kept: object) -> None:
     result = reduced(InvalidRecord(record, "1", ("type",), "missing fields"), {"id", "duration"}, ["id"])

@@ -7,22 +7,30 @@ from typing import Any
 
 import pytest
 
+from tap_cxone.api.identity import PlatformIdentity
 from tap_cxone.dates import format_date
 from tap_cxone.errors import CxoneError
-from tap_cxone.streams.state import JOBS_IN_STATE, StreamState
+from tap_cxone.streams.state import JOBS_IN_STATE, PLATFORM_IN_STATE, StreamState
 from tests.conftest import january
 from tests.jobs.fakes import DAYS, a_record
 
 NO_LOOKBACK = timedelta(0)
+HERE = PlatformIdentity("a.example", "tenant-7")
 START_DATE = january(1)
 
 
 class Written(list[dict[str, Any]]):
     """The states that were written."""
 
-    def state(self, content: dict[str, Any], replication_key: str | None = "dateFrom") -> StreamState:
+    def state(
+        self, content: dict[str, Any], replication_key: str | None = "dateFrom", former_keys: tuple[str, ...] = ()
+    ) -> StreamState:
         return StreamState(
-            content, stream="events", replication_key=replication_key, write=lambda: self.append(dict(content))
+            content,
+            stream="events",
+            replication_key=replication_key,
+            write=lambda: self.append(dict(content)),
+            former_keys=former_keys,
         )
 
 
@@ -59,6 +67,18 @@ def test_a_bookmark_that_is_not_a_date_is_an_error(value: Any) -> None:
 @pytest.mark.parametrize("key", [None, "dateTo"])
 def test_a_bookmark_of_another_replication_key_is_not_used(key: str | None) -> None:
     assert Written().state(bookmark_at(10), replication_key=key).bookmark() is None
+
+
+def test_a_bookmark_under_an_earlier_name_is_valid_and_renamed() -> None:
+    written = Written()
+    state = written.state(bookmark_at(10), replication_key="date_from", former_keys=("start", "dateFrom"))
+    assert state.bookmark() == january(10)
+    assert state.start(START_DATE, NO_LOOKBACK) == january(10)
+    assert state.commit(january(4), january(4)) == "2024-01-10T00:00:00.000Z", "it does not move backwards"
+    assert written == [{"replication_key": "date_from", "replication_key_value": "2024-01-10T00:00:00.000Z"}]
+    assert Written().state(bookmark_at(10), replication_key=None, former_keys=("dateFrom",)).bookmark() is None
+    odd = {"replication_key": ["dateFrom"], "replication_key_value": "2024-01-10"}
+    assert Written().state(odd, former_keys=("start",)).bookmark() is None
 
 
 def test_each_finished_window_moves_the_bookmark_and_writes_the_state() -> None:
@@ -116,3 +136,55 @@ def test_jobs_in_the_state_that_make_no_sense_are_ignored(nonsense: Any) -> None
     state = Written().state({JOBS_IN_STATE: nonsense})
     assert state.jobs() == []
     state.commit(january(2), january(2))
+
+
+# --- The platform -----------------------------------------------------------------------------------------------------
+
+
+def test_each_commit_writes_the_platform_that_the_state_was_bound_to() -> None:
+    written = Written()
+    state = written.state({})
+    state.bind(HERE)
+    state.add_job(a_record("job-0", DAYS[0]))
+    assert PLATFORM_IN_STATE not in written[-1], "there is no bookmark yet that belongs to a platform"
+    state.commit(january(2), january(2))
+    assert written[-1][PLATFORM_IN_STATE] == {"host": "a.example", "tenant": "tenant-7"}
+    assert state.platform() == HERE
+
+
+def test_a_state_without_a_platform_or_a_bookmark_belongs_to_no_platform() -> None:
+    assert Written().state(bookmark_at(3)).platform() is None
+    assert Written().state({PLATFORM_IN_STATE: HERE.to_dict()}).platform() is None
+
+
+@pytest.mark.parametrize("nonsense", [None, "a.example", [], {}, {"host": 7}, {"tenant": "tenant-7"}], ids=str)
+def test_a_platform_in_the_state_that_makes_no_sense_is_ignored(nonsense: Any) -> None:
+    assert Written().state(bookmark_at(3) | {PLATFORM_IN_STATE: nonsense}).platform() is None
+
+
+@pytest.mark.parametrize(
+    ("bound_to", "expected"),
+    [
+        (PlatformIdentity("a.example"), HERE),
+        (PlatformIdentity("a.example", "tenant-8"), PlatformIdentity("a.example", "tenant-8")),
+        (PlatformIdentity("b.example"), PlatformIdentity("b.example")),
+    ],
+    ids=str,
+)
+def test_a_tenant_that_is_not_named_again_is_kept_on_its_host(
+    bound_to: PlatformIdentity, expected: PlatformIdentity
+) -> None:
+    written = Written()
+    state = written.state(bookmark_at(3) | {PLATFORM_IN_STATE: HERE.to_dict()})
+    state.bind(bound_to)
+    state.write_platform()
+    assert written == [bookmark_at(3) | {PLATFORM_IN_STATE: expected.to_dict()}]
+
+
+def test_a_full_read_belongs_to_no_platform() -> None:
+    written = Written()
+    state = written.state(bookmark_at(3) | {PLATFORM_IN_STATE: HERE.to_dict()}, replication_key=None)
+    assert state.platform() is None
+    state.bind(PlatformIdentity("b.example"))
+    state.commit(january(4), january(4))
+    assert written[-1][PLATFORM_IN_STATE] == HERE.to_dict()

@@ -12,8 +12,8 @@ from requests.auth import HTTPBasicAuth
 from typing_extensions import override
 
 from tap_cxone.api.calls import ApiCall
-from tap_cxone.api.error_messages import MALFORMED_RESPONSE_ERRORS
 from tap_cxone.api.grants.base import Grant, basic_credentials, read_token, token_hints
+from tap_cxone.api.identity import tenant_id
 from tap_cxone.errors import CxoneError, FatalError, UnavailableError
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Password(Grant):
 
     @override
     def discover(self, transport: Transport, token: Token) -> str:
-        tenant = _claim("tenantId", token.access_token, token.id_token)
+        tenant = tenant_id(token.access_token, token.id_token)
         if not tenant:
             msg = "The platform's token names no tenant, so the address of its API cannot be looked up: set 'api_url'."
             raise CxoneError(msg)
@@ -170,15 +170,3 @@ def _json_object(response: requests.Response) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise TypeError
     return body
-
-
-def _claim(name: str, *tokens: str) -> str:
-    """Return a claim of the first token that has it, or an empty string. The platform, not the tap, verifies tokens."""
-    import jwt  # noqa: PLC0415 - few runs need it
-
-    for token in filter(None, tokens):
-        with contextlib.suppress(jwt.InvalidTokenError, *MALFORMED_RESPONSE_ERRORS):
-            value = jwt.decode(token, options={"verify_signature": False}).get(name)
-            if isinstance(value, str) and value:
-                return value
-    return ""
