@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from tap_cxone.config.entities import entities
 from tap_cxone.records.names import column_names
 from tap_cxone.sandbox import Sandbox, SandboxOptions
 
@@ -38,12 +40,13 @@ def rows_of(entity: str, version: str, day: date, rows_per_day: int = 12) -> lis
 
 
 def needles(rows: Iterable[dict[str, str]], columns: Collection[str], others: Collection[str]) -> set[str]:
-    """Return pieces of the values of some columns that no value of the other columns contains.
+    """Return pieces of the values of some columns that neither a value of the other columns nor a schema contains.
 
     A piece is the longest part of a value that CSV, JSON and SQL write without escapes.
     """
     values = list(rows)
-    elsewhere = "\n".join(row[name] for row in values for name in others)
+    schemas = [json.dumps(entity.schema) for entity in entities(None)]  # Meltano keeps the catalog
+    elsewhere = "\n".join([*schemas, *(row[name] for row in values for name in others)])
     pieces = {_plain_piece(row[name]) for row in values for name in columns}
     return {piece for piece in pieces if _is_distinctive(piece) and piece not in elsewhere}
 

@@ -63,6 +63,7 @@ def test_a_catalog_and_a_bookmark_of_an_older_version_are_used(
     assert run.states[-1]["bookmarks"][QUESTIONS] == {
         "replication_key": "evaluation_submission_date",
         "replication_key_value": "2024-01-04T00:00:00.000Z",
+        "platform": {"host": "127.0.0.1"},
     }
     windows = [event for event in read_lines(tmp_path / "audit.jsonl") if event["event"] == "window_extracted"]
     assert [event["days"] for event in windows] == [{"2024-01-03": 12}] * 2
