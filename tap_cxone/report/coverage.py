@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_cxone.observability.intervals import Intervals
+from tap_cxone.observability.tenants import UNNAMED, Tenant
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +57,13 @@ class WindowPart(NamedTuple):
         return (self.end - self.start) / (self.window.end - self.window.start)
 
 
+class StreamKey(NamedTuple):
+    """A stream of a tenant. Coverage is counted by it."""
+
+    tenant: Tenant
+    stream: str
+
+
 class Gap(NamedTuple):
     """A part of a range that does not count as extracted, and why."""
 
@@ -63,6 +71,7 @@ class Gap(NamedTuple):
     start: int
     end: int
     why: str
+    tenant: Tenant = UNNAMED
 
 
 def latest_parts(windows: Iterable[CoveredWindow]) -> list[WindowPart]:
@@ -103,6 +112,12 @@ def check(stream: str, parts: Iterable[WindowPart], start: int, end: int, max_re
                 left = gaps.pop().start
             gaps.append(Gap(stream, left, right, why))
     return sorted(gaps, key=lambda gap: gap.start)
+
+
+def required(keys: Iterable[StreamKey]) -> list[StreamKey]:
+    """Return the streams that a check requires, sorted: all, but those of the sandbox only if there are no others."""
+    found = sorted(keys)
+    return [key for key in found if not key.tenant.is_sandbox] or found
 
 
 def _rejection_text(window: CoveredWindow) -> str:
