@@ -60,7 +60,8 @@ def prune(paths: Sequence[Path], receivers: list[Receiver], oldest: datetime) ->
     Raises:
         CxoneError: a file cannot be read, written or locked.
     """
-    with locked(*paths), open_audit_logs(paths) as logs:
+    existing = [path for path in paths if path.exists()]
+    with locked(*existing), open_audit_logs(existing) as logs:
         needed = {window.webhook_id: window for window in _needed(logs, receivers)}
         return [_prune(logs, number, needed, oldest) for number in range(len(logs.files))]
 

@@ -87,7 +87,9 @@ def send(
     Raises:
         CxoneError: an audit log cannot be read, written or locked.
     """
-    with locked(*paths), open_audit_logs(paths) as logs:
+    # A single file is locked even if it does not exist yet, which fails if its folder is wrong.
+    existing = [path for path in paths if path.exists()] if len(paths) > 1 else paths
+    with locked(*existing), open_audit_logs(existing) as logs:
         if not logs.files:
             problem = "the file does not exist" if paths else "no audit log matches it"
             logger.warning("Setting 'audit_log_path': %s, so nothing is due", problem)

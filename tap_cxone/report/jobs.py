@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_cxone.observability.events import EventName
+from tap_cxone.observability.tenants import UNNAMED, Tenant
 from tap_cxone.report.text import clean
 from tap_cxone.report.times import parse_ms
 
 if TYPE_CHECKING:
     from tap_cxone.observability.events import Event
-    from tap_cxone.observability.tenants import Tenant
     from tap_cxone.report.selection import SelectedEvent
 
 QUEUED, RUNNING, DOWNLOAD, EMIT = "queued", "running", "download", "emit"
@@ -53,6 +53,7 @@ class Job:
     attempts: int = 1
     records: int | None = None
     reason: str = ""
+    tenant: Tenant = UNNAMED
 
     @property
     def outcome(self) -> str:
@@ -144,7 +145,7 @@ class Jobs:
         key = (run, tenant, stream, name)
         job = self.rows.get(key)
         if job is None:
-            job = self.rows[key] = Job(run, stream, parse_ms(event.dateFrom), parse_ms(event.dateTo))
+            job = self.rows[key] = Job(run, stream, parse_ms(event.dateFrom), parse_ms(event.dateTo), tenant=tenant)
             self.count += 1
             if len(self.rows) > MAX_ROWS:
                 self.rows.popitem(last=False)

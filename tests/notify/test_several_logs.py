@@ -81,9 +81,11 @@ def test_status_names_the_tenants_of_several_logs(notify: Notify, two: tuple[Log
 
 def test_nothing_is_due_where_nothing_matches(notify: Notify, two: tuple[Log, Log], listener: Listener) -> None:
     folder = two[0].path.parent
-    code, _, err = notify("send", "--strict", webhook_url=listener.url, audit_log_path=f"{folder}/none-*.jsonl")
-    assert code == 0
-    assert "no audit log matches it, so nothing is due" in err
+    (folder / "empty").mkdir()
+    for path in (f"{folder}/none-*.jsonl", f"{folder}/empty"):
+        code, _, err = notify("send", "--strict", webhook_url=listener.url, audit_log_path=path)
+        assert code == 0
+        assert "no audit log matches it, so nothing is due" in err
     code, _, err = notify("send", webhook_url=listener.url, audit_log_path=f"{folder}/acme.jsonl {folder}/new.jsonl")
     assert code == 0
     assert "1 of 2 files do not exist" in err
