@@ -7,6 +7,7 @@ of the relevant kinds are decoded, and samples stay in the file.
 from __future__ import annotations
 
 import logging
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -115,6 +116,11 @@ def read_ledger(logs: AuditLogs, own_run: str | None = None, *, log_problems: bo
     return builder.build(own_run)
 
 
+def _shared(text: str | None) -> str | None:
+    """Return one object for all equal texts, to save memory."""
+    return None if text is None else sys.intern(text)
+
+
 class _LedgerBuilder:
     """Builds a ledger, event by event."""
 
@@ -163,8 +169,8 @@ class _LedgerBuilder:
                 duplicates=duplicates,
                 schema_errors=schema_errors,
                 tenant=tenant_of(event),
-                label=event.tenant,
-                host=platform_host(event),
+                label=_shared(event.tenant),
+                host=_shared(platform_host(event)),
                 run_id=run_id(event),
                 offset=entry.offset,
                 length=len(entry.line),

@@ -20,15 +20,8 @@ def window_id(event: Event, tenant: Tenant = UNNAMED) -> str | None:
 
     Without a tenant, the id is that of older versions, whose events have no label.
     """
-    try:
-        start, end = parse_date(event.dateFrom or ""), parse_date(event.dateTo or "")
-    except ValueError:
-        return None
-    parts = [event.stream or "", format_date(start), format_date(end), job_id(event)]
-    if tenant != UNNAMED:
-        parts += [tenant.label, SANDBOX_HOST if tenant.is_sandbox else ""]
-    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return f"msg_{digest[:32]}"
+    names = _names(event)
+    return _digest(names, tenant) if names else None
 
 
 def job_id(event: Event) -> str:
@@ -53,15 +46,34 @@ class WindowIds:
         The events have to be passed in the order of the log.
         """
         event, tenant = entry.event, tenant_of(entry.event)
-        unnamed = window_id(event)
-        if unnamed is None or (tenant == UNNAMED and event.event != EventName.WINDOW_EXTRACTED):
-            return unnamed
+        names = _names(event)
+        if names is None:
+            return None
+        if tenant != UNNAMED and event.webhook_id:  # a delivery
+            return event.webhook_id
+        if tenant != UNNAMED and not self._continued_by:
+            return _digest(names, tenant)
+        unnamed = _digest(names, UNNAMED)
         key = (file_number(entry.offset), unnamed)
         if tenant == UNNAMED:
-            self._continued_by.setdefault(key, UNNAMED)
+            if event.event == EventName.WINDOW_EXTRACTED:
+                self._continued_by.setdefault(key, UNNAMED)
             return unnamed
-        if event.webhook_id:  # a delivery
-            return event.webhook_id
         if self._continued_by.get(key) == UNNAMED:
             self._continued_by[key] = tenant
-        return unnamed if self._continued_by.get(key) == tenant else window_id(event, tenant)
+        return unnamed if self._continued_by.get(key) == tenant else _digest(names, tenant)
+
+
+def _names(event: Event) -> list[str] | None:
+    """Return what identifies the window of an event within a tenant; None if the event has no window."""
+    try:
+        start, end = parse_date(event.dateFrom or ""), parse_date(event.dateTo or "")
+    except ValueError:
+        return None
+    return [event.stream or "", format_date(start), format_date(end), job_id(event)]
+
+
+def _digest(names: list[str], tenant: Tenant) -> str:
+    of_tenant = [] if tenant == UNNAMED else [tenant.label, SANDBOX_HOST if tenant.is_sandbox else ""]
+    digest = hashlib.sha256("\0".join([*names, *of_tenant]).encode()).hexdigest()
+    return f"msg_{digest[:32]}"
