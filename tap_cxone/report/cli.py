@@ -257,7 +257,7 @@ def _find_run(logs: AuditLogs, wanted: str) -> str:
 
 def _check(figures: Figures, range_: _Range, options: _Options) -> None:
     start, end = range_
-    keys = required(figures.parts)
+    keys = required(figures.parts, figures.hosts)
     gaps = [
         gap._replace(tenant=key.tenant)
         for key in keys

@@ -12,7 +12,7 @@ from tap_cxone.observability.intervals import Intervals
 from tap_cxone.observability.tenants import UNNAMED, Tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 NEVER = "never extracted"
 Interval = tuple[int, int]
@@ -114,9 +114,24 @@ def check(stream: str, parts: Iterable[WindowPart], start: int, end: int, max_re
     return sorted(gaps, key=lambda gap: gap.start)
 
 
-def required(keys: Iterable[StreamKey]) -> list[StreamKey]:
-    """Return the streams that a check requires, sorted: all, but those of the sandbox only if there are no others."""
-    found = sorted(keys)
+def required(parts: Mapping[StreamKey, Sequence[WindowPart]], hosts: Mapping[StreamKey, str]) -> list[StreamKey]:
+    """Return the streams that a check requires, sorted.
+
+    That is all of them, with two exceptions. Those of the sandbox are required only if there are no others. A stream
+    without windows that has only its host as a label is left out if a tenant of this host has the stream: a run that
+    failed before its first token does not know its tenant.
+
+    Args:
+        parts: the windows of each stream, as ``latest_parts`` returns them.
+        hosts: the platform's host of each stream, where the log says.
+    """
+
+    def knows_its_tenant(key: StreamKey) -> bool:
+        if parts[key] or hosts.get(key) != key.tenant.label:
+            return True
+        return all(other == key or (other.stream, hosts.get(other)) != (key.stream, hosts[key]) for other in parts)
+
+    found = sorted(filter(knows_its_tenant, parts))
     return [key for key in found if not key.tenant.is_sandbox] or found
 
 

@@ -96,7 +96,8 @@ class Figures:
     Attributes:
         totals: over all extractions.
         parts: for each stream of a tenant, its windows as ``latest_parts`` returns them.
-        days: the calendars of the same streams.
+        hosts: the platform's host of each of them, where the log says.
+        days: their calendars.
         unit: length of the bins of the calendars: day, week, month, year or century.
         durations: one for each of ``PHASES``.
         offsets: offsets of the lines of the extracted windows, ascending.
@@ -114,6 +115,7 @@ class Figures:
     retries: list[Retries] = field(default_factory=list)
     retries_shown: deque[Retry] = field(default_factory=lambda: deque(maxlen=_MAX_RETRIES_SHOWN))
     parts: dict[StreamKey, list[WindowPart]] = field(default_factory=dict)
+    hosts: dict[StreamKey, str] = field(default_factory=dict)
     days: list[StreamDays] = field(default_factory=list)
     unit: str = "day"
     offsets: array[int] = field(default_factory=lambda: array("q"))
@@ -142,7 +144,6 @@ class _Collector:
         self.figures = figures
         self._windows: dict[StreamKey, dict[tuple[int, int, int], CoveredWindow]] = {}
         self._offsets_ascend = True
-        self._hosts: dict[StreamKey, str] = {}
         self._requested: dict[StreamKey, Interval | None] = {}  # from the first start of its runs to the last end
         self._summaries: OrderedDict[tuple[object, ...], tuple[int, int]] = OrderedDict()
         self._rejections: Counter[tuple[str, str, str]] = Counter()
@@ -195,11 +196,7 @@ class _Collector:
         figures.totals.windows += 1
         figures.totals.records += event.record_count or 0
         figures.totals.bytes += event.bytes or 0
-        start, end, bookmark = (
-            parse_ms(event.dateFrom),
-            parse_ms(event.dateTo),
-            parse_ms(event.bookmark),
-        )
+        start, end, bookmark = parse_ms(event.dateFrom), parse_ms(event.dateTo), parse_ms(event.bookmark)
         if start is None or end is None:
             return
         total, rejected = self._summaries.pop(_job_key(selected), (0, 0))
@@ -241,7 +238,7 @@ class _Collector:
     def _key(self, selected: SelectedEvent) -> StreamKey:
         key = StreamKey(selected.tenant, clean(selected.event.stream))
         if host := platform_host(selected.event):
-            self._hosts[key] = clean(host)
+            self.figures.hosts[key] = clean(host)
         return key
 
     def finish(self) -> Figures:
@@ -262,7 +259,7 @@ class _Collector:
         )
         for key in keys:
             if days := calendar(key.stream, figures.parts[key], requested[key], figures.unit):
-                days.tenant, days.host = key.tenant, self._hosts.get(key, "")
+                days.tenant, days.host = key.tenant, self.figures.hosts.get(key, "")
                 figures.days.append(days)
         return figures
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,3 +115,15 @@ def test_offset_in_a_single_file_is_its_position(tmp_path: Path) -> None:
         first, second = logs.entries(AuditLogReader({"e"}).read)
         assert (first.offset, second.offset) == (0, len(first.line))
         assert logs.describe(second.offset) == f"byte {len(first.line)}"
+
+
+def test_memory_does_not_grow_with_the_files(tmp_path: Path) -> None:
+    line = '{"event":"e","logged_at":"2024-01-01T00:00:00.000Z","reason":"' + "x" * 200 + '"}\n'
+    for name in ("x", "y", "z"):
+        (tmp_path / name).write_text(line * 20_000)
+    with open_audit_logs([tmp_path / name for name in ("x", "y", "z")]) as logs:
+        tracemalloc.start()
+        assert sum(1 for _ in logs.entries(AuditLogReader({"e"}).read)) == 60_000
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 1_000_000

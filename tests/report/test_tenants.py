@@ -103,6 +103,16 @@ def test_sandbox_neither_covers_a_tenant_nor_is_required(log: Log) -> None:
     ]
 
 
+def test_run_without_a_token_is_not_a_tenant_of_its_own(log: Log) -> None:
+    log.labels = {"tenant": "na1.nice-incontact.com", "host": "na1.nice-incontact.com"}
+    log.begin("refused", 1, 31)
+    assert report(log, *RANGE).stdout.startswith("na1.nice-incontact.com bot_conversations ")
+    extract(log, ACME, (1, 31), day=2)
+    assert report(log, *RANGE).stdout.endswith(" of acme bot_conversations\n")
+    extract(log, GLOBEX | {"tenant": GLOBEX["host"]}, (1, 11), day=3)
+    assert report(log, *RANGE).stdout.startswith("eu1.nice-incontact.com bot_conversations 2024-01-11")
+
+
 def test_log_of_the_sandbox_alone_is_checked(log: Log) -> None:
     extract(log, {"tenant": "sandbox", "host": "sandbox"}, (1, 31))
     assert report(log, *RANGE).stdout.endswith(" of sandbox bot_conversations\n")
