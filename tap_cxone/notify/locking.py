@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from tap_cxone.errors import CxoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 MAX_WAIT_SECONDS = 600.0
@@ -25,21 +25,13 @@ class LockedError(CxoneError):
 
 
 @contextlib.contextmanager
-def locked(*logs: Path) -> Iterator[None]:
-    """Hold the locks of audit logs. The tap does not need them to append to the logs.
+def locked(log: Path) -> Iterator[None]:
+    """Hold the lock of an audit log. The tap does not need it to append to the log.
 
     Raises:
-        LockedError: another process does not release a lock.
-        CxoneError: a lock file beside a log cannot be created.
+        LockedError: another process does not release the lock.
+        CxoneError: the lock file beside the log cannot be created.
     """
-    with contextlib.ExitStack() as stack:
-        for log in sorted(logs):  # in the same order in every process, so that two cannot wait for each other
-            stack.enter_context(_locked(log))
-        yield
-
-
-@contextlib.contextmanager
-def _locked(log: Path) -> Iterator[None]:
     lock = FileLock(f"{log}.lock", mode=0o600)
     try:
         try:
@@ -57,3 +49,17 @@ def _locked(log: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def all_locked(logs: Iterable[Path]) -> Iterator[None]:
+    """Hold the locks of several audit logs.
+
+    Raises:
+        LockedError: another process does not release one of them.
+        CxoneError: a lock file beside a log cannot be created.
+    """
+    with contextlib.ExitStack() as stack:
+        for log in sorted(logs):  # in the same order in every process, so that two cannot wait for each other
+            stack.enter_context(locked(log))
+        yield

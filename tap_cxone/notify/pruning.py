@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tap_cxone.dates import format_date
 from tap_cxone.errors import CxoneError
-from tap_cxone.notify.locking import locked
+from tap_cxone.notify.locking import all_locked
 from tap_cxone.observability.audit_files import AuditLogs, open_audit_logs
 from tap_cxone.observability.audit_reader import first_offset_since
 from tap_cxone.observability.delivery_ledger import RUN_EVENTS, read_entries, read_ledger
@@ -61,7 +61,7 @@ def prune(paths: Sequence[Path], receivers: list[Receiver], oldest: datetime) ->
         CxoneError: a file cannot be read, written or locked.
     """
     existing = [path for path in paths if path.exists()]
-    with locked(*existing), open_audit_logs(existing) as logs:
+    with all_locked(existing), open_audit_logs(existing) as logs:
         needed = {window.webhook_id: window for window in _needed(logs, receivers)}
         return [_prune(logs, number, needed, oldest) for number in range(len(logs.files))]
 

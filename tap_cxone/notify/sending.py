@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tap_cxone.dates import format_date, utc_now
 from tap_cxone.notify.delivery import DeliveryError
-from tap_cxone.notify.locking import locked
+from tap_cxone.notify.locking import all_locked
 from tap_cxone.notify.payload import loaded_message
 from tap_cxone.observability.audit_files import file_number, open_audit_logs
 from tap_cxone.observability.delivery_ledger import read_ledger
@@ -89,7 +89,7 @@ def send(
     """
     # A single file is locked even if it does not exist yet, which fails if its folder is wrong.
     existing = [path for path in paths if path.exists()] if len(paths) > 1 else paths
-    with locked(*existing), open_audit_logs(existing) as logs:
+    with all_locked(existing), open_audit_logs(existing) as logs:
         if not logs.files:
             problem = "the file does not exist" if paths else "no audit log matches it"
             logger.warning("Setting 'audit_log_path': %s, so nothing is due", problem)
