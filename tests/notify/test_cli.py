@@ -36,7 +36,7 @@ def errors(text: str) -> list[str]:
         ({"webhook_url": TOKEN}, "webhook_url"),
         ({"webhook_url": "https://a", "webhook_secret": f"{TOKEN}!"}, "webhook_secret"),
         ({"webhook_url": "https://a", "audit_log_path": ""}, "audit_log_path"),
-        ({"webhook_url": "https://a", "audit_log_path": "/"}, "audit_log_path"),
+        ({"webhook_url": "https://a", "audit_log_path": "[not JSON"}, "audit_log_path"),
         ({"webhook_url": "https://a", "audit_log_path": "/proc/no/such"}, "audit_log_path"),
     ],
 )
