@@ -22,11 +22,12 @@ from tap_cxone.notify.payload import test_message
 from tap_cxone.notify.pruning import prune
 from tap_cxone.notify.receivers import check_secret, read_receivers, split_setting
 from tap_cxone.notify.status import status, table
-from tap_cxone.observability.audit_reader import audit_log_file, open_audit_log
-from tap_cxone.observability.delivery_ledger import Ledger, read_ledger
+from tap_cxone.observability.audit_files import find_audit_logs, open_audit_logs, split_audit_log_paths
+from tap_cxone.observability.delivery_ledger import read_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tap_cxone.notify.delivery import Deliverer
     from tap_cxone.notify.receivers import Receiver
@@ -58,6 +59,16 @@ def _urls(_context: click.Context, _option: click.Parameter, texts: tuple[str, .
     return texts or tuple(split_setting(os.environ.get(f"{_PREFIX}WEBHOOK_URL", "")))
 
 
+class _Paths(click.ParamType["str"]):
+    """Paths of audit logs, of which an environment variable may hold several."""
+
+    name = "path"
+
+    @override
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return split_audit_log_paths(rv)
+
+
 def _option(name: str, text: str, **attributes: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - arguments of click.option
     variable = _PREFIX + name.upper()
     return click.option(
@@ -81,7 +92,14 @@ _SECRET = _option(
 _TIMEOUT = _option(
     "timeout", "Maximum duration of one attempt, in seconds.", type=click.FloatRange(0, min_open=True), default=10
 )
-_LOG = _option("audit_log_path", "Audit log of the tap.", metavar="FILE")
+_LOG = _option(
+    "audit_log_path",
+    "Audit log of the tap: a file, a folder (for its *.jsonl), or a pattern; may be given several times. The variable "
+    "takes several separated by white space, or a JSON array.",
+    metavar="PATH",
+    multiple=True,
+    type=_Paths(),
+)
 
 
 class _Group(click.Group):
@@ -115,7 +133,7 @@ def main() -> None:
 def send_command(
     webhook_url: tuple[str, ...],
     webhook_secret: str | None,
-    audit_log_path: str | None,
+    audit_log_path: tuple[str, ...],
     timeout: float,
     *,
     allow_http: bool,
@@ -128,13 +146,13 @@ def send_command(
         msg = "Setting 'webhook_url' is not set: no receiver is notified."
         _warn_or_fail(msg, strict=strict)
         return
-    log = _require_log(audit_log_path)
+    logs = _find_logs(audit_log_path)
     from tap_cxone.notify.sending import send  # noqa: PLC0415 - as above
 
     deliverer = options.deliverer()
     run_id = os.environ.get(RUN_ID_VARIABLE)
     try:
-        results = send(audit_log_file(log), options.receivers, deliverer, max_attempts=max_attempts, run_id=run_id)
+        results = send(logs, options.receivers, deliverer, max_attempts=max_attempts, run_id=run_id)
     except LockedError as err:
         _warn_or_fail(err.message, strict=strict)
         return
@@ -148,12 +166,12 @@ def send_command(
 @_LOG
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status_command(
-    webhook_url: tuple[str, ...], audit_log_path: str | None, *, allow_http: bool, as_json: bool
+    webhook_url: tuple[str, ...], audit_log_path: tuple[str, ...], *, allow_http: bool, as_json: bool
 ) -> None:
     """Show delivered, due and failed windows; without --webhook-url for every receiver in the audit log."""
     receivers = [receiver.name for receiver in read_receivers(webhook_url, allow_http=allow_http)]
-    with open_audit_log(audit_log_file(_require_log(audit_log_path))) as log:
-        ledger = read_ledger(log) if log else Ledger()
+    with open_audit_logs(_find_logs(audit_log_path)) as logs:
+        ledger = read_ledger(logs)
     known = receivers or ledger.receivers()
     if not known:
         logger.warning("Setting 'webhook_url' is not set, and there is no receiver in the audit log either")
@@ -193,7 +211,7 @@ def test_command(webhook_url: tuple[str, ...], webhook_secret: str | None, timeo
 @_LOG
 @click.option("--keep-days", type=click.IntRange(1), required=True, help="Age in days of the oldest lines to keep.")
 def prune_command(
-    webhook_url: tuple[str, ...], audit_log_path: str | None, keep_days: int, *, allow_http: bool
+    webhook_url: tuple[str, ...], audit_log_path: tuple[str, ...], keep_days: int, *, allow_http: bool
 ) -> None:
     """Remove old lines from the audit log, except those of windows that are still due to one of the receivers."""
     receivers = read_receivers(webhook_url, allow_http=allow_http)
@@ -202,12 +220,12 @@ def prune_command(
     except OverflowError:
         msg = "Option '--keep-days': the number is too large for a date."
         raise SettingsError(msg) from None
-    result = prune(audit_log_file(_require_log(audit_log_path)), receivers, oldest)
+    results = prune(_find_logs(audit_log_path), receivers, oldest)
     logger.info(
         "The audit log had %d bytes and has %d now; %d old windows are still due",
-        result.bytes_before,
-        result.bytes_after,
-        result.due,
+        sum(result.bytes_before for result in results),
+        sum(result.bytes_after for result in results),
+        sum(result.due for result in results),
     )
 
 
@@ -221,11 +239,11 @@ def _delivery_options(
     return _DeliveryOptions(receivers, check_secret(secret) if secret else None, timeout)
 
 
-def _require_log(path: str | None) -> str:
-    if not path:
+def _find_logs(paths: tuple[str, ...]) -> list[Path]:
+    if not any(paths):
         msg = "Setting 'audit_log_path' is not set: it must name the audit log of the tap."
         raise SettingsError(msg)
-    return path
+    return find_audit_logs(filter(None, paths))
 
 
 def _warn_or_fail(message: str, *, strict: bool) -> None:

@@ -11,6 +11,7 @@ import click
 from tap_cxone.errors import SettingsError
 from tap_cxone.notify.erasure import erase
 from tap_cxone.notify.text_search import TextSearch
+from tap_cxone.observability.audit_files import find_audit_logs, split_audit_log_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,23 +21,36 @@ _PREFIX = "CXONE_NOTIFY_"
 logger = logging.getLogger("cxone-notify")
 
 
-def _paths(_context: click.Context, option: click.Parameter, paths: tuple[str, ...]) -> tuple[str, ...]:
+def _audit_logs(_context: click.Context, _option: click.Parameter, paths: tuple[str, ...]) -> list[str]:
+    """Take the paths from the options, or else from the environment, and find the files that they name."""
+    logs: list[str] = []
+    for path in filter(None, paths or split_audit_log_paths(os.environ.get(f"{_PREFIX}AUDIT_LOG_PATH", ""))):
+        found = find_audit_logs([path])
+        if not found:
+            msg = "Setting 'audit_log_path': a folder or a pattern names no audit log. Nothing has been erased."
+            raise SettingsError(msg)
+        logs += map(str, found)
+    return logs
+
+
+def _quarantines(_context: click.Context, _option: click.Parameter, paths: tuple[str, ...]) -> list[str]:
     """Take the paths from the options, or else one from the environment; click itself would split it at blanks."""
-    return paths or tuple(filter(None, [os.environ.get(f"{_PREFIX}{(option.name or '').upper()}")]))
+    return list(filter(None, paths or [os.environ.get(f"{_PREFIX}QUARANTINE_PATH", "")]))
 
 
 @click.command("erase")
 @click.option(
     "--audit-log-path",
     multiple=True,
-    callback=_paths,
-    metavar="FILE",
-    help=f"Audit log of the tap; may be given several times.  [env var: {_PREFIX}AUDIT_LOG_PATH]",
+    callback=_audit_logs,
+    metavar="PATH",
+    help="Audit log of the tap: a file, a folder (for its *.jsonl), or a pattern; may be given several times.  "
+    f"[env var: {_PREFIX}AUDIT_LOG_PATH, several separated by white space, or a JSON array]",
 )
 @click.option(
     "--quarantine-path",
     multiple=True,
-    callback=_paths,
+    callback=_quarantines,
     metavar="FILE",
     help=f"Quarantine of the tap; may be given several times.  [env var: {_PREFIX}QUARANTINE_PATH]",
 )
@@ -46,8 +60,8 @@ def _paths(_context: click.Context, option: click.Parameter, paths: tuple[str, .
 @click.option("--value-file", type=click.File("rb"), metavar="FILE", help="Texts, one a line; - is standard input.")
 def erase_command(
     *,
-    audit_log_path: tuple[str, ...],
-    quarantine_path: tuple[str, ...],
+    audit_log_path: list[str],
+    quarantine_path: list[str],
     record_id: tuple[str, ...],
     record_id_file: BinaryIO | None,
     value: tuple[str, ...],

@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 from tap_cxone.errors import CxoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 MAX_WAIT_SECONDS = 600.0
@@ -53,3 +53,17 @@ def locked(log: Path, setting: str = "audit_log_path") -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def all_locked(logs: Iterable[Path]) -> Iterator[None]:
+    """Hold the locks of several audit logs.
+
+    Raises:
+        LockedError: another process does not release one of them.
+        CxoneError: a lock file beside a log cannot be created.
+    """
+    with contextlib.ExitStack() as stack:
+        for log in sorted(logs):  # in the same order in every process, so that two cannot wait for each other
+            stack.enter_context(locked(log))
+        yield

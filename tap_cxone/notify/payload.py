@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,7 +11,8 @@ from tap_cxone.dates import format_date, utc_now
 from tap_cxone.observability.audit_reader import read_sample
 
 if TYPE_CHECKING:
-    from tap_cxone.observability.delivery_ledger import ExtractedWindow
+    from tap_cxone.observability.audit_files import AuditLogs
+    from tap_cxone.observability.windows import ExtractedWindow
 
 SOURCE = "cxone_analytics_export"
 MAX_BODY_BYTES = 256 * 1024
@@ -20,12 +21,12 @@ MAX_BODY_BYTES = 256 * 1024
 logger = logging.getLogger("cxone-notify")
 
 
-def loaded_message(window: ExtractedWindow, log: BinaryIO) -> bytes:
+def loaded_message(window: ExtractedWindow, logs: AuditLogs) -> bytes:
     """Return the body, as JSON, that announces a window.
 
     Args:
         window: the window.
-        log: the audit log that the window was read from; its position is changed.
+        logs: the audit logs that the window was read from; their positions are changed.
     """
     message: dict[str, Any] = {
         "source": SOURCE,
@@ -38,8 +39,10 @@ def loaded_message(window: ExtractedWindow, log: BinaryIO) -> bytes:
         "dateTo": format_date(window.end),
         "duplicates": window.duplicates,
         "schema_errors": window.schema_errors,
+        "tenant": window.label,
+        "host": window.host,
     }
-    sample = read_sample(log, window.offset, window.length)
+    sample = read_sample(*logs.locate(window.offset), window.length)
     message["data_sample"] = _fit(sample, MAX_BODY_BYTES - len(msgspec.json.encode(message)))
     if len(message["data_sample"]) < len(sample):
         kept = len(message["data_sample"])
@@ -64,6 +67,8 @@ def test_message() -> bytes:
             "dateTo": now,
             "duplicates": 0,
             "schema_errors": 0,
+            "tenant": "test",
+            "host": "test",
         }
     )
 

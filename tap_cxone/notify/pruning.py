@@ -1,29 +1,31 @@
-"""Prunes the audit log: removes old lines, except those of windows that are still due.
+"""Prunes audit logs: removes old lines, except those of windows that are still due.
 
-The log is replaced in one step by a file with the old lines that are needed, followed by everything from the first line
-that is not old, byte for byte.
+All logs together decide which windows are due. Then each log is replaced in one step by a file with the old lines that
+are needed, followed by everything from the first line that is not old, byte for byte.
 """
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tap_cxone.dates import format_date
 from tap_cxone.errors import CxoneError
-from tap_cxone.notify.locking import locked
+from tap_cxone.notify.locking import all_locked
 from tap_cxone.notify.replacing import replacement
-from tap_cxone.observability.audit_reader import first_offset_since, open_audit_log
-from tap_cxone.observability.delivery_ledger import RUN_EVENTS, read_entries, read_ledger, window_id
+from tap_cxone.observability.audit_files import AuditLogs, open_audit_logs
+from tap_cxone.observability.audit_reader import first_offset_since
+from tap_cxone.observability.delivery_ledger import RUN_EVENTS, read_entries, read_ledger
+from tap_cxone.observability.window_ids import WindowIds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from tap_cxone.notify.receivers import Receiver
-    from tap_cxone.observability.delivery_ledger import ExtractedWindow
+    from tap_cxone.observability.windows import ExtractedWindow
 
 
 @dataclass(frozen=True)
@@ -41,43 +43,52 @@ class PruneResult:
     due: int
 
 
-def prune(log: Path, receivers: list[Receiver], oldest: datetime) -> PruneResult:
-    """Prune an audit log.
+def prune(paths: Sequence[Path], receivers: list[Receiver], oldest: datetime) -> list[PruneResult]:
+    """Prune audit logs, one after the other.
 
     Args:
-        log: the file.
+        paths: the files; those that do not exist are left out.
         receivers: a window is kept until all of them have been notified of it. Without receivers every window is kept.
         oldest: lines logged before this time are removed.
 
+    Returns:
+        The result for each file that exists.
+
     Raises:
-        CxoneError: the file cannot be read, written or locked.
+        CxoneError: a file cannot be read, written or locked.
     """
-    with locked(log), open_audit_log(log) as reading:
-        if reading is None:
-            return PruneResult(0, 0, 0)
-        try:
-            return _replace(log, reading, receivers, oldest)
-        except OSError as err:
-            msg = f"Setting 'audit_log_path': the file cannot be pruned ({err.strerror}); it is unchanged."
-            raise CxoneError(msg) from err
+    existing = [path for path in paths if path.exists()]
+    with all_locked(existing), open_audit_logs(existing) as logs:
+        needed = {window.webhook_id: window for window in _needed(logs, receivers)}
+        return [_prune(logs, number, needed, oldest) for number in range(len(logs.files))]
 
 
-def _replace(log: Path, reading: BinaryIO, receivers: list[Receiver], oldest: datetime) -> PruneResult:
-    old_bytes = first_offset_since(reading, format_date(oldest))
-    needed = {window.webhook_id: window.offset for window in _needed(reading, receivers)}
+def _prune(logs: AuditLogs, number: int, needed: dict[str, ExtractedWindow], oldest: datetime) -> PruneResult:
+    file = logs.files[number]
+    try:
+        file.seek(0)
+        old_bytes = first_offset_since(file, format_date(oldest))
+        before, after = _replace(Path(file.name), file, needed, old_bytes)
+    except OSError as err:
+        msg = f"Setting 'audit_log_path': the file cannot be pruned ({err.strerror}); it is unchanged."
+        raise CxoneError(msg) from err
+    places = (logs.locate(window.offset) for window in needed.values())
+    return PruneResult(before, after, sum(place is file and position < old_bytes for place, position in places))
+
+
+def _replace(log: Path, reading: BinaryIO, needed: Collection[str], old_bytes: int) -> tuple[int, int]:
+    """Replace a file; return its size before and after."""
     with replacement(log, reading) as writing:
         for line in _needed_lines(reading, needed, old_bytes):
             writing.write(line)
         reading.seek(old_bytes)
         shutil.copyfileobj(reading, writing)
-        before, after = reading.tell(), writing.tell()
-    return PruneResult(before, after, sum(offset < old_bytes for offset in needed.values()))
+        return reading.tell(), writing.tell()
 
 
-def _needed(reading: BinaryIO, receivers: list[Receiver]) -> Iterator[ExtractedWindow]:
+def _needed(logs: AuditLogs, receivers: list[Receiver]) -> Iterator[ExtractedWindow]:
     """Yield the windows that are due to a receiver, or will be."""
-    reading.seek(0)
-    ledger = read_ledger(reading)
+    ledger = read_ledger(logs)
     yield from ledger.waiting
     for receiver in receivers:
         yield from ledger.due(receiver.name)
@@ -85,13 +96,13 @@ def _needed(reading: BinaryIO, receivers: list[Receiver]) -> Iterator[ExtractedW
         yield from ledger.windows
 
 
-def _needed_lines(reading: BinaryIO, needed: Collection[str | None], old_bytes: int) -> Iterator[bytes]:
-    """Yield the old lines that the ledger needs for some windows."""
+def _needed_lines(reading: BinaryIO, needed: Collection[str], old_bytes: int) -> Iterator[bytes]:
+    """Yield the old lines of a file that the ledger needs for some windows."""
     if not needed:
         return
-    reading.seek(0)
-    for offset, line, event in read_entries(reading, log_problems=False):
-        if offset >= old_bytes:
+    ids = WindowIds()
+    for entry in read_entries(AuditLogs([reading]), log_problems=False):
+        if entry.offset >= old_bytes:
             return
-        if event.event in RUN_EVENTS or window_id(event) in needed:
-            yield line
+        if entry.event.event in RUN_EVENTS or ids.of(entry) in needed:
+            yield entry.line

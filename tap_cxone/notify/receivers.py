@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
-import msgspec
-
 from tap_cxone.errors import SettingsError
+from tap_cxone.observability.list_settings import split_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,13 +51,7 @@ def split_setting(text: str) -> list[str]:
     Raises:
         SettingsError: it begins like a JSON array, but is not one of strings.
     """
-    if text.lstrip().startswith("["):
-        try:
-            return msgspec.json.decode(text.encode(), type=list[str])
-        except (msgspec.DecodeError, UnicodeEncodeError):
-            msg = "Setting 'webhook_url': it begins like a JSON array, but is not a valid JSON array of strings."
-            raise SettingsError(msg) from None
-    return text.split()
+    return split_list(text, "webhook_url")
 
 
 def read_receivers(texts: Iterable[str], *, allow_http: bool) -> list[Receiver]:

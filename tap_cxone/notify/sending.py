@@ -1,4 +1,4 @@
-"""Sends everything that is due to every receiver, and records each result in the audit log at once.
+"""Sends everything that is due to every receiver, and records each result at once, in the audit log of the window.
 
 If the process is killed between a delivery and its line in the log, the next run delivers the window again, under the
 same webhook-id.
@@ -6,26 +6,30 @@ same webhook-id.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from tap_cxone.dates import format_date, utc_now
 from tap_cxone.notify.delivery import DeliveryError
-from tap_cxone.notify.locking import locked
+from tap_cxone.notify.locking import all_locked
 from tap_cxone.notify.payload import loaded_message
-from tap_cxone.observability.audit_reader import open_audit_log
+from tap_cxone.observability.audit_files import file_number, open_audit_logs
 from tap_cxone.observability.delivery_ledger import read_ledger
 from tap_cxone.observability.events import EventName
 from tap_cxone.observability.jsonlines import JsonLinesFile
+from tap_cxone.observability.tenants import UNNAMED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
-    from typing import BinaryIO
 
     from tap_cxone.notify.delivery import Deliverer
     from tap_cxone.notify.receivers import Receiver
-    from tap_cxone.observability.delivery_ledger import ExtractedWindow, Ledger
+    from tap_cxone.observability.audit_files import AuditLogs
+    from tap_cxone.observability.delivery_ledger import Ledger
+    from tap_cxone.observability.windows import ExtractedWindow
 
 _MAX_CONSECUTIVE_FAILURES = 2
 """After this many failed windows in a row, a receiver gets nothing more in this run."""
@@ -69,55 +73,76 @@ class Results:
 
 
 def send(
-    log: Path, receivers: list[Receiver], deliverer: Deliverer, *, max_attempts: int, run_id: str | None
+    paths: Sequence[Path], receivers: list[Receiver], deliverer: Deliverer, *, max_attempts: int, run_id: str | None
 ) -> Results:
     """Announce every window that is due.
 
     Args:
-        log: the audit log.
+        paths: the audit logs.
         receivers: the receivers to notify.
         deliverer: sends the messages.
         max_attempts: maximum number of attempts for one message.
         run_id: the run whose load has just succeeded; None if unknown.
 
     Raises:
-        CxoneError: the audit log cannot be read, written or locked.
+        CxoneError: an audit log cannot be read, written or locked.
     """
-    with locked(log), open_audit_log(log) as reading:
-        if reading is None:
-            logger.warning("Setting 'audit_log_path': the file does not exist, so nothing is due")
+    # A single file is locked even if it does not exist yet, which fails if its folder is wrong.
+    existing = [path for path in paths if path.exists()] if len(paths) > 1 else paths
+    with all_locked(existing), open_audit_logs(existing) as logs:
+        if not logs.files:
+            problem = "the file does not exist" if paths else "no audit log matches it"
+            logger.warning("Setting 'audit_log_path': %s, so nothing is due", problem)
             return Results()
-        ledger = read_ledger(reading, run_id)
-        with JsonLinesFile(str(log), "audit_log_path", durable=True) as writing:
-            sender = _Sender(ledger, reading, writing, deliverer, max_attempts)
-            return sender.run(receivers)
+        if missing := len(paths) - len(logs.files):
+            logger.warning("Setting 'audit_log_path': %d of %d files do not exist", missing, len(paths))
+        with _LogWriter(logs) as writing:
+            return _Sender(logs, writing, deliverer, max_attempts).run(receivers, read_ledger(logs, run_id))
+
+
+class _LogWriter:
+    """Appends to the audit logs; a file is opened when its first line is written."""
+
+    def __init__(self, logs: AuditLogs) -> None:
+        self._logs = logs
+        self._open: dict[int, JsonLinesFile] = {}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def write(self, file: int, event: EventName, **fields: Any) -> None:  # noqa: ANN401 - any JSON-compatible value
+        """Append an event to a file, given by its index."""
+        if file not in self._open:
+            lines = JsonLinesFile(self._logs.files[file].name, "audit_log_path", durable=True)
+            self._open[file] = self._stack.enter_context(lines)
+        self._open[file].write({"event": event, "logged_at": format_date(utc_now()), **fields})
 
 
 class _Sender:
     """Sends to one receiver after another."""
 
-    def __init__(
-        self, ledger: Ledger, reading: BinaryIO, writing: JsonLinesFile, deliverer: Deliverer, max_attempts: int
-    ) -> None:
-        self._ledger = ledger
-        self._reading = reading
+    def __init__(self, logs: AuditLogs, writing: _LogWriter, deliverer: Deliverer, max_attempts: int) -> None:
+        self._logs = logs
         self._writing = writing
         self._deliverer = deliverer
         self._max_attempts = max_attempts
         self._results = Results()
 
-    def run(self, receivers: list[Receiver]) -> Results:
-        for run in self._ledger.unconfirmed:
-            self._write(EventName.LOAD_CONFIRMED, run_id=run)
+    def run(self, receivers: list[Receiver], ledger: Ledger) -> Results:
+        for run, file in ledger.unconfirmed.items():
+            self._writing.write(file, EventName.LOAD_CONFIRMED, run_id=run)
         for receiver in receivers:
-            self._send_to(receiver)
+            self._send_to(receiver, ledger.due(receiver.name))
         fields = self._results.event()
-        self._write(EventName.WEBHOOK_METRICS, **fields)
+        self._writing.write(len(self._logs.files) - 1, EventName.WEBHOOK_METRICS, **fields)
         logger.info("%s %s", EventName.WEBHOOK_METRICS, " ".join(f"{name}={value}" for name, value in fields.items()))
         return self._results
 
-    def _send_to(self, receiver: Receiver) -> None:
-        due = self._ledger.due(receiver.name)
+    def _send_to(self, receiver: Receiver, due: list[ExtractedWindow]) -> None:
         self._results.due += len(due)
         failures = 0
         for position, window in enumerate(due, 1):
@@ -130,8 +155,9 @@ class _Sender:
                 return
 
     def _announce(self, window: ExtractedWindow, receiver: Receiver, max_attempts: int) -> DeliveryError | None:
-        body = loaded_message(window, self._reading)
-        identity = {
+        body = loaded_message(window, self._logs)
+        file = file_number(window.offset)
+        identity: dict[str, Any] = {
             "stream": window.stream,
             "job_id": window.job_id,
             "dateFrom": format_date(window.start),
@@ -140,11 +166,15 @@ class _Sender:
             "host": receiver.host,
             "webhook_id": window.webhook_id,
         }
+        if window.tenant != UNNAMED:
+            identity |= {"tenant": window.label, "platform_host": window.host}
         try:
             done = self._deliverer.deliver(receiver, window.webhook_id, body, max_attempts=max_attempts)
         except DeliveryError as err:
             self._results.failed += 1
-            self._write(EventName.WEBHOOK_SYNC_FAILURE, **identity, attempts=err.attempts, reason=err.reason)
+            self._writing.write(
+                file, EventName.WEBHOOK_SYNC_FAILURE, **identity, attempts=err.attempts, reason=err.reason
+            )
             logger.warning(
                 "%s was not announced: %s: %s (attempts: %d); it stays due", window, receiver, err.reason, err.attempts
             )
@@ -153,9 +183,6 @@ class _Sender:
         self._results.records += window.record_count
         self._results.latencies_ms.append(done.latency_ms)
         sent = {"records_sent": window.record_count, "latency_ms": done.latency_ms, "attempts": done.attempts}
-        self._write(EventName.WEBHOOK_SYNC_SUCCESS, **identity, **sent)
+        self._writing.write(file, EventName.WEBHOOK_SYNC_SUCCESS, **identity, **sent)
         logger.info("%s was announced: %s, %d ms", window, receiver, done.latency_ms)
         return None
-
-    def _write(self, event: EventName, **fields: Any) -> None:  # noqa: ANN401 - any JSON-compatible value
-        self._writing.write({"event": event, "logged_at": format_date(utc_now()), **fields})

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.dates import format_date
+from tap_cxone.observability.tenants import UNNAMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from tap_cxone.observability.delivery_ledger import ExtractedWindow, Ledger
+    from tap_cxone.observability.delivery_ledger import Ledger
+    from tap_cxone.observability.windows import ExtractedWindow
 
 DELIVERED, DUE, FAILED, WAITING = "delivered", "due", "failed", "waiting"
 _COUNTED = (DELIVERED, DUE, FAILED, WAITING)
-_COLUMNS = ("receiver", "status", "stream", "dateFrom", "dateTo", "job_id", "record_count", "since", "reason")
+_COLUMNS = ("receiver", "status", "tenant", "stream", "dateFrom", "dateTo", "job_id", "record_count", "since", "reason")
 
 
 def status(ledger: Ledger, receivers: Iterable[str]) -> dict[str, Any]:
@@ -33,14 +35,13 @@ def table(statuses: dict[str, Any]) -> Iterator[str]:
     """
     counts = [[receiver["receiver"], *(receiver[name] for name in _COUNTED)] for receiver in statuses["receivers"]]
     yield from _aligned([("receiver", *_COUNTED), *counts])
-    windows = [
-        [receiver["receiver"], *(window.get(name, "") for name in _COLUMNS[1:])]
-        for receiver in statuses["receivers"]
-        for window in receiver["windows"]
-    ]
+    windows = [(entry["receiver"], window) for entry in statuses["receivers"] for window in entry["windows"]]
     if windows:
+        has_tenants = any("tenant" in window for _, window in windows)
+        columns = [name for name in _COLUMNS if has_tenants or name != "tenant"]
+        rows = [[receiver, *(window.get(name, "") for name in columns[1:])] for receiver, window in windows]
         yield ""
-        yield from _aligned([_COLUMNS, *windows])
+        yield from _aligned([columns, *rows])
 
 
 def _of_receiver(ledger: Ledger, receiver: str) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def _of_window(ledger: Ledger, receiver: str, window: ExtractedWindow) -> dict[s
 
 
 def _identity(window: ExtractedWindow) -> dict[str, Any]:
-    return {
+    identity = {
         "stream": window.stream,
         "dateFrom": format_date(window.start),
         "dateTo": format_date(window.end),
@@ -73,6 +74,9 @@ def _identity(window: ExtractedWindow) -> dict[str, Any]:
         "record_count": window.record_count,
         "webhook_id": window.webhook_id,
     }
+    if window.tenant != UNNAMED:
+        identity |= {"tenant": str(window.tenant), "host": window.host}
+    return identity
 
 
 def _aligned(rows: Sequence[Sequence[Any]]) -> Iterator[str]:

@@ -19,6 +19,8 @@ from tap_cxone.observability.events import Event
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+_LINES_TO_RECOGNISE = 20
+_LONGEST_LINE_TO_RECOGNISE = 2**20
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -26,7 +28,7 @@ class Entry(NamedTuple):
     """An event and its position in the log.
 
     Attributes:
-        offset: where its line begins, in bytes.
+        offset: where its line begins, in bytes; of several logs as ``AuditLogs`` defines it.
         line: the line as it is in the file, with its line break.
         event: the decoded line.
     """
@@ -41,6 +43,10 @@ class _NameOnly(msgspec.Struct):
 
 
 class _TimeOnly(msgspec.Struct):
+    logged_at: str
+
+
+class _Named(_NameOnly):
     logged_at: str
 
 
@@ -99,32 +105,34 @@ class AuditLogReader:
         self.lines = 0
         self.unreadable = 0
 
-    def read(self, log: BinaryIO) -> Iterator[Entry]:
+    def read(self, log: BinaryIO, offset: int = 0) -> Iterator[Entry]:
         """Yield the events of the wanted kinds. Every line is decoded, so all unreadable lines are counted.
 
         Args:
             log: the file, at its beginning.
+            offset: the offset of its first line.
         """
-        return self._decode(log, lambda _line: True)
+        return self._decode(log, lambda _line: True, offset)
 
-    def read_quickly(self, log: BinaryIO) -> Iterator[Entry]:
+    def read_quickly(self, log: BinaryIO, offset: int = 0) -> Iterator[Entry]:
         """Yield the same events, but decode only lines that contain one of their names.
 
         Faster if the wanted kinds are rare. Unreadable lines that contain none of the names are not counted.
 
         Args:
             log: the file, at its beginning.
+            offset: the offset of its first line.
         """
         names = b'(?:%s)"' % b"|".join(re.escape(name).encode() for name in sorted(self._names))
         contains_name = re.compile(b'"' + names).search
         # The tap writes the name first, so that the search through a long line of another kind can be avoided.
         begins_with_other = re.compile(rb'\{\s*"event"\s*:\s*"(?!' + names + b")").match
-        return self._decode(log, lambda line: not begins_with_other(line) and contains_name(line) is not None)
+        return self._decode(log, lambda line: not begins_with_other(line) and contains_name(line) is not None, offset)
 
-    def _decode(self, log: BinaryIO, is_candidate: Callable[[bytes], bool]) -> Iterator[Entry]:
+    def _decode(self, log: BinaryIO, is_candidate: Callable[[bytes], bool], offset: int) -> Iterator[Entry]:
         decode = msgspec.json.Decoder(Event).decode
         names = self._names
-        offset = length = 0
+        length = 0
         for line in log:
             offset, length = offset + length, len(line)
             self.lines += 1
@@ -148,6 +156,21 @@ class AuditLogReader:
         self.unreadable += 1
         if self._on_unreadable:
             self._on_unreadable(offset)
+
+
+def is_audit_log(path: Path) -> bool:
+    """Return whether one of the first lines of a file is an event with its time.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    decode = msgspec.json.Decoder(_Named).decode
+    with path.open("rb") as file:
+        for _ in range(_LINES_TO_RECOGNISE):
+            with contextlib.suppress(*_UNREADABLE):
+                decode(file.readline(_LONGEST_LINE_TO_RECOGNISE))
+                return True
+    return False
 
 
 def first_offset_since(log: BinaryIO, logged_at: str) -> int:

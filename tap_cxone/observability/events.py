@@ -37,14 +37,20 @@ class Event(msgspec.Struct):
     """One event, with the fields of every kind.
 
     A field that an event does not have is None, or empty. Times are strings as in the log. Figures are in the unit that
-    their name ends in. Record ids and samples are not read, so that they cannot be shown.
+    their name ends in. ``host`` is the platform's, except in the events of webhook deliveries: there it is the
+    receiver's, and ``platform_host`` is the platform's. Record ids and samples are not read, so that they cannot be
+    shown.
     """
 
     event: str
     logged_at: str = ""
     stream: str | None = None
+    tenant: str | None = None
+    host: str | None = None
+    platform_host: str | None = None
     run_id: str | int | None = None
     job_id: str | int | None = None
+    webhook_id: str | None = None
     dateFrom: str | None = None  # noqa: N815 - the platform's name
     dateTo: str | None = None  # noqa: N815 - the platform's name
     bookmark: str | None = None

@@ -5,13 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
 import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -19,9 +17,11 @@ from typing_extensions import override
 
 from tap_cxone.dates import format_date, parse_date, utc_now
 from tap_cxone.errors import CxoneError, exit_on_error
-from tap_cxone.observability.audit_reader import audit_log_file, open_audit_log
-from tap_cxone.report.coverage import NEVER, Gap, check
+from tap_cxone.observability.audit_files import find_audit_logs, open_audit_logs, split_audit_log_paths
+from tap_cxone.observability.tenants import Tenant
+from tap_cxone.report.coverage import NEVER, Gap, StreamKey, check, required
 from tap_cxone.report.figures import Figures, read_figures
+from tap_cxone.report.output import STANDARD_OUTPUT, ReportError, write
 from tap_cxone.report.selection import Selection, run_ids
 from tap_cxone.report.summary import gaps_as_json, summary
 from tap_cxone.report.text import clean
@@ -29,20 +29,13 @@ from tap_cxone.report.times import format_ms, parse_ms
 from tap_cxone.report.webhooks import read_deliveries
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
+    from tap_cxone.observability.audit_files import AuditLogs
 
 DEFAULT_OUTPUT = "cxone-report.html"
-STANDARD_OUTPUT = "-"
 _PREFIX = "CXONE_REPORT_"
 _RELATIVE_DATE = re.compile(r"today(?:-(\d+))?", re.ASCII)
 _Range = tuple[int, int]
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class ReportError(CxoneError):
-    """The report cannot be made; the message says what to change."""
-
-    exit_code = 2
 
 
 def _parse_date(text: str) -> int:
@@ -87,15 +80,30 @@ def _option(name: str, text: str, **attributes: Any) -> Callable[[_F], _F]:  # n
 class _Options:
     """The options of the command; times in milliseconds since 1970."""
 
-    audit_log_path: str | None
+    audit_log_path: tuple[str, ...]
     output: str | None
     run: str | None
     start: int | None
     end: int | None
     stream: str | None
+    tenant: str | None
+    unnamed_tenant: str | None
     as_json: bool
     check: _Range | None
     max_refused: float
+
+
+class _Paths(click.ParamType["str"]):
+    """Paths of audit logs, of which an environment variable may hold several."""
+
+    name = "path"
+
+    @override
+    def split_envvar_value(self, rv: str) -> list[str]:
+        try:
+            return split_audit_log_paths(rv)
+        except CxoneError as err:
+            raise click.BadParameter(err.message) from None
 
 
 class _Command(click.Command):
@@ -107,7 +115,14 @@ class _Command(click.Command):
 
 
 @click.command("cxone-report", cls=_Command, context_settings={"max_content_width": 110})
-@_option("audit_log_path", "Audit log of the tap.", metavar="FILE")
+@_option(
+    "audit_log_path",
+    "Audit log of the tap: a file, a folder (for its *.jsonl), or a pattern; may be given several times. The variable "
+    "takes several separated by white space, or a JSON array.",
+    metavar="PATH",
+    multiple=True,
+    type=_Paths(),
+)
 @_option(
     "output",
     f"Where to write; - is standard output.  [default: {DEFAULT_OUTPUT}, JSON to standard output]",
@@ -123,6 +138,8 @@ class _Command(click.Command):
 )
 @_option("to", "Only events logged before this time.", callback=_date_option, as_name="end", metavar="DATE")
 @_option("stream", "Only this stream.", metavar="NAME")
+@_option("tenant", "Only this tenant.", metavar="NAME")
+@_option("unnamed_tenant", "Count the lines of older versions, which have no tenant, for this one.", metavar="NAME")
 @_option("json", "Write the figures as JSON instead of a page.", is_flag=True, as_name="as_json")
 @_option(
     "check",
@@ -169,11 +186,11 @@ def _run(options: _Options) -> None:
     if options.check:
         _check(figures, options.check, options)
     elif options.as_json:
-        _write(json.dumps(summary(figures), indent=2, ensure_ascii=False) + "\n", options.output or STANDARD_OUTPUT)
+        write(json.dumps(summary(figures), indent=2, ensure_ascii=False) + "\n", options.output or STANDARD_OUTPUT)
     else:
         from tap_cxone.report.page import render  # noqa: PLC0415 - loading matplotlib takes a second
 
-        _write(render(figures, format_date(utc_now())), options.output or DEFAULT_OUTPUT)
+        write(render(figures, format_date(utc_now())), options.output or DEFAULT_OUTPUT)
 
 
 def _require_extra() -> None:
@@ -191,15 +208,19 @@ def _require_extra() -> None:
 
 
 def _read(options: _Options) -> Figures:
-    if not options.audit_log_path:
+    if not any(options.audit_log_path):
         msg = "Setting 'audit_log_path' is not set: it must name the audit log of the tap."
         raise ReportError(msg)
     try:
-        with open_audit_log(audit_log_file(options.audit_log_path)) as log:
-            if log is None:
+        paths = find_audit_logs(filter(None, options.audit_log_path))
+        if not paths:
+            msg = "Setting 'audit_log_path': no audit log matches it."
+            raise ReportError(msg)
+        with open_audit_logs(paths) as logs:
+            if len(logs.files) < len(paths):
                 msg = "Setting 'audit_log_path': the file does not exist."
                 raise ReportError(msg)
-            return _figures(log, options)
+            return _figures(logs, options)
     except CxoneError as err:
         raise ReportError(err.message) from None
     except OSError as err:
@@ -207,20 +228,23 @@ def _read(options: _Options) -> Figures:
         raise ReportError(msg) from None
 
 
-def _figures(log: BinaryIO, options: _Options) -> Figures:
-    run_id = None
-    if options.run:
-        run_id = _find_run(log, options.run)
-        log.seek(0)
-    figures = read_figures(log, Selection(run_id, options.stream or None, options.start, options.end))
+def _figures(logs: AuditLogs, options: _Options) -> Figures:
+    selection = Selection(
+        _find_run(logs, options.run) if options.run else None,
+        options.stream or None,
+        options.start,
+        options.end,
+        options.tenant or None,
+        options.unnamed_tenant or None,
+    )
+    figures = read_figures(logs, selection)
     if figures.has_webhooks and not options.check:
-        log.seek(0)
-        figures.deliveries = read_deliveries(log, figures.offsets)
+        figures.deliveries = read_deliveries(logs, figures.offsets)
     return figures
 
 
-def _find_run(log: BinaryIO, wanted: str) -> str:
-    runs = run_ids(log)
+def _find_run(logs: AuditLogs, wanted: str) -> str:
+    runs = run_ids(logs)
     if wanted == "last" and runs:
         return runs[-1]
     found = [wanted] if wanted in runs else [run for run in runs if run.startswith(wanted)]
@@ -233,59 +257,32 @@ def _find_run(log: BinaryIO, wanted: str) -> str:
 
 def _check(figures: Figures, range_: _Range, options: _Options) -> None:
     start, end = range_
-    streams = [options.stream] if options.stream else sorted(figures.parts)
+    keys = required(figures.parts, figures.hosts)
     gaps = [
-        gap
-        for stream in streams
-        for gap in check(stream, figures.parts.get(stream, ()), start, end, options.max_refused)
+        gap._replace(tenant=key.tenant)
+        for key in keys
+        for gap in check(key.stream, figures.parts[key], start, end, options.max_refused)
     ]
-    if not streams:
-        gaps = [Gap("(no stream in the audit log)", start, end, NEVER)]
+    if not keys:
+        gaps = [Gap(options.stream or "(no stream in the audit log)", start, end, NEVER, Tenant(options.tenant or ""))]
+    has_tenants = figures.log.has_tenants or bool(options.tenant)
     if options.as_json:
-        text = json.dumps(gaps_as_json(gaps), indent=2, ensure_ascii=False)
+        text = json.dumps(gaps_as_json(gaps, has_tenants=has_tenants), indent=2, ensure_ascii=False)
     elif gaps:
-        text = "\n".join(f"{gap.stream} {format_ms(gap.start)}/{format_ms(gap.end)} {gap.why}" for gap in gaps)
+        text = "\n".join(
+            f"{_name(gap, has_tenants=has_tenants)} {format_ms(gap.start)}/{format_ms(gap.end)} {gap.why}"
+            for gap in gaps
+        )
     else:
-        text = f"Covered: {format_ms(start)}/{format_ms(end)} of {', '.join(streams)}"
-    _write(text + "\n", STANDARD_OUTPUT)
+        names = (_name(key, has_tenants=has_tenants) for key in keys)
+        text = f"Covered: {format_ms(start)}/{format_ms(end)} of {', '.join(names)}"
+    write(text + "\n", STANDARD_OUTPUT)
     if gaps:
         sys.exit(1)
 
 
-def _write(text: str, output: str) -> None:
-    """Write a text to standard output or a file. A file is replaced in one step.
-
-    Raises:
-        ReportError: it cannot be written.
-    """
-    content = text.encode("utf-8", "backslashreplace")
-    if output == STANDARD_OUTPUT:
-        try:
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
-        except OSError as err:
-            sys.stdout = None  # so that it is not flushed again at exit
-            msg = f"Standard output cannot be written ({err.strerror})."
-            raise ReportError(msg) from None
-        return
-    try:
-        path = Path(output).expanduser()
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)  # a device or a pipe
-            return
-        path = path.resolve()  # a link is followed, not replaced
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, ValueError, RuntimeError) as err:
-        reason = (isinstance(err, OSError) and err.strerror) or "it is not a usable path"
-        msg = f"Option '--output': the file cannot be written ({reason})."
-        raise ReportError(msg) from None
-    logging.getLogger("cxone-report").info("Written: %s", path)
+def _name(row: Gap | StreamKey, *, has_tenants: bool) -> str:
+    return f"{clean(str(row.tenant))} {row.stream}" if has_tenants else row.stream
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_cxone.observability.intervals import Intervals
+from tap_cxone.observability.tenants import UNNAMED, Tenant
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 NEVER = "never extracted"
 Interval = tuple[int, int]
@@ -56,6 +57,13 @@ class WindowPart(NamedTuple):
         return (self.end - self.start) / (self.window.end - self.window.start)
 
 
+class StreamKey(NamedTuple):
+    """A stream of a tenant. Coverage is counted by it."""
+
+    tenant: Tenant
+    stream: str
+
+
 class Gap(NamedTuple):
     """A part of a range that does not count as extracted, and why."""
 
@@ -63,6 +71,7 @@ class Gap(NamedTuple):
     start: int
     end: int
     why: str
+    tenant: Tenant = UNNAMED
 
 
 def latest_parts(windows: Iterable[CoveredWindow]) -> list[WindowPart]:
@@ -103,6 +112,27 @@ def check(stream: str, parts: Iterable[WindowPart], start: int, end: int, max_re
                 left = gaps.pop().start
             gaps.append(Gap(stream, left, right, why))
     return sorted(gaps, key=lambda gap: gap.start)
+
+
+def required(parts: Mapping[StreamKey, Sequence[WindowPart]], hosts: Mapping[StreamKey, str]) -> list[StreamKey]:
+    """Return the streams that a check requires, sorted.
+
+    That is all of them, with two exceptions. Those of the sandbox are required only if there are no others. A stream
+    without windows that has only its host as a label is left out if a tenant of this host has the stream: a run that
+    failed before its first token does not know its tenant.
+
+    Args:
+        parts: the windows of each stream, as ``latest_parts`` returns them.
+        hosts: the platform's host of each stream, where the log says.
+    """
+
+    def knows_its_tenant(key: StreamKey) -> bool:
+        if parts[key] or hosts.get(key) != key.tenant.label:
+            return True
+        return all(other == key or (other.stream, hosts.get(other)) != (key.stream, hosts[key]) for other in parts)
+
+    found = sorted(filter(knows_its_tenant, parts))
+    return [key for key in found if not key.tenant.is_sandbox] or found
 
 
 def _rejection_text(window: CoveredWindow) -> str:

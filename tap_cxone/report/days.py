@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tap_cxone.observability.intervals import Intervals
+from tap_cxone.observability.tenants import UNNAMED, Tenant
 from tap_cxone.report.times import as_datetime
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Bin:
 
 @dataclass
 class StreamDays:
-    """The calendar of one stream.
+    """The calendar of one stream of a tenant.
 
     Attributes:
         stream: its name.
@@ -52,6 +53,8 @@ class StreamDays:
         end: end of that range.
         bins: the units of the range, without holes between them.
         gaps: parts of the range that were never covered.
+        tenant: the tenant of the stream.
+        host: the platform's host; empty if unknown.
     """
 
     stream: str
@@ -59,6 +62,8 @@ class StreamDays:
     end: int
     bins: list[Bin] = field(default_factory=list)
     gaps: list[Interval] = field(default_factory=list)
+    tenant: Tenant = UNNAMED
+    host: str = ""
 
     @property
     def records(self) -> int:

@@ -1,4 +1,4 @@
-"""Computes the figures of a report from the audit log, in a single pass.
+"""Computes the figures of a report from the audit logs, in a single pass.
 
 Memory grows only with the number of different windows; everything else has a limit.
 """
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tap_cxone.observability.events import EventName
-from tap_cxone.report.coverage import CoveredWindow, WindowPart, latest_parts
+from tap_cxone.observability.tenants import platform_host
+from tap_cxone.report.coverage import CoveredWindow, StreamKey, WindowPart, latest_parts
 from tap_cxone.report.days import StreamDays, calendar, unit_for
 from tap_cxone.report.durations import Durations
 from tap_cxone.report.jobs import Jobs
@@ -22,8 +23,8 @@ from tap_cxone.report.times import parse_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import BinaryIO
 
+    from tap_cxone.observability.audit_files import AuditLogs
     from tap_cxone.observability.events import Event
     from tap_cxone.report.coverage import Interval
     from tap_cxone.report.selection import SelectedEvent
@@ -94,11 +95,12 @@ class Figures:
 
     Attributes:
         totals: over all extractions.
-        parts: for each stream, its windows as ``latest_parts`` returns them.
-        days: the calendar of each stream.
+        parts: for each stream of a tenant, its windows as ``latest_parts`` returns them.
+        hosts: the platform's host of each of them, where the log says.
+        days: their calendars.
         unit: length of the bins of the calendars: day, week, month, year or century.
         durations: one for each of ``PHASES``.
-        offsets: where the lines of the extracted windows begin in the log, in bytes, ascending.
+        offsets: offsets of the lines of the extracted windows, ascending.
         has_webhooks: whether the log has webhook deliveries.
         deliveries: for each receiver, if they have been read.
     """
@@ -112,7 +114,8 @@ class Figures:
     rejections: list[Rejections] = field(default_factory=list)
     retries: list[Retries] = field(default_factory=list)
     retries_shown: deque[Retry] = field(default_factory=lambda: deque(maxlen=_MAX_RETRIES_SHOWN))
-    parts: dict[str, list[WindowPart]] = field(default_factory=dict)
+    parts: dict[StreamKey, list[WindowPart]] = field(default_factory=dict)
+    hosts: dict[StreamKey, str] = field(default_factory=dict)
     days: list[StreamDays] = field(default_factory=list)
     unit: str = "day"
     offsets: array[int] = field(default_factory=lambda: array("q"))
@@ -120,16 +123,16 @@ class Figures:
     deliveries: list[Deliveries] = field(default_factory=list)
 
 
-def read_figures(log: BinaryIO, selection: Selection) -> Figures:
-    """Compute the figures of an audit log.
+def read_figures(logs: AuditLogs, selection: Selection) -> Figures:
+    """Compute the figures of audit logs.
 
     Args:
-        log: the file, at its beginning.
+        logs: the audit logs.
         selection: which of its events count.
     """
     selector = EventSelector(_HANDLERS, selection)
     collector = _Collector(Figures(selector.facts, selection))
-    for selected in selector.read(log):
+    for selected in selector.read(logs):
         _HANDLERS[selected.event.event](collector, selected)
     return collector.finish()
 
@@ -139,23 +142,24 @@ class _Collector:
 
     def __init__(self, figures: Figures) -> None:
         self.figures = figures
-        self._windows: dict[str, dict[tuple[int, int, int], CoveredWindow]] = {}
-        self._requested: dict[str, Interval | None] = {}  # by stream: from the first start of its runs to the last end
-        self._summaries: OrderedDict[tuple[str, ...], tuple[int, int]] = OrderedDict()
+        self._windows: dict[StreamKey, dict[tuple[int, int, int], CoveredWindow]] = {}
+        self._offsets_ascend = True
+        self._requested: dict[StreamKey, Interval | None] = {}  # from the first start of its runs to the last end
+        self._summaries: OrderedDict[tuple[object, ...], tuple[int, int]] = OrderedDict()
         self._rejections: Counter[tuple[str, str, str]] = Counter()
         self._retries: Counter[tuple[str, str]] = Counter()
-        self._covered_until: dict[tuple[str, int, int], int] = {}  # by stream, start and end of a window
+        self._covered_until: dict[tuple[StreamKey, int, int], int] = {}  # by stream, start and end of a window
         self._retry_seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def add_run_started(self, selected: SelectedEvent) -> None:
         event = selected.event
         self.figures.runs.add(selected)
         start, end = parse_ms(event.dateFrom), parse_ms(event.dateTo)
-        stream = clean(event.stream)
-        known = self._requested.setdefault(stream, None)
+        key = self._key(selected)
+        known = self._requested.setdefault(key, None)
         if start is not None and end is not None and start < end:
             first, last = known or (start, end)
-            self._requested[stream] = min(start, first), max(end, last)
+            self._requested[key] = min(start, first), max(end, last)
 
     def add_run_event(self, selected: SelectedEvent) -> None:
         self.figures.runs.add(selected)
@@ -178,7 +182,7 @@ class _Collector:
         self.figures.runs.add(selected)
         self.figures.totals.duplicates += event.duplicates or 0
         self.figures.totals.refused += event.schema_errors or 0
-        self._summaries[_job_key(event, selected.run)] = (event.total_records or 0, event.schema_errors or 0)
+        self._summaries[_job_key(selected)] = (event.total_records or 0, event.schema_errors or 0)
         if len(self._summaries) > _MAX_SUMMARIES:
             self._summaries.popitem(last=False)
 
@@ -187,22 +191,20 @@ class _Collector:
         figures.runs.add(selected)
         figures.jobs.add(selected)
         figures.durations["emit"].add(event.emit_seconds)
+        self._offsets_ascend &= not figures.offsets or figures.offsets[-1] < selected.offset
         figures.offsets.append(selected.offset)
         figures.totals.windows += 1
         figures.totals.records += event.record_count or 0
         figures.totals.bytes += event.bytes or 0
-        start, end, bookmark = (
-            parse_ms(event.dateFrom),
-            parse_ms(event.dateTo),
-            parse_ms(event.bookmark),
-        )
+        start, end, bookmark = parse_ms(event.dateFrom), parse_ms(event.dateTo), parse_ms(event.bookmark)
         if start is None or end is None:
             return
-        total, rejected = self._summaries.pop(_job_key(event, selected.run), (0, 0))
+        total, rejected = self._summaries.pop(_job_key(selected), (0, 0))
         until = end if bookmark is None else max(min(end, bookmark), start)
-        windows = self._windows.setdefault(clean(event.stream), {})
+        key = self._key(selected)
+        windows = self._windows.setdefault(key, {})
         # An earlier extraction that reached further is kept, because it covers the part after the new bookmark.
-        name = (clean(event.stream), start, end)
+        name = (key, start, end)
         known = self._covered_until.get(name, until)
         if known <= until:
             windows.pop((start, end, known), None)
@@ -233,22 +235,32 @@ class _Collector:
         if selected.event.latency_ms is not None:
             self.figures.durations["webhook"].add(selected.event.latency_ms / 1000)
 
+    def _key(self, selected: SelectedEvent) -> StreamKey:
+        key = StreamKey(selected.tenant, clean(selected.event.stream))
+        if host := platform_host(selected.event):
+            self.figures.hosts[key] = clean(host)
+        return key
+
     def finish(self) -> Figures:
         """Return the figures, after all events have been added."""
         figures = self.figures
         figures.totals.errors = figures.runs.failed
+        if not self._offsets_ascend:
+            figures.offsets = array("q", sorted(figures.offsets))
         figures.rejections = [Rejections(*key, count) for key, count in self._rejections.most_common()]
         figures.retries = [Retries(*key, count, self._retry_seconds[key]) for key, count in self._retries.most_common()]
-        streams = sorted({*self._windows, *self._requested} - {""})
-        figures.parts = {stream: latest_parts(self._windows.get(stream, {}).values()) for stream in streams}
-        requested = {stream: [reach] if (reach := self._requested.get(stream)) else [] for stream in streams}
+        keys = sorted(key for key in {*self._windows, *self._requested} if key.stream)
+        figures.parts = {key: latest_parts(self._windows.get(key, {}).values()) for key in keys}
+        requested = {key: [reach] if (reach := self._requested.get(key)) else [] for key in keys}
         figures.unit = unit_for(
             interval
-            for stream in streams
-            for interval in [*requested[stream], *((part.start, part.end) for part in figures.parts[stream])]
+            for key in keys
+            for interval in [*requested[key], *((part.start, part.end) for part in figures.parts[key])]
         )
-        calendars = (calendar(stream, figures.parts[stream], requested[stream], figures.unit) for stream in streams)
-        figures.days = [days for days in calendars if days]
+        for key in keys:
+            if days := calendar(key.stream, figures.parts[key], requested[key], figures.unit):
+                days.tenant, days.host = key.tenant, self.figures.hosts.get(key, "")
+                figures.days.append(days)
         return figures
 
 
@@ -275,8 +287,9 @@ def _days(event: Event) -> tuple[tuple[int, int], ...]:
     return tuple((day, count) for day, count in found if day is not None and count > 0)
 
 
-def _job_key(event: Event, run: str) -> tuple[str, ...]:
-    return (run, event.stream or "", str(event.job_id), event.dateFrom or "", event.dateTo or "")
+def _job_key(selected: SelectedEvent) -> tuple[object, ...]:
+    event = selected.event
+    return (selected.tenant, selected.run, event.stream, event.job_id, event.dateFrom, event.dateTo)
 
 
 def _bounded(key: _Key, counter: Counter[_Key], other: _Key) -> _Key:

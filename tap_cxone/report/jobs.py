@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_cxone.observability.events import EventName
+from tap_cxone.observability.tenants import UNNAMED, Tenant
 from tap_cxone.report.text import clean
 from tap_cxone.report.times import parse_ms
 
@@ -52,6 +53,7 @@ class Job:
     attempts: int = 1
     records: int | None = None
     reason: str = ""
+    tenant: Tenant = UNNAMED
 
     @property
     def outcome(self) -> str:
@@ -115,17 +117,17 @@ class Jobs:
     Attributes:
         count: number of all rows, including those that are not kept.
         failed: number of failed jobs.
-        rows: the newest jobs by run, stream and job id, at most ``MAX_ROWS``.
+        rows: the newest jobs by run, tenant, stream and job id, at most ``MAX_ROWS``.
     """
 
     count: int = 0
     failed: int = 0
-    rows: OrderedDict[tuple[str, str, str], Job] = field(default_factory=OrderedDict)
+    rows: OrderedDict[tuple[str, Tenant, str, str], Job] = field(default_factory=OrderedDict)
 
     def add(self, selected: SelectedEvent) -> None:
         """Add an event that is about a job."""
         event, at = selected.event, selected.at
-        job = self._job(event, selected.run)
+        job = self._job(event, selected.run, selected.tenant)
         if event.event == EventName.EXPORT_JOB_CREATED:
             job.created = at
         elif event.event == EventName.EXPORT_JOB_COMPLETED:
@@ -138,12 +140,12 @@ class Jobs:
         elif event.event == EventName.WINDOW_EXTRACTED:
             job.extracted, job.emit_seconds, job.records = at, event.emit_seconds, event.record_count
 
-    def _job(self, event: Event, run: str) -> Job:
+    def _job(self, event: Event, run: str, tenant: Tenant) -> Job:
         stream, name = clean(event.stream), str(event.job_id or event.dateFrom)
-        key = (run, stream, name)
+        key = (run, tenant, stream, name)
         job = self.rows.get(key)
         if job is None:
-            job = self.rows[key] = Job(run, stream, parse_ms(event.dateFrom), parse_ms(event.dateTo))
+            job = self.rows[key] = Job(run, stream, parse_ms(event.dateFrom), parse_ms(event.dateTo), tenant=tenant)
             self.count += 1
             if len(self.rows) > MAX_ROWS:
                 self.rows.popitem(last=False)

@@ -55,6 +55,7 @@ def render(figures: Figures, made_at: str) -> str:
     page = environment.get_template("page.html.j2")
     return page.render(
         **_shown(figures),
+        has_tenants=figures.log.has_tenants,
         plots=plots,
         style=_safe(style),
         policy=_policy(style),

@@ -15,7 +15,7 @@ from tap_cxone.observability.formatting import duration
 from tap_cxone.report import svg
 from tap_cxone.report.days import COVERED
 from tap_cxone.report.drawing import LEFT, BarStyle, canvas, legend, plain, set_margins
-from tap_cxone.report.text import date, date_range, number, shorten
+from tap_cxone.report.text import clean, date, date_range, number, shorten
 from tap_cxone.report.timeline import timeline
 from tap_cxone.report.times import format_ms
 
@@ -73,7 +73,9 @@ def days(figures: Figures) -> str | None:
         drawing.figure.subplots_adjust(hspace=0.55, left=0.08)
         used: set[str] = set()
         for axes, stream in zip(all_axes, streams, strict=True):
-            used |= _stream_days(drawing, axes, stream, figures.unit)
+            name = f"{stream.tenant}: {stream.stream}" if figures.log.has_tenants else stream.stream
+            axes.set_title(f"{clean(name)}, records per {figures.unit}", loc="left", fontsize=9)
+            used |= _stream_days(drawing, axes, stream)
         entries: list[Artist] = [_RECORDS.patch()]
         if "gap" in used:
             entries.append(_GAP.patch())
@@ -84,7 +86,7 @@ def days(figures: Figures) -> str | None:
         return drawing.element("days", label)
 
 
-def _stream_days(drawing: Canvas, axes: Axes, stream: StreamDays, unit: str) -> set[str]:
+def _stream_days(drawing: Canvas, axes: Axes, stream: StreamDays) -> set[str]:
     used = set()
     left, right = stream.start / _DAY_MS, stream.end / _DAY_MS
     axes.set_xlim(left, right)
@@ -104,7 +106,6 @@ def _stream_days(drawing: Canvas, axes: Axes, stream: StreamDays, unit: str) -> 
         title = f"Never covered: {date_range(format_ms(begin), format_ms(finish))}"
         drawing.bar(axes, (begin / _DAY_MS, 0), (width, highest * 1.08), _GAP, title)
         used.add("gap")
-    axes.set_title(f"{stream.stream}, records per {unit}", loc="left", fontsize=9)
     locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Runs and how they ended, as far as the log says: one entry for each stream of a run."""
+"""Runs and how they ended, as far as the log says: one entry for each tenant and stream of a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tap_cxone.observability.events import EventName
+from tap_cxone.observability.tenants import Tenant, platform_host
 from tap_cxone.report.text import clean
 from tap_cxone.report.times import parse_ms
 
@@ -41,6 +42,8 @@ class Run:
     Attributes:
         run: id of the run; empty if unknown.
         stream: name of the stream.
+        tenant: the tenant.
+        host: the platform's host; empty if unknown.
         began: when the run began.
         last: when its last event was logged.
         start: start of the range that it was started for.
@@ -52,6 +55,8 @@ class Run:
 
     run: str
     stream: str
+    tenant: Tenant
+    host: str = ""
     began: int | None = None
     last: int | None = None
     start: int | None = None
@@ -76,6 +81,8 @@ class Run:
 
     def add(self, event: Event, at: int | None) -> None:
         """Add an event of this run, logged ``at``."""
+        if host := platform_host(event):
+            self.host = clean(host)
         if at is not None:
             self.last = at if self.last is None else max(self.last, at)
         match event.event:
@@ -121,16 +128,16 @@ class Runs:
     Attributes:
         count: number of all entries, including those that are not kept.
         failed: number of failed ones.
-        rows: the newest entries by run and stream, at most ``MAX_RUNS``.
+        rows: the newest entries by run, stream and tenant, at most ``MAX_RUNS``.
     """
 
     count: int = 0
     failed: int = 0
-    rows: OrderedDict[tuple[str, str], Run] = field(default_factory=OrderedDict)
+    rows: OrderedDict[tuple[str, str, Tenant], Run] = field(default_factory=OrderedDict)
 
     def add(self, selected: SelectedEvent) -> None:
         """Add an event of a stream of a run."""
-        key = (selected.run, clean(selected.event.stream))
+        key = (selected.run, clean(selected.event.stream), selected.tenant)
         entry = self.rows.get(key)
         if entry is None:
             entry = self.rows[key] = Run(*key)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from tap_cxone.observability.audit_files import file_number
 from tap_cxone.observability.audit_reader import AuditLogReader
 from tap_cxone.observability.events import EventName
+from tap_cxone.observability.tenants import UNNAMED, Tenant, tenant_of
 from tap_cxone.report.text import clean
 from tap_cxone.report.times import parse_ms
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from tap_cxone.observability.audit_files import AuditLogs
     from tap_cxone.observability.events import Event
 
 
@@ -25,12 +28,16 @@ class Selection:
         stream: events of this stream, and those that belong to no stream.
         start: events logged at or after this time, in milliseconds since 1970.
         end: events logged before this time, in milliseconds since 1970.
+        tenant: events of the tenant of this name.
+        unnamed_tenant: label of the tenant that the lines without a label count for.
     """
 
     run_id: str | None = None
     stream: str | None = None
     start: int | None = None
     end: int | None = None
+    tenant: str | None = None
+    unnamed_tenant: str | None = None
 
 
 @dataclass
@@ -43,6 +50,7 @@ class LogFacts:
         unreadable: number of lines that cannot be decoded.
         first: when the first selected event was logged, in milliseconds since 1970; None if unknown.
         last: when the last one was.
+        has_tenants: whether a selected event has a label.
     """
 
     lines: int = 0
@@ -50,26 +58,29 @@ class LogFacts:
     unreadable: int = 0
     first: int | None = None
     last: int | None = None
+    has_tenants: bool = False
 
 
 class SelectedEvent(NamedTuple):
     """An event that is selected.
 
     Attributes:
-        offset: where its line begins in the log, in bytes.
+        offset: the offset of its line.
         event: the event.
+        tenant: its tenant.
         at: when it was logged, in milliseconds since 1970; None if unknown.
         run: the id of its run; empty if unknown.
     """
 
     offset: int
     event: Event
+    tenant: Tenant
     at: int | None
     run: str
 
 
 class EventSelector:
-    """Reads an audit log and selects events.
+    """Reads audit logs and selects events.
 
     Args:
         names: the kinds of events to return.
@@ -83,56 +94,56 @@ class EventSelector:
         self.facts = LogFacts()
         self._names = names
         self._selection = selection
-        self._latest_runs: dict[str, str] = {}
+        self._latest_runs: dict[tuple[int, str], str] = {}
 
-    def read(self, log: BinaryIO) -> Iterator[SelectedEvent]:
-        """Yield the selected events.
-
-        Args:
-            log: the file, at its beginning.
-        """
-        facts = self.facts
+    def read(self, logs: AuditLogs) -> Iterator[SelectedEvent]:
+        """Yield the selected events."""
+        facts, unnamed = self.facts, Tenant(self._selection.unnamed_tenant or "")
         reader = AuditLogReader(self._names)
-        for offset, _, event in reader.read(log):
-            at, run = parse_ms(event.logged_at), self._run_of(event)
-            if self._is_selected(event, at, run):
+        for offset, _, event in logs.entries(reader.read):
+            at, run, tenant = parse_ms(event.logged_at), self._run_of(event, file_number(offset)), tenant_of(event)
+            if tenant == UNNAMED:
+                tenant = unnamed
+            if self._is_selected(event, at, run, tenant):
                 facts.selected += 1
                 if at is not None:
                     facts.first = at if facts.first is None else min(facts.first, at)
                     facts.last = at if facts.last is None else max(facts.last, at)
-                yield SelectedEvent(offset, event, at, run)
+                facts.has_tenants = facts.has_tenants or tenant != UNNAMED
+                yield SelectedEvent(offset, event, tenant, at, run)
         facts.lines, facts.unreadable = reader.lines, reader.unreadable
 
-    def _run_of(self, event: Event) -> str:
-        """Return the run of an event. In older logs most events have no run id: they belong to the latest run."""
+    def _run_of(self, event: Event, file: int) -> str:
+        """Return the run of an event.
+
+        In older logs most events have no run id: they belong to the latest run of their stream in the same file.
+        """
         stream = event.stream or ""
         if event.run_id is None:
-            return self._latest_runs.get(stream, "")
+            return self._latest_runs.get((file, stream), "")
         run = clean(str(event.run_id))
         if event.event == EventName.RUN_STARTED:
-            self._latest_runs[stream] = run
+            self._latest_runs[file, stream] = run
         return run
 
-    def _is_selected(self, event: Event, at: int | None, run: str) -> bool:
+    def _is_selected(self, event: Event, at: int | None, run: str, tenant: Tenant) -> bool:
         wanted = self._selection
         if wanted.run_id is not None and run != wanted.run_id:
             return False
         if wanted.stream is not None and event.stream is not None and event.stream != wanted.stream:
+            return False
+        if wanted.tenant is not None and wanted.tenant != str(tenant):
             return False
         if wanted.start is not None and (at is None or at < wanted.start):
             return False
         return wanted.end is None or (at is not None and at < wanted.end)
 
 
-def run_ids(log: BinaryIO) -> list[str]:
-    """Return the ids of the runs in the log, each once, in the order of their latest start.
-
-    Args:
-        log: the file, at its beginning.
-    """
+def run_ids(logs: AuditLogs) -> list[str]:
+    """Return the ids of the runs in audit logs, each once, in the order of their latest start."""
     runs: dict[str, None] = {}
     selector = EventSelector((EventName.RUN_STARTED, EventName.RUN_FINISHED, EventName.WINDOW_EXTRACTED), Selection())
-    for _, event, _, run in selector.read(log):
+    for _, event, _, _, run in selector.read(logs):
         if run and (event.event == EventName.RUN_STARTED or run not in runs):
             runs.pop(run, None)
             runs[run] = None

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.report.jobs import segments
+from tap_cxone.report.text import clean
 from tap_cxone.report.times import format_ms
 
 if TYPE_CHECKING:
@@ -27,22 +28,27 @@ def summary(figures: Figures) -> dict[str, Any]:
     return {
         "log": _of_log(figures),
         "totals": asdict(figures.totals),
-        "runs": [_of_run(run) for run in figures.runs.rows.values()],
+        "runs": [_of_run(run) | _tenant_and_host(run, figures) for run in figures.runs.rows.values()],
         "runs_left_out": figures.runs.count - len(figures.runs.rows),
         "export_jobs": {"total": figures.jobs.count, "failed": figures.jobs.failed},
-        "jobs": [_of_job(job) for job in figures.jobs.rows.values()],
+        "jobs": [_of_job(job) | _tenant(job, figures) for job in figures.jobs.rows.values()],
         "jobs_left_out": figures.jobs.count - len(figures.jobs.rows),
         "durations": {phase: _of_durations(values) for phase, values in figures.durations.items() if values.count},
         "unit": figures.unit,
-        "streams": [_of_stream(days) for days in figures.days],
+        "streams": [_of_stream(days) | _tenant_and_host(days, figures) for days in figures.days],
         "refusals": [kind._asdict() for kind in figures.rejections],
         "retries": [kind._asdict() | {"seconds": round(kind.seconds, 3)} for kind in figures.retries],
         "webhooks": [asdict(deliveries) for deliveries in figures.deliveries],
     }
 
 
-def gaps_as_json(gaps: list[Gap]) -> dict[str, Any]:
-    """Return the result of a check, JSON-compatible."""
+def gaps_as_json(gaps: list[Gap], *, has_tenants: bool) -> dict[str, Any]:
+    """Return the result of a check, JSON-compatible.
+
+    Args:
+        gaps: the gaps.
+        has_tenants: whether the tenants are named.
+    """
     found = [
         {
             "stream": gap.stream,
@@ -50,14 +56,24 @@ def gaps_as_json(gaps: list[Gap]) -> dict[str, Any]:
             "dateTo": format_ms(gap.end),
             "why": gap.why,
         }
+        | ({"tenant": clean(str(gap.tenant))} if has_tenants else {})
         for gap in gaps
     ]
     return {"covered": not gaps, "gaps": found}
 
 
+def _tenant(row: Run | StreamDays | Job, figures: Figures) -> dict[str, Any]:
+    """Return the tenant; nothing if the log has no labels, so that it is shown as by older versions."""
+    return {"tenant": clean(str(row.tenant))} if figures.log.has_tenants else {}
+
+
+def _tenant_and_host(row: Run | StreamDays, figures: Figures) -> dict[str, Any]:
+    return _tenant(row, figures) | ({"host": row.host or None} if figures.log.has_tenants else {})
+
+
 def _of_log(figures: Figures) -> dict[str, Any]:
     facts, selection = figures.log, figures.selection
-    return {
+    of_log = {
         "lines": facts.lines,
         "events": facts.selected,
         "unreadable": facts.unreadable,
@@ -68,6 +84,9 @@ def _of_log(figures: Figures) -> dict[str, Any]:
         "from": format_ms(selection.start),
         "to": format_ms(selection.end),
     }
+    if facts.has_tenants or selection.tenant:
+        of_log["tenant"] = selection.tenant
+    return of_log
 
 
 def _of_run(run: Run) -> dict[str, Any]:

@@ -82,13 +82,13 @@ def timeline(figures: Figures) -> str | None:
 
 def _groups(figures: Figures) -> list[tuple[str, list[Job]]]:
     jobs = [job for job in figures.jobs.rows.values() if job.begin is not None]
-    order = {run: position for position, (run, _) in enumerate(figures.runs.rows)}
+    order = {key[0]: position for position, key in enumerate(figures.runs.rows)}
     jobs.sort(key=lambda job: (order.get(job.run, -1), job.run, job.begin))
     return [(run, list(members)) for run, members in groupby(jobs, key=lambda job: job.run)]
 
 
 def _origin(figures: Figures, run: str, jobs: list[Job]) -> int:
-    began = [entry.began for (name, _), entry in figures.runs.rows.items() if name == run and entry.began is not None]
+    began = [entry.began for entry in figures.runs.rows.values() if entry.run == run and entry.began is not None]
     return min([*began, *([] if began else (job.begin or 0 for job in jobs))])
 
 
@@ -101,7 +101,7 @@ def _scale(longest: float) -> _Scale:
 
 
 def _run_label(figures: Figures, run: str) -> str:
-    entries = [entry for (name, _), entry in figures.runs.rows.items() if name == run]
+    entries = [entry for entry in figures.runs.rows.values() if entry.run == run]
     began = min((entry.began for entry in entries if entry.began is not None), default=None)
     return f"Run {shorten(run, 8) or '(unknown)'}, {clock(format_ms(began))[:16]}"
 

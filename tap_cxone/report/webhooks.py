@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from tap_cxone.observability.delivery_ledger import read_ledger
 from tap_cxone.report.text import clean
@@ -12,7 +12,8 @@ from tap_cxone.report.text import clean
 if TYPE_CHECKING:
     from array import array
 
-    from tap_cxone.observability.delivery_ledger import ExtractedWindow
+    from tap_cxone.observability.audit_files import AuditLogs
+    from tap_cxone.observability.windows import ExtractedWindow
 
 
 @dataclass(frozen=True)
@@ -36,14 +37,14 @@ class Deliveries:
     reason: str = ""
 
 
-def read_deliveries(log: BinaryIO, offsets: array[int]) -> list[Deliveries]:
+def read_deliveries(logs: AuditLogs, offsets: array[int]) -> list[Deliveries]:
     """Return the deliveries to each receiver in the log.
 
     Args:
-        log: the audit log, at its beginning.
-        offsets: where the lines of the windows in the report begin, in bytes, ascending.
+        logs: the audit logs.
+        offsets: offsets of the lines of the windows in the report, ascending.
     """
-    ledger = read_ledger(log, log_problems=False)  # the report shows the number of unreadable lines
+    ledger = read_ledger(logs, log_problems=False)  # the report shows the number of unreadable lines
 
     def is_reported(window: ExtractedWindow) -> bool:
         position = bisect.bisect_left(offsets, window.offset)

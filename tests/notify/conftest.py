@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -131,14 +131,19 @@ def listener(listen: Callable[..., Listener]) -> Listener:
 
 @dataclass
 class Log:
-    """An audit log, written as the tap writes it."""
+    """An audit log, written as the tap writes it.
+
+    Attributes:
+        labels: tenant and host of each event; empty as in older versions.
+    """
 
     path: Path
+    labels: dict[str, str] = field(default_factory=dict)
 
     def write(self, event: str, **fields: Any) -> None:
         fields.setdefault("logged_at", format_date(utc_now()))
         with self.path.open("ab") as file:
-            file.write(msgspec.json.encode({"event": event, **fields}) + b"\n")
+            file.write(msgspec.json.encode({"event": event, **self.labels, **fields}) + b"\n")
 
     def begin(self, run: str, bookmark: int | None, stream: str = "bot_conversations") -> None:
         """Write that a run began; the bookmark is a day of January 2024."""

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from tests.notify.conftest import Listener, Log, Notify
 
+SETTINGS = {option.name: option for option in main.commands["send"].params} | {
+    option.name: option for option in main.commands["erase"].params if option.name == "quarantine_path"
+}
+
 
 def errors(text: str) -> list[str]:
     return [line.split("| ", 2)[2] for line in text.splitlines() if "| ERROR" in line]
@@ -32,7 +36,7 @@ def errors(text: str) -> list[str]:
         ({"webhook_url": TOKEN}, "webhook_url"),
         ({"webhook_url": "https://a", "webhook_secret": f"{TOKEN}!"}, "webhook_secret"),
         ({"webhook_url": "https://a", "audit_log_path": ""}, "audit_log_path"),
-        ({"webhook_url": "https://a", "audit_log_path": "/"}, "audit_log_path"),
+        ({"webhook_url": "https://a", "audit_log_path": "[not JSON"}, "audit_log_path"),
         ({"webhook_url": "https://a", "audit_log_path": "/proc/no/such"}, "audit_log_path"),
     ],
 )
@@ -132,15 +136,13 @@ def test_meltano_yml_has_the_settings() -> None:
     project = yaml.safe_load((PROJECT / "meltano.yml").read_text())
     [plugin] = [plugin for plugin in project["plugins"]["utilities"] if plugin["name"] == "cxone-notify"]
     described = {setting["name"]: setting for setting in plugin["settings"]}
-    send = main.commands["send"]
-    options = {option.name: option for option in send.params}
-    assert described.keys() == options.keys()
+    assert described.keys() == SETTINGS.keys()
     assert {name for name, setting in described.items() if setting.get("sensitive")} == {
         "webhook_url",
         "webhook_secret",
     }
     for name, setting in described.items():
-        default = options[name].to_info_dict()["default"]
+        default = SETTINGS[name].to_info_dict()["default"]
         if setting.get("value") is not None:
             assert setting["value"] == default, name
     assert plugin["commands"].keys() == {"send", "status", "test"}
@@ -149,4 +151,4 @@ def test_meltano_yml_has_the_settings() -> None:
 def test_readme_has_the_settings() -> None:
     table = (PROJECT / "README.md").read_text().partition("| setting, `CXONE_NOTIFY_…` |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `([A-Z_]+)` \| ", table, re.MULTILINE)
-    assert {row.lower() for row in rows} == {option.name for option in main.commands["send"].params}
+    assert {row.lower() for row in rows} == SETTINGS.keys()

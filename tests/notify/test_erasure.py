@@ -361,6 +361,16 @@ def test_command_takes_several_files_and_paths_with_blanks(files: Files) -> None
     assert "4 record ids" in run(files, "--record-id", ID, *paths).stderr
 
 
+def test_command_takes_folders_and_patterns(files: Files) -> None:
+    shutil.copy(files.audit_log, files.folder / "audit-2.jsonl")
+    result = run(files, "--record-id", ID, audit_log_path=str(files.folder), quarantine_path=None)
+    assert "4 record ids and 2 sample records; from the quarantine: 0 records" in result.stderr
+    result = run(
+        files, "--value", "other", audit_log_path=f"{files.folder}/a*.jsonl {files.folder}", quarantine_path=None
+    )
+    assert "2 record ids" in result.stderr
+
+
 def test_command_says_what_remains(files: Files) -> None:
     result = run(files, "--value", "2024-01-01")
     assert result.exit_code == 0
@@ -378,7 +388,8 @@ def test_command_says_what_remains(files: Files) -> None:
         (("--record-id", ID), {"audit_log_path": None, "quarantine_path": None}, "at least one of them is needed"),
         (("--record-id", ID), {"quarantine_path": "missing"}, "Setting 'quarantine_path': there is no such file"),
         (("--record-id", ID), {"audit_log_path": "a\0b"}, "Setting 'audit_log_path'"),
-        (("--record-id", ID), {"audit_log_path": "."}, "Setting 'audit_log_path': there is no such file"),
+        (("--record-id", ID), {"audit_log_path": "missing"}, "Setting 'audit_log_path': there is no such file"),
+        (("--record-id", ID, "--audit-log-path", "m*"), {}, "a folder or a pattern names no audit log"),
     ],
 )
 def test_command_fails_before_it_changes_a_file(

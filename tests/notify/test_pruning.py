@@ -11,6 +11,7 @@ import pytest
 
 from tap_cxone.dates import format_date, utc_now
 from tap_cxone.notify.pruning import prune
+from tap_cxone.observability.audit_files import AuditLogs
 from tap_cxone.observability.delivery_ledger import read_ledger
 from tap_cxone.observability.jsonlines import JsonLinesFile
 from tests.conftest import january, read_lines
@@ -96,9 +97,9 @@ def test_prune_keeps_the_counts_of_a_recent_window(log: Log) -> None:
     for line in lines[:-1]:
         log.write(**(line | {"logged_at": LONG_AGO}))
     log.write(**lines[-1])
-    prune(log.path, [], utc_now() - timedelta(days=1))
+    prune([log.path], [], utc_now() - timedelta(days=1))
     with log.path.open("rb") as file:
-        assert [window.duplicates for window in read_ledger(file).windows] == [1, 1, 1]
+        assert [window.duplicates for window in read_ledger(AuditLogs([file])).windows] == [1, 1, 1]
     assert len(log.lines) == 6
 
 
@@ -120,7 +121,7 @@ def test_prune_keeps_waiting_windows_and_their_runs(tmp_path: Path) -> None:
         if run == "failed":
             log.extract("job-1", 1, 11, run_id=run, logged_at=LONG_AGO)
     log.write("export_job_created", logged_at=LONG_AGO)
-    result = prune(log.path, [], utc_now())
+    [result] = prune([log.path], [], utc_now())
     assert result.due == 1
     assert [line["event"] for line in log.lines] == [
         "run_started",
@@ -145,7 +146,7 @@ def test_prune_loses_no_line_written_meanwhile(tmp_path: Path) -> None:
     for writer in writers:
         writer.start()
     for _ in range(30):
-        prune(path, [], utc_now() - timedelta(days=1))
+        prune([path], [], utc_now() - timedelta(days=1))
     stop.set()
     for writer in writers:
         writer.join()
@@ -161,7 +162,7 @@ def test_failed_prune_leaves_the_log_unchanged(log: Log, monkeypatch: pytest.Mon
     monkeypatch.setattr("tap_cxone.notify.pruning.shutil.copyfileobj", full)
     before = log.path.read_bytes()
     with pytest.raises(Exception, match="No space left on device"):
-        prune(log.path, [], utc_now())
+        prune([log.path], [], utc_now())
     assert log.path.read_bytes() == before
     assert files_in_folder_of(log) == ["audit.jsonl", "audit.jsonl.lock"]
 

@@ -37,6 +37,8 @@ def test_windows_are_announced_once_and_in_order(notify: Notify, log: Log, liste
         "dateTo": "2024-01-11T00:00:00.000Z",
         "duplicates": 1,
         "schema_errors": 2,
+        "tenant": None,
+        "host": None,
     }
     assert second["job_id"] == "job-2"
     assert second["data_sample"] == []

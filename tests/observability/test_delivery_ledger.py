@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_cxone.dates import format_date
+from tap_cxone.observability.audit_files import AuditLogs
 from tap_cxone.observability.delivery_ledger import Ledger, read_ledger
 from tests.conftest import january
 from tests.notify.conftest import Log
@@ -24,7 +25,7 @@ def log(tmp_path: Path) -> Log:
 
 def ledger(log: Log, own_run: str | None = None) -> Ledger:
     with log.path.open("rb") as file:
-        return read_ledger(file, own_run)
+        return read_ledger(AuditLogs([file]), own_run)
 
 
 def due(log: Log, own_run: str | None = None, receiver: str = "bi") -> list[str]:
@@ -143,7 +144,7 @@ def test_unusable_lines_are_not_logged_on_request(log: Log, caplog: pytest.LogCa
     caplog.set_level("INFO", "cxone-notify")
     log.path.write_bytes(b'{"event":"window_extracted"}\n{"event":"window_extracted","str\n')
     with log.path.open("rb") as file:
-        assert read_ledger(file, log_problems=False).windows == []
+        assert read_ledger(AuditLogs([file]), log_problems=False).windows == []
     assert not caplog.records
 
 
@@ -156,7 +157,7 @@ def test_run_of_the_caller_counts_as_loaded(log: Log) -> None:
     assert due(log, "run-1") == ["job-1"]
     assert due(log) == ["job-1"], "the last run of the stream, if the caller names none"
     assert due(log, "a run that the log does not know") == ["job-1"]
-    assert ledger(log, "run-1").unconfirmed == ["run-1"]
+    assert ledger(log, "run-1").unconfirmed == {"run-1": 0}
 
 
 def test_running_pipeline_waits_for_its_own_sender(log: Log) -> None:
@@ -195,7 +196,7 @@ def test_confirmed_run_stays_due_after_a_state_reset(log: Log) -> None:
     log.write("load_confirmed", run_id="run-1")
     log.begin("run-2", None)  # the state was reset, and this run has no windows yet
     assert due(log, "run-2") == ["job-1"]
-    assert ledger(log, "run-2").unconfirmed == ["run-2"]
+    assert ledger(log, "run-2").unconfirmed == {"run-2": 0}
 
 
 # --- Large logs -------------------------------------------------------------------------------------------------------

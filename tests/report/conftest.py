@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
 from tap_cxone.dates import format_date
+from tap_cxone.observability.audit_files import AuditLogs
 from tap_cxone.report.cli import main
 from tap_cxone.report.figures import Figures, read_figures
 from tap_cxone.report.selection import Selection
@@ -34,16 +35,21 @@ def at(second: float, day: int = 1) -> str:
 
 @dataclass
 class Log:
-    """An audit log, written as the tap writes it; windows are days of January 2024."""
+    """An audit log, written as the tap writes it; windows are days of January 2024.
+
+    Attributes:
+        labels: tenant and host of each event; empty as in older versions.
+    """
 
     path: Path
+    labels: dict[str, str] = field(default_factory=dict)
 
     def raw(self, line: bytes) -> None:
         with self.path.open("ab") as file:
             file.write(line)
 
     def write(self, event: str, logged_at: str, **fields: Any) -> None:
-        self.raw(json.dumps({"event": event, "logged_at": logged_at, **fields}).encode() + b"\n")
+        self.raw(json.dumps({"event": event, "logged_at": logged_at, **self.labels, **fields}).encode() + b"\n")
 
     def begin(self, run: str, start: int, end: int, second: float = 0, day: int = 1, stream: str = STREAM) -> None:
         dates = {"dateFrom": format_date(january(start)), "dateTo": format_date(january(end))}
@@ -89,7 +95,7 @@ class Log:
 
     def figures(self, **selection: Any) -> Figures:
         with self.path.open("rb") as file:
-            return read_figures(file, Selection(**selection))
+            return read_figures(AuditLogs([file]), Selection(**selection))
 
 
 @pytest.fixture

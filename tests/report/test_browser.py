@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_cxone.observability.audit_files import AuditLogs
 from tap_cxone.report.page import render
 from tap_cxone.report.summary import summary
 from tap_cxone.report.webhooks import read_deliveries
@@ -59,7 +60,7 @@ def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def figures(faulty: Log) -> Figures:
     figures = faulty.figures()
     with faulty.path.open("rb") as log:
-        figures.deliveries = read_deliveries(log, figures.offsets)
+        figures.deliveries = read_deliveries(AuditLogs([log]), figures.offsets)
     return figures
 
 
