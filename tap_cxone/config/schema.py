@@ -217,7 +217,8 @@ PROPERTIES = th.PropertiesList(
         "tenant",
         th.StringType,
         title="Tenant label",
-        description="Label of the tenant in logs, webhooks and report. Default: the tenant ID of the token, or the host.",
+        description="Label of the tenant in logs, webhooks and report. "
+        "Default: the tenant ID of the token, or the host.",
     ),
     th.Property(
         "trust_state",
