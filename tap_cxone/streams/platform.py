@@ -115,7 +115,8 @@ class PlatformBinding:
             )
         else:
             logger.warning(
-                "Stream '%s': its state belongs to this platform: remove the setting 'trust_state'", self._stream
+                "Stream '%s': nothing in its state contradicts this platform: remove the setting 'trust_state'",
+                self._stream,
             )
 
 
