@@ -33,6 +33,10 @@ class PlatformIdentity:
         """Return whether the two cannot be the same; a tenant that one of them does not name proves nothing."""
         return self.host != other.host or bool(self.tenant and other.tenant and self.tenant != other.tenant)
 
+    def is_confirmed_by(self, other: PlatformIdentity | None) -> bool:
+        """Return whether the other names the same host, and the same tenant if this one names any."""
+        return other is not None and self.host == other.host and self.tenant in {None, other.tenant}
+
     def to_dict(self) -> dict[str, str]:
         """Return the form in which the state holds it."""
         return {"host": self.host} | ({"tenant": self.tenant} if self.tenant else {})

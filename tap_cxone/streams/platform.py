@@ -80,18 +80,26 @@ class PlatformBinding:
         """
         _wait(self._context.client.identify, check)
         self.check()
-        self._warn_of_trust()
-        current = self._context.known_platform
-        if current:
-            self._state.bind(current)
+        stored, current = self._stored, self._context.known_platform
+        if not current:
+            return
+        if stored and self._context.settings.trust_state:
+            self._warn_of_trust(stored, current, is_replaced=stored.contradicts(current))
+        self._state.bind(current)
 
     def finish_without_requests(self) -> None:
-        """Rewrite the platform of a trusted state in a run with nothing new."""
-        self._warn_of_trust()
-        current = self._context.known_platform
-        if self._stored and current and self._stored.contradicts(current):
-            self._state.bind(current)
-            self._state.write_platform()
+        """Rewrite the platform of a trusted state in a run with nothing new.
+
+        What such a run does not know, because it requests nothing, is removed: it may be what the user wants replaced.
+        The next commit writes it.
+        """
+        stored, current = self._stored, self._context.known_platform
+        if not stored or not self._context.settings.trust_state:
+            return
+        is_replaced = not stored.is_confirmed_by(current)
+        self._warn_of_trust(stored, current, is_replaced=is_replaced)
+        if is_replaced:
+            self._state.replace_platform(current)
 
     def _label(self) -> None:
         """Set the labels: the tenant is that of the settings, else of the token, else of the state, else the host."""
@@ -102,16 +110,13 @@ class PlatformBinding:
         tenant = platform.tenant or (stored.tenant if stored else None)
         self._context.labels.set(settings.tenant or tenant or platform.host, platform.host)
 
-    def _warn_of_trust(self) -> None:
-        current = self._context.known_platform
-        if not self._stored or not self._context.settings.trust_state:
-            return
-        if current and self._stored.contradicts(current):
+    def _warn_of_trust(self, stored: PlatformIdentity, current: PlatformIdentity | None, *, is_replaced: bool) -> None:
+        if is_replaced:
             logger.warning(
                 "Stream '%s': its state was written for %s and is now used for %s (trust_state)",
                 self._stream,
-                self._stored,
-                current,
+                stored,
+                current or "a platform that a run with nothing new does not look up",
             )
         else:
             logger.warning(

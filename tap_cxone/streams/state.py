@@ -86,8 +86,10 @@ class StreamState:
         is_kept = stored and stored.host == platform.host and not platform.tenant
         self._platform = stored if is_kept else platform
 
-    def write_platform(self) -> None:
-        """Write the state with the platform it was bound to, and an unchanged bookmark."""
+    def replace_platform(self, platform: PlatformIdentity | None) -> None:
+        """Write the state with this platform, or without one, and with an unchanged bookmark."""
+        self._state.pop(PLATFORM_IN_STATE, None)
+        self._platform = platform
         self._set_platform()
         self._write()
 

@@ -162,6 +162,28 @@ def test_a_run_with_nothing_new_rewrites_a_trusted_state_without_a_request(caplo
     assert bound.context.client.identity is None
 
 
+@pytest.mark.parametrize(("config", "kept"), [({}, {"host": "a.example"}), (DISCOVERED, None)], ids=["host", "nothing"])
+def test_a_trusted_run_with_nothing_new_keeps_only_what_it_knows(config: dict[str, Any], kept: object) -> None:
+    bound = Bound(OTHER_TENANT, trust_state=True, **config)
+    bound.binding.finish_without_requests()
+    assert bound.written[-1].get(PLATFORM_IN_STATE) == kept
+
+    later = Bound(bound.state.platform(), **config)
+    later.binding.check()
+    later.connect()
+    assert later.commit() == HERE.to_dict()
+
+
+def test_a_stream_with_nothing_new_gets_the_tenant_that_an_earlier_stream_has_seen(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bound = Bound(OTHER_TENANT, trust_state=True)
+    bound.context.client.identify()
+    bound.binding.finish_without_requests()
+    assert bound.content[PLATFORM_IN_STATE] == HERE.to_dict()
+    assert f"was written for {OTHER_TENANT} and is now used for {HERE} (trust_state)" in caplog.text
+
+
 @pytest.mark.parametrize("stored", [HERE, None], ids=str)
 def test_a_run_with_nothing_new_leaves_other_states_alone(stored: PlatformIdentity | None) -> None:
     bound = Bound(stored)

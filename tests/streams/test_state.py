@@ -177,7 +177,7 @@ def test_a_tenant_that_is_not_named_again_is_kept_on_its_host(
     written = Written()
     state = written.state(bookmark_at(3) | {PLATFORM_IN_STATE: HERE.to_dict()})
     state.bind(bound_to)
-    state.write_platform()
+    state.commit(january(3), january(3))
     assert written == [bookmark_at(3) | {PLATFORM_IN_STATE: expected.to_dict()}]
 
 
