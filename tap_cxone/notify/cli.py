@@ -22,7 +22,7 @@ from tap_cxone.notify.payload import test_message
 from tap_cxone.notify.pruning import prune
 from tap_cxone.notify.receivers import check_secret, read_receivers, split_setting
 from tap_cxone.notify.status import status, table
-from tap_cxone.observability.audit_files import find_audit_logs, open_audit_logs, split_audit_log_paths
+from tap_cxone.observability.audit_files import PATHS_HELP, find_audit_logs, open_audit_logs, split_audit_log_paths
 from tap_cxone.observability.delivery_ledger import read_ledger
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ _TIMEOUT = _option(
 )
 _LOG = _option(
     "audit_log_path",
-    "Audit log of the tap: a file, a folder (for its *.jsonl), or a pattern; may be given several times. The variable "
-    "takes several separated by white space, or a JSON array.",
+    PATHS_HELP,
     metavar="PATH",
     multiple=True,
     type=_Paths(),

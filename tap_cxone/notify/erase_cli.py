@@ -11,7 +11,7 @@ import click
 from tap_cxone.errors import SettingsError
 from tap_cxone.notify.erasure import erase
 from tap_cxone.notify.text_search import TextSearch
-from tap_cxone.observability.audit_files import find_audit_logs, split_audit_log_paths
+from tap_cxone.observability.audit_files import PATHS_HELP, find_audit_logs, split_audit_log_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,8 +44,7 @@ def _quarantines(_context: click.Context, _option: click.Parameter, paths: tuple
     multiple=True,
     callback=_audit_logs,
     metavar="PATH",
-    help="Audit log of the tap: a file, a folder (for its *.jsonl), or a pattern; may be given several times.  "
-    f"[env var: {_PREFIX}AUDIT_LOG_PATH, several separated by white space, or a JSON array]",
+    help=f"{PATHS_HELP}  [env var: {_PREFIX}AUDIT_LOG_PATH]",
 )
 @click.option(
     "--quarantine-path",
@@ -67,7 +66,7 @@ def erase_command(
     value: tuple[str, ...],
     value_file: BinaryIO | None,
 ) -> None:
-    """Erase records from audit logs and quarantines. Process lists show arguments: better use the options with FILE."""
+    """Erase records from audit logs and quarantines. Arguments show in process lists: prefer the options with FILE."""
     if record_id_file is not None and record_id_file is value_file:
         msg = "Options '--record-id-file' and '--value-file': only one of them can be standard input."
         raise SettingsError(msg)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_WAIT_SECONDS = 600.0
-"""How long to wait for another sender on the same audit log."""
+"""How long to wait for another process that uses the same file."""
 
 logger = logging.getLogger("cxone-notify")
 
 
 class LockedError(CxoneError):
-    """Another sender has held the lock for too long."""
+    """Another process has held the lock for too long."""
 
 
 @contextlib.contextmanager
@@ -41,10 +41,10 @@ def locked(log: Path, setting: str = "audit_log_path") -> Iterator[None]:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            logger.info("Another sender is using this audit log: waiting for it")
+            logger.info("Another cxone-notify is using the file of '%s': waiting for it", setting)
             lock.acquire(timeout=MAX_WAIT_SECONDS)
     except Timeout:
-        msg = f"Another sender has been using the audit log for {MAX_WAIT_SECONDS:.0f} s."
+        msg = f"Another cxone-notify has been using the file of '{setting}' for {MAX_WAIT_SECONDS:.0f} s."
         raise LockedError(msg) from None
     except OSError as err:
         msg = f"Setting '{setting}': a lock file cannot be created beside the file ({err.strerror})."

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from tap_cxone.observability.audit_reader import Entry
 
 SETTING = "audit_log_path"
+PATHS_HELP = (
+    "Audit log of the tap: a file, a folder (for its *.jsonl), or a pattern; may be given several times. The variable "
+    "takes several separated by white space, or a JSON array."
+)
+"""Help text of the option ``--audit-log-path`` of the companion commands."""
 _POSITION_BITS = 44
 """An offset holds the number of the file above these bits, and the position in the file (up to 16 TiB) in them."""
 

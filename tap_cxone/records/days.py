@@ -48,7 +48,7 @@ def add_days(days: Counter[date], more: Counter[date]) -> None:
 
 
 def date_getter(field: str | None) -> Callable[[Any], object]:
-    """Return a function that gets the date field of a record, or always None if there is no date field."""
+    """Return a function from a record to the value of its date field; without a date field it returns None."""
     return attrgetter(field) if field else lambda _: None
 
 

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from tap_cxone.dates import format_date, parse_date, utc_now
 from tap_cxone.errors import CxoneError, exit_on_error
-from tap_cxone.observability.audit_files import find_audit_logs, open_audit_logs, split_audit_log_paths
+from tap_cxone.observability.audit_files import PATHS_HELP, find_audit_logs, open_audit_logs, split_audit_log_paths
 from tap_cxone.observability.tenants import Tenant
 from tap_cxone.report.coverage import NEVER, Gap, StreamKey, check, required
 from tap_cxone.report.figures import Figures, read_figures
@@ -117,8 +117,7 @@ class _Command(click.Command):
 @click.command("cxone-report", cls=_Command, context_settings={"max_content_width": 110})
 @_option(
     "audit_log_path",
-    "Audit log of the tap: a file, a folder (for its *.jsonl), or a pattern; may be given several times. The variable "
-    "takes several separated by white space, or a JSON array.",
+    PATHS_HELP,
     metavar="PATH",
     multiple=True,
     type=_Paths(),

@@ -251,7 +251,7 @@ def test_concurrent_senders_announce_nothing_twice(notify: Notify, log: Log, lis
     senders = [notify.start("send", webhook_url=listener.url) for _ in range(3)]
     results = [(sender.communicate(timeout=60)[1], sender.returncode) for sender in senders]
     assert [code for _, code in results] == [0, 0, 0]
-    assert any("Another sender is using this audit log" in err for err, _ in results)
+    assert any("Another cxone-notify is using the file of 'audit_log_path'" in err for err, _ in results)
     assert len(listener.jobs) == len(set(listener.jobs)) == 8
     assert len(log.events("webhook_sync_success")) == 8
     assert len(log.lines) == 8 * 4 + 8 + 3, "every line is complete"
