@@ -10,7 +10,8 @@
     │   └── OutcomeUnknownError  nobody knows whether a request was carried out
     ├── CorruptExportError       a file is truncated or damaged
     │   └── UnfitExportError     a file is intact, but does not belong to this stream
-    └── ExportFailedError        a window could not be exported
+    ├── ExportFailedError        a window could not be exported
+    └── WorkdirError             a temporary file cannot be written
 
 A message names what to change. It never holds a secret, a signed URL or a record value.
 """
@@ -94,6 +95,17 @@ class UnfitExportError(CorruptExportError):
 
 class ExportFailedError(CxoneError):
     """A window could not be exported: its job failed, timed out or could not be downloaded."""
+
+
+class WorkdirError(CxoneError):
+    """A temporary file cannot be written: the disk is full, for example."""
+
+    def __init__(self, folder: object, err: OSError) -> None:
+        reason = err.strerror or type(err).__name__
+        super().__init__(
+            f"The work folder {folder} cannot be written ({reason}): free space on its disk, or set 'work_dir' to a "
+            "folder that has more."
+        )
 
 
 def exit_on_error(command: Callable[[], object]) -> None:

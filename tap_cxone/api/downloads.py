@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from http import HTTPStatus
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from tap_cxone.api.responses import not_processed_error
 from tap_cxone.api.retry import RetriableError, retry_after_seconds
 from tap_cxone.api.sessions import INVALID_URL_ERRORS, TIMEOUT
 from tap_cxone.api.tokens import NoAuth
-from tap_cxone.errors import CxoneError, StorageRefusedError
+from tap_cxone.errors import StorageRefusedError, WorkdirError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ def download_signed_url(session: requests.Session, url: str, file: IO[bytes]) ->
     Raises:
         RetriableError: the URL is invalid, the download was interrupted, or the storage is unavailable.
         StorageRefusedError: the storage refused the download.
-        CxoneError: the file cannot be written.
+        WorkdirError: the file cannot be written.
     """
     host = _storage_host(url)
     try:
@@ -63,18 +64,22 @@ def write_body(response: requests.Response, file: IO[bytes]) -> int:
 
     Raises:
         RetriableError: the body was cut off, or is missing.
-        CxoneError: the file cannot be written.
+        WorkdirError: the file cannot be written.
     """
     try:
         file.seek(0)
         file.truncate()
     except OSError as err:
-        raise _unwritable(err) from err
+        raise _unwritable(file, err) from err
     for chunk in _chunks(response):
         try:
             file.write(chunk)
         except OSError as err:
-            raise _unwritable(err) from err
+            raise _unwritable(file, err) from err
+    try:
+        file.flush()
+    except OSError as err:
+        raise _unwritable(file, err) from err
     if not file.tell() and response.headers.get("Content-Length") != "0":
         # An export is empty only if the platform says so: without a length, the body may have been lost.
         msg = "an empty response"
@@ -119,5 +124,5 @@ def _storage_host(url: object) -> str:
     raise RetriableError(_NO_STORAGE_URL)
 
 
-def _unwritable(err: OSError) -> CxoneError:
-    return CxoneError(f"The temporary file of a download cannot be written ({err.strerror}).")
+def _unwritable(file: IO[bytes], err: OSError) -> WorkdirError:
+    return WorkdirError(Path(str(file.name)).parent, err)

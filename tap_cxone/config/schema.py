@@ -187,6 +187,20 @@ PROPERTIES = th.PropertiesList(
         description="JSON Lines file that records jobs across crashes. Default: only the state records them.",
     ),
     th.Property(
+        "work_dir",
+        th.StringType,
+        title="Work folder",
+        description="Folder for downloaded and verified files until they are emitted. "
+        "Default: the system's folder for temporary files.",
+    ),
+    th.Property(
+        "work_dir_max_mib",
+        th.IntegerType(minimum=1, maximum=MAX_WHOLE_NUMBER),
+        default=4096,
+        title="Work folder limit (MiB)",
+        description="Size of the verified files from which no further window is verified ahead.",
+    ),
+    th.Property(
         "audit_log_path",
         th.StringType,
         title="Audit log",

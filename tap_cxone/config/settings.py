@@ -36,6 +36,8 @@ class Settings:
         timeout_seconds: seconds after which an unfinished job counts as failed.
         max_concurrent_exports: maximum number of active jobs.
         journal_path: job journal; None: jobs are recorded in the state only.
+        work_dir: folder in which the work folder is created; None: that of the system.
+        work_dir_max_bytes: size of the verified files from which no further window is verified ahead.
         audit_log_path: audit log; None: events go to the log only.
         quarantine_path: file for rejected records; None: they are not kept.
         sample_size: number of records per window that the audit log keeps as a sample.
@@ -59,6 +61,8 @@ class Settings:
     timeout_seconds: float
     max_concurrent_exports: int
     journal_path: str | None
+    work_dir: str | None
+    work_dir_max_bytes: int
     audit_log_path: str | None
     quarantine_path: str | None
     sample_size: int
@@ -96,6 +100,8 @@ class Settings:
             timeout_seconds=float(values.whole_number(config, "export_timeout")),
             max_concurrent_exports=values.whole_number(config, "max_concurrent_exports"),
             journal_path=values.optional_text(config, "journal_path"),
+            work_dir=values.optional_text(config, "work_dir"),
+            work_dir_max_bytes=values.whole_number(config, "work_dir_max_mib") << 20,
             audit_log_path=values.optional_text(config, "audit_log_path"),
             quarantine_path=values.optional_text(config, "quarantine_path"),
             sample_size=values.whole_number(config, "sample_size"),

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tap_cxone.errors import CorruptExportError, ExportFailedError, UnfitExportError
-from tap_cxone.jobs.model import Closable, ExportFile, JobFailedError, JobGoneError
+from tap_cxone.jobs.model import ExportFile, JobFailedError, JobGoneError, Verified
 from tap_cxone.jobs.slots import JobSlots
+from tap_cxone.jobs.workdir import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     from tap_cxone.jobs.context import JobContext
     from tap_cxone.jobs.model import ExportJob
     from tap_cxone.jobs.polling import PollSchedule
+    from tap_cxone.jobs.workdir import DiskBudget
 
 FETCH_ATTEMPTS = 3
 """Downloads of the file of one job before the file counts as damaged on the platform."""
 
-V = TypeVar("V", bound=Closable)
+V = TypeVar("V", bound=Verified)
 
 logger = logging.getLogger("tap-cxone")
 
@@ -35,11 +37,14 @@ class FileStore(Generic[V]):
 
     Attributes:
         folder: a private folder.
-        verify: checks a whole file and returns what the reader of its records needs; raises CorruptExportError.
+        verify: checks a whole file and returns what the reader of its records needs; raises CorruptExportError, or
+            OSError if it cannot write.
+        budget: bounds the verified files.
     """
 
     folder: Path
     verify: Callable[[Path], V]
+    budget: DiskBudget
 
 
 class FileFetcher(Generic[V]):
@@ -59,7 +64,7 @@ class FileFetcher(Generic[V]):
         self._clock = context.clock
         self._files = files
         self._schedule = schedule
-        self._verification = JobSlots(1, context.cancellation)
+        self._verification = JobSlots(1, context.cancellation, files.budget.has_room)
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 
@@ -96,21 +101,24 @@ class FileFetcher(Generic[V]):
             self._cancellation.sleep(self._schedule.pause(0))
 
     def _fetch_once(self, job: ExportJob, started: float, *, accept_empty: bool) -> ExportFile[V]:
-        path = self._files.folder / f"export-{self._next_number()}"
+        folder, budget = self._files.folder, self._files.budget
+        path = folder / f"export-{self._next_number()}"
         try:
-            with path.open("wb") as file:
+            with disk_errors(folder):
+                file = path.open("wb")
+            with file:
                 size = self._api.download(job.job_id, file)
             _check_empty(path, job, accept=accept_empty)
             # One at a time, the earliest first: verifying three files at once would make none of them ready sooner.
-            with self._verification.acquire(job.window):
+            with self._verification.acquire(job.window), disk_errors(folder):
                 verified = self._files.verify(path)
+                budget.hold(job.window, verified.size)
         except JobGoneError as err:
-            path.unlink()
             raise JobFailedError(job, str(err) or "the platform does not have its file any more") from err
-        except CorruptExportError:
-            path.unlink()
-            raise
-        return ExportFile(job, path, size, self._clock.monotonic() - started, verified)
+        finally:
+            path.unlink(missing_ok=True)
+        seconds = self._clock.monotonic() - started
+        return ExportFile(job, size, seconds, verified, lambda: budget.release(job.window))
 
     def _next_number(self) -> int:
         with self._lock:

@@ -9,8 +9,8 @@ from typing import IO, TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from tap_cxone.dates import format_date
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
-    from pathlib import Path
 
     from tap_cxone.errors import CxoneError
     from tap_cxone.windows import Window
@@ -70,33 +70,42 @@ class ExportJob:
         }
 
 
-class Closable(Protocol):
-    """Something that holds files open until it is closed."""
+class Verified(Protocol):
+    """The records of a verified file, on disk until it is closed."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes up on disk."""
 
     def close(self) -> None:
-        """Release the files."""
+        """Delete what is on disk."""
 
 
-V = TypeVar("V", bound=Closable)
+V = TypeVar("V", bound=Verified)
 
 
 @dataclass(frozen=True)
 class ExportFile(Generic[V]):
-    """A downloaded export, complete and verified, whose records have not been read yet.
+    """The records of a job, complete and verified, that have not been read yet.
 
     Attributes:
-        job: the job that produced it.
-        path: the file; it exists until the consumer asks for the next one.
+        job: the job that exported them.
         size: bytes as downloaded.
         seconds: from the time at which the window got a slot to the verified file.
         verified: result of the verification, for the reader of the records.
+        on_close: called when the file is closed.
     """
 
     job: ExportJob
-    path: Path
     size: int
     seconds: float
     verified: V
+    on_close: Callable[[], None] = lambda: None
+
+    def close(self) -> None:
+        """Delete the records from the disk."""
+        self.verified.close()
+        self.on_close()
 
 
 class JobFailedError(Exception):

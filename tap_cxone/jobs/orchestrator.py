@@ -17,7 +17,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from tap_cxone.jobs.model import Closable
+from tap_cxone.jobs.model import Verified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ WINDOWS_AHEAD = 2
 _CHECK_SECONDS = 0.2
 _JOIN_SECONDS = 0.5
 
-V = TypeVar("V", bound=Closable)
+V = TypeVar("V", bound=Verified)
 
 
 class WindowRunner(Protocol[V]):
@@ -98,7 +98,7 @@ class JobOrchestrator(Generic[V]):
             self._cancellation.check()
 
     def exports(self, windows: Sequence[Window], runner: WindowRunner[V]) -> Iterator[ExportFile[V]]:
-        """Export windows and yield their files in order. A file is removed when the next one is asked for.
+        """Export windows and yield their files in order. A file is closed when the next one is asked for.
 
         Raises:
             CxoneError: the error that ended the export of a window, after the files of all windows before it.
@@ -116,7 +116,7 @@ class JobOrchestrator(Generic[V]):
                     try:
                         yield file
                     finally:
-                        file.path.unlink(missing_ok=True)
+                        file.close()
                 with self._progress:
                     self._consumed += 1
                     self._progress.notify_all()
@@ -162,10 +162,10 @@ class JobOrchestrator(Generic[V]):
             thread.join(max(0.0, deadline - time.monotonic()))
         while not self._messages.empty():
             if file := self._messages.get().file:
-                file.verified.close()
+                file.close()
         for task in self._tasks:
             for file in task.files:
-                file.verified.close()
+                file.close()
 
     # --- In the threads -----------------------------------------------------------------------------------------------
 

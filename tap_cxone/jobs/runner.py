@@ -14,7 +14,7 @@ from tap_cxone.errors import CxoneError, ExportFailedError
 from tap_cxone.jobs.creation import JobCreator
 from tap_cxone.jobs.fetching import FileFetcher
 from tap_cxone.jobs.following import JobFollower
-from tap_cxone.jobs.model import Closable, ExportJob, JobFailedError, JobState
+from tap_cxone.jobs.model import ExportJob, JobFailedError, JobState, Verified
 from tap_cxone.jobs.polling import PollSchedule
 from tap_cxone.jobs.slots import JobSlots
 from tap_cxone.windows import halves
@@ -34,7 +34,7 @@ MAX_JOBS_PER_WINDOW = 64
 """Jobs spent on one window of the run, all its parts included. If every job fails, it takes 22 to get from thirty days
 down to an hour; if the platform only fails on long windows, 64 are enough for fifty short ones."""
 
-V = TypeVar("V", bound=Closable)
+V = TypeVar("V", bound=Verified)
 
 logger = logging.getLogger("tap-cxone")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tap_cxone.errors import RunCancelledError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tap_cxone.cancellation import CancellationToken
     from tap_cxone.windows import Window
@@ -24,10 +24,14 @@ class JobSlots:
     Args:
         number: how many there are.
         cancellation: ends the wait for a slot.
+        admits: whether a window may have a slot at the moment; it is asked again from time to time. Default: always.
     """
 
-    def __init__(self, number: int, cancellation: CancellationToken) -> None:
+    def __init__(
+        self, number: int, cancellation: CancellationToken, admits: Callable[[Window], bool] = lambda _: True
+    ) -> None:
         self._free = number
+        self._admits = admits
         self._cancellation = cancellation
         self._waiting: list[Window] = []
         self._closed_from: Window | None = None
@@ -43,7 +47,7 @@ class JobSlots:
         with self._changed:
             heapq.heappush(self._waiting, window)
             try:
-                while not self._free or self._waiting[0] is not window:
+                while not self._free or self._waiting[0] is not window or not self._admits(window):
                     self._changed.wait(_CHECK_SECONDS)
                     self._cancellation.check()
                 self._free -= 1

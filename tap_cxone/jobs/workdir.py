@@ -1,4 +1,4 @@
-"""The work folder: a private folder for downloaded files, removed however the run ends.
+"""The work folder: a private folder for files until they are emitted, removed however the run ends.
 
 A process that is killed cannot remove its folder. The operating system releases the lock on the folder, so the next
 run recognises it as abandoned and removes it.
@@ -9,26 +9,83 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from tap_cxone.errors import WorkdirError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tap_cxone.windows import Window
 
 _PREFIX = "tap-cxone-"
 _LOCK = "lock"
 
 
 @contextlib.contextmanager
-def open_workdir() -> Iterator[Path]:
-    """Create a folder that only its owner may read; remove it with its contents at the end."""
-    _remove_abandoned(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        with FileLock(folder / _LOCK):
-            yield folder
+def open_workdir(parent: str | None = None) -> Iterator[Path]:
+    """Create a folder that only its owner may read; remove it with its contents at the end.
+
+    Args:
+        parent: where it is created; None: in the system's folder for temporary files.
+
+    Raises:
+        WorkdirError: it cannot be created.
+    """
+    place = Path(parent or tempfile.gettempdir())
+    _remove_abandoned(place)
+    with contextlib.ExitStack() as stack:
+        with disk_errors(place):
+            place.mkdir(parents=True, exist_ok=True)
+            folder = Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place, ignore_cleanup_errors=True))
+            )
+            stack.enter_context(FileLock(folder / _LOCK))
+        yield folder
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Raise WorkdirError where a file in the folder cannot be written (a full disk, for example)."""
+    try:
+        yield
+    except OSError as err:
+        raise WorkdirError(folder, err) from err
+
+
+class DiskBudget:
+    """Bounds the bytes that verified files take up on disk until they are emitted. Thread-safe.
+
+    The limit applies to the start of a verification, whose size is not known before, and never to the earliest window,
+    since nothing would be emitted otherwise. So the files together exceed it by one file at most.
+
+    Args:
+        limit: bytes from which no further file is verified ahead.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held: dict[Window, int] = {}
+        self._lock = threading.Lock()
+
+    def has_room(self, window: Window) -> bool:
+        """Return whether the file of a window may be verified now."""
+        with self._lock:
+            return sum(self._held.values()) < self._limit or not any(held < window for held in self._held)
+
+    def hold(self, window: Window, size: int) -> None:
+        """Count the verified file of a window, of this size in bytes."""
+        with self._lock:
+            self._held[window] = size
+
+    def release(self, window: Window) -> None:
+        """Stop counting the file of a window, because it has been deleted."""
+        with self._lock:
+            self._held.pop(window, None)
 
 
 def _remove_abandoned(parent: Path) -> None:

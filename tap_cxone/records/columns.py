@@ -14,7 +14,7 @@ from tap_cxone.records.model import RecordModel, type_names
 from tap_cxone.records.names import TEXT, column_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 _BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 _MAX_COLUMNS_SHOWN = 20
@@ -28,11 +28,12 @@ class ColumnModel(RecordModel):
         schema: JSON Schema of an object with flat properties, named as ``column_name`` names them. Headers of a file
             are compared with them by letters and digits only.
         keys: names of the properties that together identify a record.
-        allow_new_columns: whether columns that the schema does not have are added, as text.
         date_field: name of the date property by which records are counted per day, or None.
         aliases: for a key, other column names that some files have for it.
         hint: end of the error message for a file that does not fit: what to change.
-        selects: for the name of a new column, whether it is added. Called from several threads. None: all are added.
+        adds: for the name of a column that the schema does not have, whether it is added, as text. Called from several
+            threads. None: none is added.
+        selected: names of the schema's properties that are emitted; None: all.
     """
 
     only_csv = True
@@ -42,17 +43,16 @@ class ColumnModel(RecordModel):
         schema: dict[str, Any],
         keys: Sequence[str],
         *,
-        allow_new_columns: bool,
         date_field: str | None = None,
         aliases: dict[str, tuple[str, ...]] | None = None,
         hint: str = "",
-        selects: Callable[[str], bool] | None = None,
+        adds: Callable[[str], bool] | None = None,
+        selected: Collection[str] | None = None,
     ) -> None:
-        super().__init__(schema, keys, date_field=date_field)
-        self._allow_new_columns = allow_new_columns
+        super().__init__(schema, keys, date_field=date_field, selected=selected)
         self._aliases = aliases or {}
         self._hint = hint
-        self._selects = selects or (lambda _: True)
+        self._adds = adds
 
     @override
     def fields_of(self, header: Sequence[str]) -> list[str]:
@@ -78,18 +78,18 @@ class ColumnModel(RecordModel):
 
     @override
     def with_columns(self, fields: Sequence[str]) -> RecordModel:
-        new = {name: TEXT for name in fields if name not in self.properties and self._selects(name)}
-        if not new or not self._allow_new_columns:
+        new = {name: TEXT for name in fields if name not in self.properties and self._adds and self._adds(name)}
+        if not new:
             return self
         schema = {**self.schema, "properties": {**self.properties, **new}}
         return ColumnModel(
             schema,
             self.keys,
-            allow_new_columns=True,
             date_field=self.date_field,
             aliases=self._aliases,
             hint=self._hint,
-            selects=self._selects,
+            adds=self._adds,
+            selected=None if self.selected is None else {*self.selected, *new},
         )
 
     @override
@@ -100,12 +100,10 @@ class ColumnModel(RecordModel):
         return msgspec.defstruct("Row", columns, gc=False)
 
     @override
-    def convert_column(self, name: str, cells: Sequence[str], *, check: bool) -> Sequence[Any]:
+    def convert_column(self, name: str, cells: Sequence[str]) -> Sequence[Any]:
         has_empty = "" in cells
         if has_empty and name in self.required:
             raise ValueError(name)
-        if check:
-            "".join(cells).encode()
         empty = self._empty_value(name)
         kind = self._kinds[name]
         if kind == "text":

@@ -6,108 +6,170 @@ the length of the download can reveal that.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.batch import MAX_RECORD_BYTES, Batch
-from tap_cxone.records.model import InvalidRecord
+from tap_cxone.records.batch import BATCH_BYTES, MAX_RECORD_BYTES, Batch, bytes_to_read, check_length
+from tap_cxone.records.rejected import InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tap_cxone.records.batch import BatchReader
+    from tap_cxone.records.batch import ExportFields
     from tap_cxone.records.text import PlainText
 
+MAX_HEADER_BYTES = 1 << 18
+"""Longest header row: room for several thousand columns."""
 _LINE_ENDINGS = (b"\n", b"\r")
-BATCH_ROWS = 2000
-"""Rows in one batch."""
+_LINE_ENDS_TRIED = 64
+_MAX_CELLS_KEPT = 1000
+"""Cells that the quarantine gets of a row that has more of them than the header."""
 
 
-def read_csv(stream: PlainText, reader: BatchReader) -> Iterator[Batch]:
+def read_csv(stream: PlainText, fields: ExportFields) -> Iterator[Batch]:
     """Read rows into records. An empty cell is an absent field, or null if the schema allows null.
 
     Raises:
         CorruptExportError: a quoted field is not closed, the last row is truncated, or the key has no column.
     """
-    csv.field_size_limit(MAX_RECORD_BYTES)
-    # Bytes that are not UTF-8 become lone surrogates, for which the record is rejected later.
-    text = io.TextIOWrapper(io.BufferedReader(stream), encoding="utf-8", errors="surrogateescape", newline="")
-    rows = filter(None, csv.reader(text, strict=True))  # without blank lines
-    header = next(iter(_next_rows(rows, 1)), [])
-    fields = reader.model.fields_of(header)
-    reader.model = reader.model.with_columns(fields)
-    reader.fields = fields
-    unknown = frozenset(fields) - reader.model.properties.keys()
-    table = _Table(fields, reader)
-    last = None
-    while batch_rows := _next_rows(rows, BATCH_ROWS):
-        last = batch_rows[-1]
-        batch = table.batch(batch_rows)
-        batch.unknown = unknown
-        yield batch
-    is_complete = len(last) >= len(header) if last else reader.model.is_complete_header(fields)
+    parts = _read_rows(stream)
+    first = next(parts, _Rows([[]]))
+    header = first.rows.pop(0)
+    fields.columns = fields.model.fields_of(header)
+    fields.model = fields.model.with_columns(fields.columns)
+    for name in fields.columns:
+        if name not in fields.model.properties:
+            fields.add_unknown(name)
+    table = _Table(fields)
+    last: list[str] = []
+    for part in chain([first], parts):
+        if part.rows:
+            last = part.rows[-1]
+            yield table.batch(part)
+    is_complete = len(last) >= len(header) if last else fields.model.is_complete_header(fields.columns)
     if not is_complete and stream.last not in _LINE_ENDINGS:
         msg = "the file is cut off: its last CSV row has fewer cells than the header, and no line ending"
         raise CorruptExportError(msg)
 
 
-def _next_rows(rows: Iterator[list[str]], count: int) -> list[list[str]]:
+@dataclass
+class _Rows:
+    """Consecutive rows, and whether they are valid UTF-8."""
+
+    rows: list[list[str]]
+    is_unicode: bool = True
+
+
+def _read_rows(stream: PlainText) -> Iterator[_Rows]:
+    """Yield the rows of one part of the file at a time, without blank lines; the header is the first row of the first.
+
+    Raises:
+        CorruptExportError: the quoting is wrong, or a row is too long.
+    """
+    csv.field_size_limit(MAX_RECORD_BYTES)
+    rest, wanted, at_end = b"", BATCH_BYTES, False
+    limit = MAX_HEADER_BYTES
+    while not at_end:
+        more = stream.read(wanted)
+        at_end = len(more) < wanted
+        rest += more
+        end = len(rest) if at_end else _end_of_rows(rest)
+        part = _parse(rest[:end])
+        if part:
+            rest = rest[end:]
+            if part.rows:
+                yield part
+                limit = MAX_RECORD_BYTES
+        elif at_end:
+            msg = "the file is cut off or damaged: a quoted CSV field is not closed properly"
+            raise CorruptExportError(msg)
+        check_length(len(rest), "row", limit)
+        wanted = bytes_to_read(len(rest))
+
+
+def _end_of_rows(text: bytes) -> int:
+    """Return where the last complete row of a text probably ends: behind a line break outside of quotes."""
+    last = end = _last_line_end(text, len(text))
+    quotes = text.count(b'"', 0, end)
+    for _ in range(_LINE_ENDS_TRIED):
+        if not end or not quotes % 2:
+            break
+        previous = _last_line_end(text, end - 1)
+        quotes -= text.count(b'"', previous, end)
+        end = previous
+    # A quote within an unquoted cell is an ordinary character, so the count may mislead. The parser has the last word.
+    return last if quotes % 2 else end or last
+
+
+def _last_line_end(text: bytes, before: int) -> int:
+    return max(text.rfind(ending, 0, before) for ending in _LINE_ENDINGS) + 1
+
+
+def _parse(data: bytes) -> _Rows | None:
+    """Parse complete rows; return None if the data ends within a quoted cell."""
     try:
-        return list(islice(rows, count))
-    except csv.Error:
-        msg = "the file is cut off or damaged: a quoted CSV field is not closed properly"
+        text, is_unicode = data.decode(), True
+    except UnicodeDecodeError:
+        # Other bytes become lone surrogates, for which a record is rejected later.
+        text, is_unicode = data.decode("utf-8", "surrogateescape"), False
+    try:
+        return _Rows(list(filter(None, csv.reader(io.StringIO(text, newline=""), strict=True))), is_unicode)
+    except csv.Error as err:
+        if str(err) == "unexpected end of data":
+            return None
+        msg = "the file is damaged: a quoted CSV field is not closed properly"
         raise CorruptExportError(msg) from None
 
 
 class _Table:
-    """Turns the rows of one file into batches.
+    """Turns the rows of one file into batches of records.
 
     Args:
-        fields: its column names.
-        reader: the pass over it.
+        fields: the fields of the file.
     """
 
-    def __init__(self, fields: list[str], reader: BatchReader) -> None:
+    def __init__(self, fields: ExportFields) -> None:
         self._fields = fields
-        self._reader = reader
-        present = frozenset(fields)
-        self._known = [name for name in reader.model.properties if name in present]
+        self._columns = fields.columns
+        self._model = fields.model
+        present = frozenset(fields.columns)
+        self._read = [name for name in fields.model.fields if name in present]
 
     @cached_property
     def _make_row(self) -> Callable[..., msgspec.Struct]:
-        return self._reader.model.row_constructor(self._known)
+        return self._model.row_constructor(self._read)
 
-    def batch(self, rows: list[list[str]]) -> Batch:
+    def batch(self, part: _Rows) -> Batch:
         """Return the batch of some rows."""
-        if self._reader.begin_batch():
-            try:
-                return Batch(self._reader.number, self._convert_columns(rows))
-            except (ValueError, msgspec.DecodeError, UnicodeEncodeError):
-                pass  # not every row is valid: check them one by one
-        return self._reader.check_each(map(self._convert_row, rows))
+        if part.is_unicode:
+            with contextlib.suppress(ValueError, msgspec.DecodeError):
+                return Batch(self._convert_columns(part.rows))
+        return self._fields.check_each(map(self._convert_row, part.rows))  # not every row is valid
 
     def _convert_columns(self, rows: list[list[str]]) -> list[Any]:
         """Convert rows column by column, which is several times as fast as row by row.
 
         Raises:
-            ValueError, msgspec.DecodeError, UnicodeEncodeError: not every row is a valid record.
+            ValueError, msgspec.DecodeError: not every row is a valid record.
         """
-        cells: dict[str, Sequence[str]] = dict(zip(self._fields, zip(*rows, strict=True), strict=True))
-        make_row, model, check = self._make_row, self._reader.model, self._reader.first_pass
-        return list(map(make_row, *(model.convert_column(name, cells[name], check=check) for name in self._known)))
+        cells: dict[str, Sequence[str]] = dict(zip(self._columns, zip(*rows, strict=True), strict=True))
+        return list(map(self._make_row, *(self._model.convert_column(name, cells[name]) for name in self._read)))
 
     def _convert_row(self, row: list[str]) -> dict[str, object] | InvalidRecord:
-        if len(row) != len(self._fields):
-            return InvalidRecord(row, None, (), f"the row has {len(row)} cells, the header {len(self._fields)}")
-        model = self._reader.model
+        if len(row) != len(self._columns):
+            reason = f"the row has {len(row)} cells, the header {len(self._columns)}"
+            return InvalidRecord(row[: max(len(self._columns), _MAX_CELLS_KEPT)], None, (), reason)
+        model = self._model
         values = {
             name: model.convert_cell(name, cell) if name in model.properties else cell
-            for name, cell in zip(self._fields, row, strict=True)
+            for name, cell in zip(self._columns, row, strict=True)
         }
         return {name: value for name, value in values.items() if value is not msgspec.UNSET and value != ""}

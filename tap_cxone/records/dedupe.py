@@ -1,62 +1,64 @@
 """Deduplication: finds the records of a window whose key has occurred before, exactly and in bounded memory.
 
 Each key is stored on disk as a 128-bit digest, in one of 256 buckets chosen by the first byte of the digest. Equal keys
-are always in the same bucket, so each bucket can be searched for duplicates by itself, and only a 256th of the keys has
-to be in memory at a time. The result is a file with one flag (a byte) per record, which the second pass over the export
-reads along with the records. So the memory does not depend on the number of duplicates either.
+are always in the same bucket, so each bucket can be sorted by itself, and only a 256th of the keys has to be in memory
+at a time. The result is one bit per record.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
-from array import array
-from itertools import repeat
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
+import numpy as np
 from xxhash import xxh3_128_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-DIGEST_BYTES = 16
+    from numpy.typing import NDArray
+
+    Table = NDArray[np.uint64]
+    """A row per key: both halves of the digest, and the position of the record."""
+
 _BUCKETS = 256
+_ROW_BYTES = 24
 _FLUSH_KEYS = 1 << 16
 """Digests kept in memory before they are written to disk."""
-_READ_BYTES = 1 << 16
-_READ_FLAGS = 1 << 10
-"""Flags of one bucket read at a time; up to 256 buckets are read at once."""
 
 
 class RecordKeys:
     """The keys of the valid records of one window, in the order of the records.
 
     Args:
-        folder: directory for the temporary files. They have no name, so nothing is left of them after ``close`` or the
-            end of the process.
+        folder: directory for the temporary file. It has no name, so nothing is left of it after ``close`` or the end of
+            the process.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._buckets: list[list[bytes]] = [[] for _ in range(_BUCKETS)]  # digests not yet written
-        self._appends = [bucket.append for bucket in self._buckets]
-        self._in_memory = 0
-        self._offsets: list[array[int]] = []  # per flush: where each bucket starts, and where the last one ends
-        self._digests: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
-        self._order: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close; a bucket per record
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
+        self._digests: list[bytes] = []  # not yet written
+        self._count = 0  # of all keys
+        self._written = 0
+        self._ends: list[NDArray[np.int64]] = []  # per flush: the row at which each bucket ends
 
     def add(self, keys: Sequence[str]) -> None:
         """Add the keys of the next records."""
-        digests = list(map(xxh3_128_digest, map(str.encode, keys)))
-        order = bytes([digest[0] for digest in digests])
-        appends = self._appends
-        for bucket, digest in zip(order, digests, strict=True):
-            appends[bucket](digest)
-        self._order.write(order)
-        self._in_memory += len(digests)
-        if self._in_memory >= _FLUSH_KEYS:
-            self._flush()
+        self._digests += map(xxh3_128_digest, map(str.encode, keys))
+        self._count += len(keys)
+        if len(self._digests) >= _FLUSH_KEYS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all keys to disk, sorted by bucket."""
+        digests = np.frombuffer(b"".join(self._digests), np.uint64).reshape(-1, 2)
+        rows = np.column_stack((digests, np.arange(self._written, self._count, dtype=np.uint64)))
+        buckets = (digests[:, 0] % _BUCKETS).astype(np.uint8)
+        self._file.write(rows[buckets.argsort(kind="stable")].tobytes())
+        self._ends.append(self._written + np.bincount(buckets, minlength=_BUCKETS).cumsum())
+        self._digests.clear()
+        self._written = self._count
 
     def duplicates(self, previous: RecordKeys | None) -> DuplicateFlags | None:
         """Find the records whose key occurs earlier in this window, or anywhere in the previous one.
@@ -65,97 +67,77 @@ class RecordKeys:
             previous: keys of the previous window, if there is one.
 
         Returns:
-            A flag per record, which the caller must close; None if there are no duplicates.
+            A flag per record; None if there are no duplicates.
         """
-        flagged: dict[int, tuple[int, int]] = {}  # bucket with duplicates: offset and length of its flags
-        count = 0
-        with self._temporary_file() as bucket_flags:
-            for number in range(_BUCKETS):
-                seen = set(previous._bucket(number)) if previous else set()  # noqa: SLF001 - of the same class
-                keys = self._bucket(number)
-                if seen or len(set(keys)) < len(keys):
-                    flags = _flag_duplicates(keys, seen)
-                    if duplicates := sum(flags):
-                        flagged[number] = (bucket_flags.tell(), len(flags))
-                        bucket_flags.write(flags)
-                        count += duplicates
-            return DuplicateFlags(self._in_record_order(bucket_flags, flagged), count) if count else None
+        flags = DuplicateFlags(self._count)
+        for number in range(_BUCKETS):
+            own = self._bucket(number)
+            earlier = previous._bucket(number) if previous else own[:0]  # noqa: SLF001 - of the same class
+            flags.add(_repeated(earlier, own))
+        return flags if flags.count else None
 
-    def close(self) -> None:
-        """Delete the temporary files."""
-        self._digests.close()
-        self._order.close()
-
-    def _temporary_file(self) -> IO[bytes]:
-        return tempfile.TemporaryFile(dir=self._folder)
-
-    def _flush(self) -> None:
-        offsets = array("Q", [self._digests.tell()])
-        for bucket in self._buckets:
-            self._digests.write(b"".join(bucket))
-            offsets.append(self._digests.tell())
-            bucket.clear()
-        self._offsets.append(offsets)
-        self._in_memory = 0
-
-    def _bucket(self, number: int) -> list[bytes]:
-        """Return the digests of a bucket in the order of the records."""
-        parts = []
-        for offsets in self._offsets:
-            self._digests.seek(offsets[number])
-            parts.append(self._digests.read(offsets[number + 1] - offsets[number]))
-        data = b"".join(parts)
-        self._digests.seek(0, 2)
-        written = [data[at : at + DIGEST_BYTES] for at in range(0, len(data), DIGEST_BYTES)]
-        return written + self._buckets[number]
-
-    def _in_record_order(self, bucket_flags: IO[bytes], flagged: dict[int, tuple[int, int]]) -> IO[bytes]:
-        """Return a file with the flags of all buckets, put back into the order of the records."""
-        bucket_flags.flush()
-        flags = [
-            _read_flags(bucket_flags.fileno(), *flagged[number]) if number in flagged else repeat(0)
-            for number in range(_BUCKETS)
-        ]
-        file = self._temporary_file()
-        self._order.seek(0)
-        while buckets := self._order.read(_READ_BYTES):
-            file.write(bytes([next(flags[bucket]) for bucket in buckets]))
-        file.seek(0)
-        return file
-
-
-class DuplicateFlags:
-    """One flag per valid record of a window, in the order of the records: whether it is a duplicate.
-
-    Attributes:
-        count: number of duplicates.
-    """
-
-    def __init__(self, file: IO[bytes], count: int) -> None:
-        self._file = file
-        self.count = count
-
-    def take(self, count: int) -> bytes:
-        """Return the flags of the next ``count`` records, a byte each: 1 for a duplicate, else 0."""
-        return self._file.read(count)
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self._written * _ROW_BYTES
 
     def close(self) -> None:
         """Delete the temporary file."""
         self._file.close()
 
+    def _bucket(self, number: int) -> Table:
+        """Return the rows of a bucket in the order of the records."""
+        if self._digests:
+            self.flush()
+        parts = []
+        start = 0
+        for ends in self._ends:
+            first = ends[number - 1] if number else start
+            self._file.seek(int(first) * _ROW_BYTES)
+            parts.append(self._file.read(int(ends[number] - first) * _ROW_BYTES))
+            start = ends[-1]
+        self._file.seek(0, 2)
+        return np.frombuffer(b"".join(parts), np.uint64).reshape(-1, 3)
 
-def _read_flags(descriptor: int, start: int, length: int) -> Iterator[int]:
-    end = start + length
-    for position in range(start, end, _READ_FLAGS):
-        yield from os.pread(descriptor, min(_READ_FLAGS, end - position), position)
+
+class DuplicateFlags:
+    """One bit per valid record of a window, in the order of the records: whether it is a duplicate.
+
+    Args:
+        records: number of records.
+
+    Attributes:
+        count: number of duplicates.
+    """
+
+    def __init__(self, records: int) -> None:
+        self._bits = np.zeros(records // 8 + 1, np.uint8)
+        self._position = 0
+        self.count = 0
+
+    def add(self, positions: NDArray[Any]) -> None:
+        """Flag the records at these positions, each of which is given once."""
+        np.bitwise_or.at(
+            self._bits, (positions // 8).astype(np.intp), np.uint8(128) >> (positions % 8).astype(np.uint8)
+        )
+        self.count += len(positions)
+
+    def take(self, count: int) -> bytes:
+        """Return the flags of the next ``count`` records, a byte each: 1 for a duplicate, else 0."""
+        first, start = divmod(self._position, 8)
+        self._position += count
+        return np.unpackbits(self._bits[first : self._position // 8 + 1])[start : start + count].tobytes()
 
 
-def _flag_duplicates(keys: list[bytes], seen: set[bytes]) -> bytearray:
-    """Return a flag per key: 1 if it is in ``seen`` or occurred before. Adds all keys to ``seen``."""
-    flags = bytearray(len(keys))
-    for index, key in enumerate(keys):
-        if key in seen:
-            flags[index] = 1
-        else:
-            seen.add(key)
-    return flags
+def _repeated(earlier: Table, own: Table) -> NDArray[Any]:
+    """Return the positions of the own records whose key occurs among the earlier ones, or before among the own."""
+    halves = np.sort(np.concatenate((earlier[:, 0], own[:, 0])))
+    if not (halves[1:] == halves[:-1]).any():  # quick: in most buckets no two digests share even a half
+        return own[:0, 2]
+    rows = np.concatenate((earlier, own))
+    order = np.lexsort((rows[:, 1], rows[:, 0]))  # stable: equal keys stay in their order
+    digests = rows[order, :2]
+    is_repeat = np.zeros(len(rows), bool)
+    is_repeat[order[1:]] = (digests[1:] == digests[:-1]).all(axis=1)
+    positions: NDArray[Any] = own[is_repeat[len(earlier) :], 2]
+    return positions

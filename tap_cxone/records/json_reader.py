@@ -14,20 +14,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.batch import (
-    BATCH_BYTES,
-    ELEMENT_SEPARATOR,
-    LINE_SEPARATOR,
-    MAX_RECORD_BYTES,
-    WHITESPACE,
-    Batch,
-    Verbatim,
-)
+from tap_cxone.records.batch import BATCH_BYTES, WHITESPACE, Batch, bytes_to_read, check_length
+from tap_cxone.records.json_decoder import JsonDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_cxone.records.batch import BatchReader
+    from tap_cxone.records.batch import ExportFields
     from tap_cxone.records.text import PlainText
 
 _BRACES_TRIED = (1, 2, 4, 8)
@@ -48,12 +41,13 @@ _parse_one = json.JSONDecoder(parse_int=_parse_integer, strict=False).raw_decode
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read_array(stream: PlainText, reader: BatchReader) -> Iterator[Batch]:
+def read_array(stream: PlainText, fields: ExportFields) -> Iterator[Batch]:
     """Read a top-level array. The stream is at its opening bracket.
 
     Raises:
         CorruptExportError: the array is not closed, something follows it, or a record is not valid JSON.
     """
+    decoder = JsonDecoder(fields)
     rest = stream.read(1)[1:]  # skips the bracket
     first = True
     wanted, at_end = BATCH_BYTES, False
@@ -62,7 +56,7 @@ def read_array(stream: PlainText, reader: BatchReader) -> Iterator[Batch]:
         at_end = len(more) < wanted
         rest += more
         while rest:
-            batch, used = _take_elements(rest, reader, first=first)
+            batch, used = _take_elements(rest, decoder, fields, first=first)
             if not used:
                 break
             yield batch
@@ -70,21 +64,21 @@ def read_array(stream: PlainText, reader: BatchReader) -> Iterator[Batch]:
             rest = rest[used:]
             if not at_end:
                 break
-        # Double the buffer while a long record is incomplete, so that it is parsed only a few times.
-        wanted = max(BATCH_BYTES, len(rest))
-        _check_length(rest)
+        check_length(len(rest))
+        wanted = bytes_to_read(len(rest))
     if rest.strip(WHITESPACE) != b"]":
         msg = "the file is cut off or damaged: its JSON array does not end where the file ends"
         raise CorruptExportError(msg)
 
 
-def read_lines(stream: PlainText, reader: BatchReader) -> Iterator[Batch]:
+def read_lines(stream: PlainText, fields: ExportFields) -> Iterator[Batch]:
     """Read JSON Lines.
 
     Raises:
         CorruptExportError: a line is not valid JSON (the last one of a truncated file, for example), or the file is an
             error document.
     """
+    decoder = JsonDecoder(fields)
     rest, wanted, at_end = b"", BATCH_BYTES, False
     count = 0
     first: dict[str, object] = {}
@@ -93,59 +87,53 @@ def read_lines(stream: PlainText, reader: BatchReader) -> Iterator[Batch]:
         at_end = len(more) < wanted
         rest += more
         cut = len(rest) if at_end else rest.rfind(b"\n") + 1
-        wanted = BATCH_BYTES if cut else max(BATCH_BYTES, len(rest))
-        _check_length(rest[cut:])
-        if not cut:
-            continue
         block, rest = rest[:cut], rest[cut:]
+        check_length(len(rest))
+        wanted = bytes_to_read(len(rest))
+        if not block:
+            continue
         if not count:
-            first = _check_first_object(block, reader)
-        batch = _take_lines(block, reader)
-        count += batch.count + len(batch.invalid)
+            first = _check_first_object(block, fields)
+        batch = _take_lines(block, decoder, fields)
+        count += len(batch.records) + len(batch.invalid)
         yield batch
-    if count == 1 and 2 * sum(name in first for name in reader.model.required) < len(reader.model.required):
+    required = fields.model.required
+    if count == 1 and 2 * sum(name in first for name in required) < len(required):
         msg = "the file is not an export: its only object has few of the stream's fields (it may be an error message)"
         raise CorruptExportError(msg)
 
 
-def _take_elements(text: bytes, reader: BatchReader, *, first: bool) -> tuple[Batch, int]:
+def _take_elements(text: bytes, decoder: JsonDecoder, fields: ExportFields, *, first: bool) -> tuple[Batch, int]:
     """Decode as many complete array elements as possible from the start of the text.
 
     Args:
         text: the array from where the last batch ended.
-        reader: the pass over the export.
+        decoder: the typed decoder.
+        fields: the fields of the export.
         first: whether the text starts with the first element, before which there is no comma.
 
     Returns:
         The elements, and the number of bytes of the text that they took up.
     """
-    try_decoder = reader.begin_batch()
     start = 0 if first else _after_comma(text)
-    if size := reader.verbatim_size():
-        return _verbatim_batch(text, start, size, ELEMENT_SEPARATOR, reader)
-    end = len(text) if try_decoder and start >= 0 else -1
+    end = len(text) if start >= 0 else -1
     for nth, previous in zip(_BRACES_TRIED, (0, *_BRACES_TRIED), strict=False):
         for _ in range(nth - previous):
             end = text.rfind(b"}", start, end) if end > 0 else -1
         if end < 0:
             break
         # If the brace is part of a string or of a nested value, what precedes it is not a valid array.
-        elements = text[start : end + 1]
         try:
-            records, only_known_fields = reader.decode_array(b"".join((b"[", elements, b"]")))
+            records = decoder.decode_array(b"".join((b"[", text[start : end + 1], b"]")))
         except msgspec.ValidationError:
             break
         except _UNDECODABLE:
             continue
-        batch = Batch(reader.number, records)
-        if only_known_fields:
-            batch.verbatim = Verbatim(elements.strip(WHITESPACE), ELEMENT_SEPARATOR)
-        batch.unknown = reader.sample_unknown_fields(value for value, _ in _parse_elements(elements, first=True))
-        return batch, end + 1
-    return _take_elements_singly(text, reader, first=first)
+        return Batch(records), end + 1
+    return _take_elements_singly(text, fields, first=first)
 
 
-def _take_elements_singly(text: bytes, reader: BatchReader, *, first: bool) -> tuple[Batch, int]:
+def _take_elements_singly(text: bytes, fields: ExportFields, *, first: bool) -> tuple[Batch, int]:
     ends = [0]
 
     def values() -> Iterator[object]:
@@ -153,25 +141,8 @@ def _take_elements_singly(text: bytes, reader: BatchReader, *, first: bool) -> t
             ends.append(end)
             yield value
 
-    batch = reader.check_each(values())
+    batch = fields.check_each(values())
     return batch, ends[-1]
-
-
-def _verbatim_batch(
-    text: bytes, start: int, size: tuple[int, int], separator: bytes, reader: BatchReader
-) -> tuple[Batch, int]:
-    """Return a batch whose text may be emitted as it is, and where it ends; ``size`` gives its bytes and records."""
-    length, count = size
-    start = text.find(b"{", max(start, 0))
-    end = start + length
-    _require_unchanged(unchanged=start >= 0 and text[end - 1 : end] == b"}")
-    return Batch(reader.number, [], verbatim=Verbatim(text[start:end], separator), count=count), end
-
-
-def _require_unchanged(*, unchanged: bool) -> None:
-    if not unchanged:
-        msg = "the file has changed since it was verified"
-        raise CorruptExportError(msg)
 
 
 def _after_comma(text: bytes) -> int:
@@ -213,23 +184,11 @@ def _skip_blanks(text: str, position: int) -> int:
     return match.end() if match else position
 
 
-def _take_lines(block: bytes, reader: BatchReader) -> Batch:
-    if reader.begin_batch():
-        if size := reader.verbatim_size():
-            batch, used = _verbatim_batch(block, 0, size, LINE_SEPARATOR, reader)
-            _require_unchanged(unchanged=not block[used:].strip(WHITESPACE))
-            return batch
-        try:
-            records, only_known_fields = reader.decode_lines(block)
-        except _UNDECODABLE:
-            pass
-        else:
-            batch = Batch(reader.number, records)
-            if only_known_fields and records:  # blank lines hold no records
-                batch.verbatim = Verbatim(block.strip(WHITESPACE), LINE_SEPARATOR)
-            batch.unknown = reader.sample_unknown_fields(_parse_lines(block))
-            return batch
-    return reader.check_each(_parse_lines(block))
+def _take_lines(block: bytes, decoder: JsonDecoder, fields: ExportFields) -> Batch:
+    try:
+        return Batch(decoder.decode_lines(block))
+    except _UNDECODABLE:
+        return fields.check_each(_parse_lines(block))
 
 
 def _parse_lines(block: bytes) -> Iterator[object]:
@@ -246,20 +205,14 @@ def _parse_lines(block: bytes) -> Iterator[object]:
             position = _skip_blanks(text, position)
 
 
-def _check_first_object(block: bytes, reader: BatchReader) -> dict[str, object]:
+def _check_first_object(block: bytes, fields: ExportFields) -> dict[str, object]:
     """Return the first object.
 
     Raises:
         CorruptExportError: it is not a record but an error document that was sent instead of an export, for example.
     """
     value = next(_parse_lines(block), None)
-    if not isinstance(value, dict) or not value.keys() & reader.model.properties.keys():
+    if not isinstance(value, dict) or not value.keys() & fields.model.properties.keys():
         msg = "the file is not an export: its first object has none of the stream's fields"
         raise CorruptExportError(msg)
     return value
-
-
-def _check_length(rest: bytes) -> None:
-    if len(rest) > MAX_RECORD_BYTES:
-        msg = f"the file is damaged: a record does not end within {MAX_RECORD_BYTES >> 20} MiB"
-        raise CorruptExportError(msg)

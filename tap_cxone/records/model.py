@@ -1,47 +1,30 @@
 """The record model: a stream's JSON Schema turned into struct types for msgspec's typed decoder.
 
-A model has three struct types with the same fields. *Plain* keeps date-times as the text that was sent. *Checked* also
-parses date-times, which checks them. *Strict* is checked and moreover rejects unknown fields. Records that have been
-checked once can be decoded as plain ones afterwards. When a decoder rejects some records, ``check`` finds the reason
-for a single one. The reason never quotes a value.
+Dates are decoded as the text that was sent, because that text is what is emitted, and checked afterwards. When the
+decoder rejects a batch, ``check`` finds the reason for a single record. The reason never quotes a value.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import deque
 from datetime import date, datetime
 from functools import cached_property
+from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from tap_cxone.errors import CorruptExportError
+from tap_cxone.records.rejected import InvalidRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 _encode = msgspec.json.Encoder().encode
 _decode_numbers = msgspec.json.Decoder(list[int | float]).decode
 _JSON_TYPES: dict[str, Any] = {"string": str, "number": int | float, "integer": int, "boolean": bool, "null": None}
-
-
-@dataclass(frozen=True)
-class InvalidRecord:
-    """A rejected record, and why it was rejected.
-
-    Attributes:
-        record: the decoded record; for the quarantine only.
-        record_id: its key; for the audit log only.
-        missing_fields: names of required fields that it does not have.
-        reason: what is wrong with it, without quoting a value.
-    """
-
-    record: object
-    record_id: object
-    missing_fields: tuple[str, ...]
-    reason: str
 
 
 class RecordModel:
@@ -51,36 +34,87 @@ class RecordModel:
         schema: JSON Schema of an object with flat properties.
         keys: names of the properties that together identify a record. String keys must not be empty.
         date_field: name of the date property by which records are counted per day, or None.
+        selected: names of the properties that are emitted; None: all. Of the others, only keys and date field are read.
 
     Attributes:
         only_csv: whether exports are always CSV. Otherwise the first byte of the file decides.
+        fields: names of the properties that are read, in the order of the schema.
+        hidden: those of them that are not emitted.
+        deselected: names of the properties that are not read.
+        required: names of the properties without which a record is rejected.
     """
 
     only_csv = False
 
-    def __init__(self, schema: dict[str, Any], keys: Sequence[str], *, date_field: str | None = None) -> None:
+    def __init__(
+        self,
+        schema: dict[str, Any],
+        keys: Sequence[str],
+        *,
+        date_field: str | None = None,
+        selected: Collection[str] | None = None,
+    ) -> None:
         self.schema = schema
         self.date_field = date_field
         self.keys = tuple(keys)
+        self.selected = selected
         self.properties: dict[str, dict[str, Any]] = schema["properties"]
-        self.required: Sequence[str] = tuple(dict.fromkeys([*schema.get("required", ()), *self.keys]))
-        self.strict = self._struct("Strict", dates_as=datetime, strict=True)
-        self.checked = self._struct("Checked", dates_as=datetime)
-        self.plain = self._struct("Plain", dates_as=str)
+        emitted = {name for name in self.properties if selected is None or name in selected}
+        read = {*emitted, *keys, date_field}
+        self.fields = tuple(name for name in self.properties if name in read)
+        self.hidden = tuple(name for name in self.fields if name not in emitted)
+        self.deselected = tuple(name for name in self.properties if name not in read)
+        required = dict.fromkeys([*schema.get("required", ()), *self.keys])
+        self.required: Sequence[str] = tuple(name for name in required if name not in self.deselected)
+        self._dates = tuple(name for name in self.fields if _is_date(self.properties[name]))
 
-    def _struct(self, name: str, *, dates_as: type, strict: bool = False) -> type[msgspec.Struct]:
-        fields: list[Any] = []
-        for field, spec in self.properties.items():
-            kind = _field_type(spec, dates_as)
-            if field in self.keys and kind in {str, str | None}:
-                kind = Annotated[str, msgspec.Meta(min_length=1)]
-            fields.append((field, kind) if field in self.required else (field, kind | msgspec.UnsetType, msgspec.UNSET))
+    def struct(self, ignored: Sequence[str] = (), *, strict: bool = False) -> type[msgspec.Struct]:
+        """Return a struct type for records.
+
+        Args:
+            ignored: names of further fields that a record may have. Their attributes are ``ignored_attributes``.
+            strict: whether it rejects other fields; otherwise they are skipped.
+        """
+        fields: list[Any] = [self._field(name, text_only=True) for name in self.fields]
+        # Raw values are not decoded.
+        fields += [
+            (attribute, msgspec.Raw | msgspec.UnsetType, msgspec.field(name=name, default=msgspec.UNSET))
+            for attribute, name in zip(ignored_attributes(ignored), ignored, strict=True)
+        ]
         # Records refer to no containers, so the garbage collector need not track millions of them.
-        return msgspec.defstruct(name, fields, kw_only=True, gc=False, forbid_unknown_fields=strict)
+        return msgspec.defstruct("Record", fields, kw_only=True, gc=False, forbid_unknown_fields=strict)
 
+    def _field(self, name: str, *, text_only: bool) -> Any:  # noqa: ANN401 - the definition of a field
+        kind = _field_type(self.properties[name], text_only=text_only)
+        if name in self.keys and kind in {str, str | None}:
+            kind = Annotated[str, msgspec.Meta(min_length=1)]
+        return (name, kind) if name in self.required else (name, kind | msgspec.UnsetType, msgspec.UNSET)
+
+    @cached_property
+    def _plain(self) -> type[msgspec.Struct]:
+        return self.struct()
+
+    @cached_property
+    def _checked(self) -> type[msgspec.Struct]:
+        """Like ``_plain``, but with dates that are parsed."""
+        fields = [self._field(name, text_only=False) for name in self.fields]
+        return msgspec.defstruct("Checked", fields, kw_only=True, gc=False)
+
+    def check_dates(self, records: list[Any]) -> None:
+        """Check the dates of decoded records; raises msgspec.ValidationError if one is not valid."""
+        for name in self._dates:
+            texts = list(map(attrgetter(name), records))
+            if name not in self.required:
+                texts = [text for text in texts if text is not msgspec.UNSET]
+            self._parse_dates(name, texts)
+
+    def _parse_dates(self, name: str, texts: Sequence[str]) -> None:
+        msgspec.convert(texts, list[_field_type(self.properties[name], text_only=False)])  # type: ignore[misc]
+
+    @cached_property
     def key_getter(self) -> Callable[[Any], str]:
-        """Return a function that gets the key of a record as one string."""
-        if len(self.keys) == 1 and _field_type(self.properties[self.keys[0]], str) is str:
+        """A function that gets the key of a record as one string."""
+        if len(self.keys) == 1 and _field_type(self.properties[self.keys[0]]) is str:
             return attrgetter(self.keys[0])
         values = attrgetter(*self.keys) if len(self.keys) > 1 else lambda record: (getattr(record, self.keys[0]),)
         # As JSON, because joined strings would be ambiguous: ("a", "bc") and ("ab", "c").
@@ -115,32 +149,29 @@ class RecordModel:
         """Return a constructor for records that takes the values of these fields by position, unchecked.
 
         Raises:
-            ValueError: a field of the schema is missing; the rows must then be converted one by one.
+            ValueError: a field is missing; the rows must then be converted one by one.
         """
-        if len(fields) != len(self.properties):
+        if len(fields) != len(self.fields):
             raise ValueError(fields)
-        return msgspec.defstruct("Positional", list(fields), gc=False)
+        return msgspec.defstruct("Row", list(fields), gc=False)
 
-    def convert_column(self, name: str, cells: Sequence[str], *, check: bool) -> Sequence[Any]:
-        """Return the values of a column.
+    def convert_column(self, name: str, cells: Sequence[str]) -> Sequence[Any]:
+        """Return the checked values of a column.
 
         Args:
             name: name of the field.
-            cells: the text of its cells, one for each row.
-            check: whether to check the values as well.
+            cells: the text of its cells, one for each row, valid Unicode.
 
         Raises:
-            ValueError, msgspec.DecodeError, UnicodeEncodeError: not every cell is valid; the rows must then be
+            ValueError, msgspec.DecodeError: not every cell is valid; the rows must then be
                 converted one by one.
         """
         if "" in cells:
             raise ValueError(name)
         if name in self.numeric:
             return _numbers(cells)
-        if check:
-            "".join(cells).encode()
-            if (kind := _field_type(self.properties[name], datetime)) is not str:
-                msgspec.convert(cells, list[kind])  # type: ignore[valid-type]
+        if name in self._dates:
+            self._parse_dates(name, cells)
         return cells
 
     def convert_cell(self, name: str, cell: str) -> object:
@@ -171,13 +202,13 @@ class RecordModel:
         if missing:
             return InvalidRecord(record, record_id, missing, "missing fields")
         # Known fields only: msgspec fails on strings that are not valid Unicode, including names of unknown fields.
-        known = {name: record[name] for name in self.properties if name in record}
+        known = {name: record[name] for name in self.fields if name in record}
         for name, value in known.items():
             if isinstance(value, str) and not value.isascii() and not _is_unicode(value):
                 return InvalidRecord(record, record_id, (), f"not valid Unicode - at `$.{name}`")
         try:
-            plain = msgspec.convert(known, self.plain)
-            msgspec.convert(known, self.checked)
+            plain = msgspec.convert(known, self._plain)
+            msgspec.convert(known, self._checked)
         except msgspec.ValidationError as err:
             # The message names the field and both types, never the value.
             return InvalidRecord(record, record_id, (), str(err))
@@ -211,23 +242,33 @@ def _number(cell: str) -> object:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else cell
 
 
-def is_type_mismatch(reason: str) -> bool:
-    """Return whether a record was rejected because a value does not have the type of its field."""
-    return reason.startswith(("Expected", "Invalid"))
-
-
 def type_names(spec: dict[str, Any]) -> list[str]:
     """Return the JSON types that a property may have."""
     kind = spec["type"]
     return [kind] if isinstance(kind, str) else list(kind)
 
 
-def _field_type(spec: dict[str, Any], dates_as: type) -> Any:  # noqa: ANN401 - a type expression
+def ignored_attributes(names: Sequence[str]) -> list[str]:
+    """Return the attributes under which a struct holds the fields that are ignored."""
+    return [f"_ignored_{number}" for number in range(len(names))]
+
+
+def unset(records: Sequence[Any], attributes: Iterable[str]) -> None:
+    """Remove attributes from structs, so that they are not encoded."""
+    for name in attributes:
+        deque(map(setattr, records, repeat(name), repeat(msgspec.UNSET)), maxlen=0)
+
+
+def _is_date(spec: dict[str, Any]) -> bool:
+    return spec.get("format") in {"date-time", "date"} and "string" in type_names(spec)
+
+
+def _field_type(spec: dict[str, Any], *, text_only: bool = True) -> Any:  # noqa: ANN401 - a type expression
+    """Return the type of a property's values, in which dates are text or, if not ``text_only``, parsed."""
     kinds = [_JSON_TYPES[name] for name in type_names(spec)]
-    if spec.get("format") == "date-time":
-        kinds = [dates_as if kind is str else kind for kind in kinds]
-    if spec.get("format") == "date" and dates_as is not str:
-        kinds = [date if kind is str else kind for kind in kinds]
+    if _is_date(spec) and not text_only:
+        parsed = datetime if spec["format"] == "date-time" else date
+        kinds = [parsed if kind is str else kind for kind in kinds]
     union = kinds[0]
     for kind in kinds[1:]:
         union = union | kind

@@ -1,9 +1,4 @@
-"""Layout detection: a JSON array, JSON Lines, or CSV with a header row.
-
-The first byte of the file decides, not its name or content type. An export is read in two passes. The first pass
-checks everything and records which batches the typed decoder rejects as a whole. The second pass checks only those
-*irregular* batches again, record by record, and gets the same result as the first.
-"""
+"""Layout detection: a JSON array, JSON Lines, or CSV with a header row. The first byte of the file decides."""
 
 from __future__ import annotations
 
@@ -16,35 +11,26 @@ from tap_cxone.records.text import PlainText
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tap_cxone.records.batch import Batch, BatchReader
+    from tap_cxone.records.batch import Batch, ExportFields
 
 
-def read_batches(stream: IO[bytes], reader: BatchReader) -> Iterator[Batch]:
-    """Decode an export from its first to its last byte.
-
-    The first pass adds each batch to the reader's index. If the file is CSV, the reader has the columns of the file
-    once there is a batch, or at the end.
+def read_batches(stream: IO[bytes], fields: ExportFields) -> Iterator[Batch]:
+    """Decode and check an export from its first to its last byte.
 
     Args:
         stream: decompressed bytes; ``read(n)`` returns fewer than n bytes at the end only.
-        reader: the pass over this export.
+        fields: receives what is learned of the export's fields, before the first batch or with each one.
 
     Raises:
         CorruptExportError: the export does not end where its structure ends, or it is not an export at all.
+        UnfitExportError: a record or a header is too long, or the columns do not fit the stream.
     """
-    for batch in _decode(stream, reader):
-        if reader.first_pass:
-            reader.remember(batch)
-        yield batch
-
-
-def _decode(stream: IO[bytes], reader: BatchReader) -> Iterator[Batch]:
     text = PlainText(stream)
     start = text.peek()
     if not start:
         return iter(())
-    if start.startswith(b"[") and not reader.model.only_csv:
-        return read_array(text, reader)
-    if start.startswith(b"{") and not reader.model.only_csv:
-        return read_lines(text, reader)
-    return read_csv(text, reader)
+    if start.startswith(b"[") and not fields.model.only_csv:
+        return read_array(text, fields)
+    if start.startswith(b"{") and not fields.model.only_csv:
+        return read_lines(text, fields)
+    return read_csv(text, fields)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from typing import IO, TYPE_CHECKING
-
-from typing_extensions import override
+from typing import IO
 
 from tap_cxone.records.batch import BATCH_BYTES, WHITESPACE
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 _BOM = b"\xef\xbb\xbf"
 
 
-class PlainText(io.RawIOBase):
+class PlainText:
     """A binary stream whose first bytes can be examined before they are read.
 
     Args:
@@ -38,22 +32,9 @@ class PlainText(io.RawIOBase):
         self._head = head
         return head
 
-    @override
-    def readable(self) -> bool:
-        return True
-
-    @override
-    def read(self, size: int = -1) -> bytes:
-        """Return ``size`` bytes, fewer at the end only; all that is left if ``size`` is negative."""
-        head, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
-        wanted = size - len(head) if size >= 0 else -1
-        data = head + self._stream.read(wanted) if head else self._stream.read(wanted)
+    def read(self, size: int) -> bytes:
+        """Return ``size`` bytes, fewer at the end only."""
+        head, self._head = self._head[:size], self._head[size:]
+        data = head + self._stream.read(size - len(head)) if head else self._stream.read(size)
         self.last = data[-1:] or self.last
         return data
-
-    @override
-    def readinto(self, buffer: Buffer) -> int:
-        target = memoryview(buffer)
-        data = self.read(len(target))
-        target[: len(data)] = data
-        return len(data)

@@ -1,84 +1,137 @@
-"""The two passes over an export: the first verifies the whole file, the second yields each record once.
+"""Verification: reads a downloaded export once, checks it, and writes its valid records in canonical form.
 
-Nothing of a window is emitted before its first pass is complete.
+Nothing of a window is emitted before its whole file is verified.
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import IO, TYPE_CHECKING
 
-from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.batch import BatchReader
-from tap_cxone.records.days import add_days, count_days, date_getter
+import msgspec
+
+from tap_cxone.records.batch import ExportFields
+from tap_cxone.records.canonical import read_lines, split
+from tap_cxone.records.days import add_days, count_days
 from tap_cxone.records.decompress import open_inflated
 from tap_cxone.records.dedupe import RecordKeys
+from tap_cxone.records.model import unset
 from tap_cxone.records.readers import read_batches
+from tap_cxone.records.rejected import RejectedRecords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import date
     from pathlib import Path
 
     from tap_cxone.records.batch import Batch
+    from tap_cxone.records.canonical import Lines
     from tap_cxone.records.dedupe import DuplicateFlags
     from tap_cxone.records.model import RecordModel
 
 _MAX_REASONS = 20
 """Different reasons for rejecting records that are counted for one file."""
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
-@dataclass
 class VerifiedFile:
-    """The result of the first pass, and what the second pass needs.
+    """The records of one export, checked, in temporary files that have no name.
+
+    Args:
+        model: the expected records.
+        folder: directory for the temporary files.
 
     Attributes:
-        reader: the reader of the first pass, with the index of the file's batches.
-        keys: keys of the valid records, in their order. The owner of this object must close it.
+        fields: the fields of the export.
+        keys: keys of the valid records, in their order. Whoever takes them with ``take_keys`` must close them.
+        rejected: the rejected records.
         valid: number of valid records, duplicates included.
         invalid: number of rejected records.
-        unknown: names of fields that the schema does not have.
         reasons: how often records were rejected for which reason, for the first few reasons.
-        days: valid records per UTC day; the second pass subtracts the duplicates.
+        days: valid records per UTC day; ``unique`` subtracts the duplicates.
     """
 
-    reader: BatchReader
-    keys: RecordKeys
-    valid: int = 0
-    invalid: int = 0
-    unknown: set[str] = field(default_factory=set)
-    reasons: Counter[str] = field(default_factory=Counter)
-    days: Counter[date] = field(default_factory=Counter)
+    def __init__(self, model: RecordModel, folder: Path) -> None:
+        self.fields = ExportFields(model)
+        self.rejected = RejectedRecords(folder)
+        self.keys = RecordKeys(folder)
+        self.valid = 0
+        self.invalid = 0
+        self.reasons: Counter[str] = Counter()
+        self.days: Counter[date] = Counter()
+        self._lines: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
+        self._owns_keys = True
 
     @property
     def model(self) -> RecordModel:
         """The model of the records, with the columns of this file."""
-        return self.reader.model
+        return self.fields.model
 
     @property
-    def fields(self) -> list[str]:
-        """Column names of a CSV file, including those that the schema does not have."""
-        return self.reader.fields
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self._lines.seek(0, 2) + self.keys.size
 
-    def add(self, batch: Batch, key_of: Callable[[Any], str], date_of: Callable[[Any], object]) -> None:
-        """Count a batch of the first pass and store its keys."""
-        self.keys.add(list(map(key_of, batch.records)))
-        add_days(self.days, count_days(map(date_of, batch.records)))
-        self.valid += len(batch.records)
+    def add(self, batch: Batch) -> None:
+        """Count a batch, and write its keys, its records and its rejected records."""
+        records, model = batch.records, self.fields.model
+        self.keys.add(list(map(model.key_getter, records)))
+        if model.date_field:
+            add_days(self.days, count_days(map(attrgetter(model.date_field), records)))
+        unset(records, model.hidden)
+        self._lines.write(_encode_lines(records))
+        self.valid += len(records)
         self.invalid += len(batch.invalid)
-        self.unknown |= batch.unknown
+        self.rejected.add(batch.invalid)
         for record in batch.invalid:
             if record.reason in self.reasons or len(self.reasons) < _MAX_REASONS:
                 self.reasons[record.reason] += 1
 
+    def flush(self) -> None:
+        """Write everything to disk."""
+        self.keys.flush()
+        self.rejected.flush()
+        self._lines.flush()
+
+    def take_keys(self) -> RecordKeys:
+        """Return the keys, which the caller must close from now on."""
+        self._owns_keys = False
+        return self.keys
+
+    def unique(self, duplicates: DuplicateFlags | None) -> Iterator[Lines]:
+        """Yield the valid records without the duplicates; subtract these from ``days``.
+
+        Args:
+            duplicates: which of the valid records are duplicates, from ``RecordKeys.duplicates``; None if there are
+                none.
+        """
+        for lines in read_lines(self._lines):
+            if duplicates:
+                kept, dropped = split(lines, duplicates)
+                self._subtract_days(dropped)
+                yield kept
+            else:
+                yield lines
+
+    def _subtract_days(self, dropped: Lines) -> None:
+        name = self.model.date_field
+        if name and dropped.count and name not in self.model.hidden:
+            record = msgspec.defstruct("Dated", [(name, str | None, None)])
+            dated = msgspec.json.Decoder(record).decode_lines(dropped.text)
+            self.days.subtract(count_days(map(attrgetter(name), dated)))
+
     def close(self) -> None:
-        """Delete the temporary files of the keys."""
-        self.keys.close()
+        """Delete the temporary files, except for those of the keys if they have been taken."""
+        self._lines.close()
+        self.rejected.close()
+        if self._owns_keys:
+            self.keys.close()
 
 
 def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
-    """Run the first pass over a downloaded file.
+    """Check a downloaded file and write its records in canonical form.
 
     Args:
         path: the file; temporary files are created beside it.
@@ -89,45 +142,15 @@ def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
 
     Raises:
         CorruptExportError: the file is truncated, damaged, or not an export.
+        OSError: a temporary file cannot be written.
     """
-    found = VerifiedFile(BatchReader(model), RecordKeys(path.parent))
-    key_of, date_of = model.key_getter(), date_getter(model.date_field)
+    found = VerifiedFile(model, path.parent)
     try:
         with open_inflated(path) as stream:
-            for batch in read_batches(stream, found.reader):
-                found.add(batch, key_of, date_of)
+            for batch in read_batches(stream, found.fields):
+                found.add(batch)
+        found.flush()
     except BaseException:
         found.close()
         raise
     return found
-
-
-def read_unique(path: Path, verified: VerifiedFile, duplicates: DuplicateFlags | None) -> Iterator[Batch]:
-    """Run the second pass over a verified file.
-
-    Args:
-        path: the file.
-        verified: the result of the first pass.
-        duplicates: which of the valid records are duplicates, from ``RecordKeys.duplicates``; None if there are none.
-
-    Yields:
-        The batches of the file without the duplicates.
-
-    Raises:
-        CorruptExportError: the file has changed since the first pass.
-    """
-    valid = invalid = 0
-    date_of = date_getter(verified.model.date_field)
-    with open_inflated(path) as stream:
-        for batch in read_batches(stream, verified.reader.second_pass()):
-            valid += batch.count
-            invalid += len(batch.invalid)
-            if duplicates and any(flags := duplicates.take(batch.count)):
-                flagged = list(zip(batch.decoded(verified.model), flags, strict=True))
-                verified.days.subtract(count_days(date_of(record) for record, is_duplicate in flagged if is_duplicate))
-                batch.records = [record for record, is_duplicate in flagged if not is_duplicate]
-                batch.count = len(batch.records)
-            yield batch
-    if (valid, invalid) != (verified.valid, verified.invalid):
-        msg = "the file has changed since it was verified"
-        raise CorruptExportError(msg)

@@ -6,10 +6,10 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from typing_extensions import override
 
+from tap_cxone.streams.emission import decoded
 from tap_cxone.streams.extraction import Extraction
 from tap_cxone.streams.fast_path import FastPath
 from tap_cxone.streams.platform import check_platform
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tap_cxone.context import RunContext
     from tap_cxone.jobs.model import AsyncJobApi
-    from tap_cxone.records.batch import Batch
+    from tap_cxone.records.canonical import Lines
     from tap_cxone.records.model import RecordModel
     from tap_cxone.records.verify import VerifiedFile
     from tap_cxone.windows import Window
@@ -47,7 +47,7 @@ class ExportStream(CompatStream):
 
     def __init__(self, tap: Tap, context: RunContext, **options: Any) -> None:  # noqa: ANN401
         self.run_context = context
-        self._batches: Generator[Batch, None, None] | None = None
+        self._files: Generator[Iterator[Lines], None, None] | None = None
         super().__init__(tap=tap, **options)
         context.members.append(self)
 
@@ -82,8 +82,8 @@ class ExportStream(CompatStream):
 
     def prepare(self, verified: VerifiedFile, window: Window) -> None:
         """Get ready to emit a verified file; raises CxoneError if it cannot be emitted."""
-        if verified.unknown:
-            names = ", ".join(sorted(map(repr, verified.unknown)))
+        if verified.fields.unknown:
+            names = ", ".join(sorted(map(repr, verified.fields.unknown)))
             self.logger.warning("Window %s: fields that the schema does not have are dropped: %s", window, names)
 
     @property
@@ -97,6 +97,12 @@ class ExportStream(CompatStream):
     def date_field(self) -> str | None:
         """Field by whose day records are counted for the audit log; None without an audit log."""
         return self.replication_key if self.run_context.settings.audit_log_path else None
+
+    @property
+    def selected_fields(self) -> frozenset[str] | None:
+        """Names of the schema's properties that are selected; None: all."""
+        names = frozenset(name for name in self.schema["properties"] if self.mask["properties", name])
+        return names if len(names) < len(self.schema["properties"]) else None
 
     @property
     def selected(self) -> bool:
@@ -131,10 +137,9 @@ class ExportStream(CompatStream):
 
     @override
     def get_records(self, context: Context | None) -> Iterator[Record]:
-        model = self.record_model()
-        self._batches = self._extract(model)
-        for batch in self._batches:
-            yield from msgspec.to_builtins(batch.decoded(model))
+        for records in self._extract():
+            for lines in records:
+                yield from decoded(lines)
 
     @override
     def writes_blocks(self) -> bool:
@@ -142,22 +147,23 @@ class ExportStream(CompatStream):
 
     @override
     def write_blocks(self) -> Iterator[int]:
-        model = self.record_model()
-        fast_path = FastPath(self, model)
-        self._batches = self._extract(model)
-        for batch in self._batches:
-            MessageWriter.write_block(fast_path.block(batch))
-            yield batch.count
+        fast_path = FastPath(self)
+        for records in self._extract():
+            for lines in records:
+                MessageWriter.write_block(fast_path.block(lines))
+                yield lines.count
 
     @override
     def abort(self, error: Exception) -> None:
-        if self._batches:
+        if self._files:
             with contextlib.suppress(type(error)):
-                self._batches.throw(error)
+                self._files.throw(error)
 
-    def _extract(self, model: RecordModel) -> Generator[Batch, None, None]:
+    def _extract(self) -> Generator[Iterator[Lines], None, None]:
+        """Yield the records of each file; a file counts as written when the next one is asked for."""
         state = self._stream_state(self.get_context_state(None))
-        return Extraction(self, model, state, self.run_context).batches()
+        self._files = Extraction(self, self.record_model(), state, self.run_context).files()
+        return self._files
 
     def _stream_state(self, state: MutableMapping[str, Any]) -> StreamState:
         return StreamState(

@@ -42,7 +42,7 @@ class BotConversationsStream(ExportStream):
     @override
     def record_model(self) -> RecordModel:
         # Not self.primary_keys: a catalog may set other keys for the target.
-        return RecordModel(self.schema, ["id"], date_field=self.date_field)
+        return RecordModel(self.schema, ["id"], date_field=self.date_field, selected=self.selected_fields)
 
     @property
     @override

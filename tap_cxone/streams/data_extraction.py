@@ -14,7 +14,7 @@ from tap_cxone.config.selection import is_named
 from tap_cxone.errors import CxoneError, SettingsError
 from tap_cxone.jobs.data_extraction import DataExtraction
 from tap_cxone.records.columns import ColumnModel, with_types
-from tap_cxone.records.model import is_type_mismatch
+from tap_cxone.records.rejected import is_type_mismatch
 from tap_cxone.streams.base import ExportStream
 from tap_cxone.streams.new_columns import NewColumns, add_new_columns, keys_of, make_selectable
 from tap_cxone.streams.sdk_compat import with_columns
@@ -82,11 +82,11 @@ class DataExtractionStream(ExportStream):
         return ColumnModel(
             self.schema,
             self.entity.primary_keys,
-            allow_new_columns=self.entity.allow_new_columns,
             date_field=self.date_field,
             aliases=self.entity.aliases,
             hint=f": check 'primary_keys', 'entity' and 'version' of the stream in '{SETTING}'",
-            selects=self._new_columns.is_selected,
+            adds=self._new_columns.is_selected if self.entity.allow_new_columns else None,
+            selected=self.selected_fields,
         )
 
     @property
@@ -155,15 +155,15 @@ class DataExtractionStream(ExportStream):
     def _log_left_out(self, verified: VerifiedFile, window: Window) -> None:
         if self.run_context.settings.new_columns == "ignore" or not self.entity.allow_new_columns:
             super().prepare(verified, window)
-        elif verified.unknown - self._left_out:
-            names = ", ".join(sorted(map(repr, verified.unknown)))
+        elif verified.fields.unknown - self._left_out:
+            names = ", ".join(sorted(map(repr, verified.fields.unknown)))
             self.logger.info("Window %s: columns that are not selected: %s", window, names)
-            self._left_out |= verified.unknown
+            self._left_out |= verified.fields.unknown
 
     def _log_missing_columns(self, verified: VerifiedFile, window: Window) -> None:
-        if not verified.fields:
+        if not verified.fields.columns:
             return
-        missing = frozenset(self.schema["properties"]) - set(verified.fields)
+        missing = frozenset(self.schema["properties"]) - set(verified.fields.columns)
         if missing - self._missing:
             names = ", ".join(sorted(missing - self._missing))
             self.logger.warning("Window %s: columns that the file does not have: %s", window, names)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_cxone.records.verify import read_unique
 from tap_cxone.streams.rejection import reduced
 
 if TYPE_CHECKING:
@@ -17,11 +15,17 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Record
 
     from tap_cxone.jobs.model import ExportFile
-    from tap_cxone.records.batch import Batch
+    from tap_cxone.records.canonical import Lines
     from tap_cxone.records.dedupe import RecordKeys
-    from tap_cxone.records.model import InvalidRecord
     from tap_cxone.records.verify import VerifiedFile
     from tap_cxone.streams.run_log import StreamRunLog
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+def decoded(lines: Lines) -> list[Record]:
+    """Return records as dictionaries."""
+    return _decoder.decode_lines(lines.text)
 
 
 def emit(
@@ -33,7 +37,7 @@ def emit(
     sample_size: int,
     kept_fields: frozenset[str] | None,
     bookmark: str,
-) -> Iterator[Batch]:
+) -> Iterator[Lines]:
     """Yield the valid records of a file, each key once; report rejected records and the totals.
 
     Args:
@@ -46,17 +50,19 @@ def emit(
         bookmark: time up to which the file has everything, for the audit log.
     """
     verified = file.verified
+    begun = time.monotonic()
+    rejected = 0
+    for records in verified.rejected.batches():
+        if kept_fields is not None:
+            records = [reduced(record, kept_fields, verified.model.keys) for record in records]  # noqa: PLW2901
+        run_log.rejected(file.job, records, rejected)
+        rejected += len(records)
     duplicates = verified.keys.duplicates(previous)
     sampled: list[Record] = []
-    rejected = 0
-    begun = time.monotonic()
-    with contextlib.closing(duplicates) if duplicates else contextlib.nullcontext():
-        for batch in read_unique(file.path, verified, duplicates):
-            run_log.rejected(file.job, _reduced(batch.invalid, verified, kept_fields), rejected)
-            rejected += len(batch.invalid)
-            if missing := sample_size - len(sampled):
-                sampled += sample(msgspec.to_builtins(batch.decoded(verified.model)[:missing]))
-            yield batch
+    for lines in verified.unique(duplicates):
+        if missing := sample_size - len(sampled):
+            sampled += sample(decoded(lines)[:missing])
+        yield lines
     duplicate_count = duplicates.count if duplicates else 0
     totals = {
         "validated": verified.valid - duplicate_count,
@@ -73,11 +79,3 @@ def emit(
         days={day.isoformat(): count for day, count in sorted(verified.days.items()) if count},
         sample=sampled,
     )
-
-
-def _reduced(
-    rejected: list[InvalidRecord], verified: VerifiedFile, kept_fields: frozenset[str] | None
-) -> list[InvalidRecord]:
-    if kept_fields is None:
-        return rejected
-    return [reduced(record, kept_fields, verified.model.keys) for record in rejected]

@@ -19,7 +19,7 @@ from tap_cxone.jobs.journal import Journal
 from tap_cxone.jobs.orchestrator import JobOrchestrator
 from tap_cxone.jobs.runner import JobRunner
 from tap_cxone.jobs.store import JobStore
-from tap_cxone.jobs.workdir import open_workdir
+from tap_cxone.jobs.workdir import DiskBudget, open_workdir
 from tap_cxone.records.verify import verify_export
 from tap_cxone.streams.emission import emit
 from tap_cxone.streams.platform import PlatformBinding
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from tap_cxone.context import RunContext
     from tap_cxone.jobs.model import AsyncJobApi, ExportFile, ExportJob
-    from tap_cxone.records.batch import Batch
+    from tap_cxone.records.canonical import Lines
     from tap_cxone.records.dedupe import RecordKeys
     from tap_cxone.records.model import RecordModel
     from tap_cxone.records.verify import VerifiedFile
@@ -88,8 +88,11 @@ class Extraction:
         self._run_log = StreamRunLog(stream.name, context)
         self._binding = PlatformBinding(stream.name, state, context)
 
-    def batches(self) -> Generator[Batch, None, None]:
-        """Yield the records of the run in batches. A batch counts as written when the caller asks for the next one."""
+    def files(self) -> Generator[Iterator[Lines], None, None]:
+        """Yield the records of each file of the run.
+
+        The caller has to consume them, and has written them when it asks for the next file: the bookmark then moves.
+        """
         self._context.check_members()
         bookmark = self._state.bookmark()
         start, end = self._state.start(self._settings.start_date, self._settings.lookback), self._settings.end_date
@@ -120,7 +123,7 @@ class Extraction:
 
     @contextlib.contextmanager
     def _workdir(self) -> Iterator[Path]:
-        with open_workdir() as folder:
+        with open_workdir(self._settings.work_dir) as folder:
             remove = partial(shutil.rmtree, folder, ignore_errors=True)
             with self._context.shutdown.cleanup_on_exit(remove):
                 yield folder
@@ -161,7 +164,7 @@ class Extraction:
 
     # --- Reading ------------------------------------------------------------------------------------------------------
 
-    def _read(self, start: datetime, journal: Journal, folder: Path) -> Iterator[Batch]:
+    def _read(self, start: datetime, journal: Journal, folder: Path) -> Iterator[Iterator[Lines]]:
         settings = self._settings
         api = self._stream.job_api()
         cancellation = CancellationToken(self._context.cancellation)
@@ -186,7 +189,8 @@ class Extraction:
             api.record_create(store.last_request)
         windows = plan(*widen(start, settings.end_date, api.granularity), self._stream.window_length, store.windows())
         self._run_log.plan(windows, api)
-        files = FileStore(folder, lambda path: verify_export(path, self._model))
+        budget = DiskBudget(settings.work_dir_max_bytes)
+        files = FileStore(folder, lambda path: verify_export(path, self._model), budget)
         runner = JobRunner(JobContext(api, policy, self._run_log, cancellation), store, files)
         yield from self._emit_all(windows, orchestrator, runner)
 
@@ -195,17 +199,15 @@ class Extraction:
         windows: list[Window],
         orchestrator: JobOrchestrator[VerifiedFile],
         runner: JobRunner[VerifiedFile],
-    ) -> Iterator[Batch]:
+    ) -> Iterator[Iterator[Lines]]:
         ends = {window.end for window in windows}  # a split window is done when its last part is
         keys: RecordKeys | None = None
         previous: RecordKeys | None = None
         try:
             for file in orchestrator.exports(windows, runner):
-                previous, keys = keys, file.verified.keys
-                for batch in self._emit(file, previous):
-                    yield batch
-                    self._run_log.emitted(records=batch.count)
-                    orchestrator.process_messages()
+                previous, keys = keys, file.verified.take_keys()
+                with contextlib.closing(self._emit(file, previous, orchestrator)) as records:
+                    yield records
                 window = file.job.window
                 bookmark = self._state.commit(self._loaded_until(file.job), window.end)
                 self._run_log.committed(window, bookmark, window_done=window.end in ends)
@@ -215,11 +217,13 @@ class Extraction:
             for opened in filter(None, (previous, keys)):
                 opened.close()
 
-    def _emit(self, file: ExportFile[VerifiedFile], previous: RecordKeys | None) -> Iterator[Batch]:
+    def _emit(
+        self, file: ExportFile[VerifiedFile], previous: RecordKeys | None, orchestrator: JobOrchestrator[VerifiedFile]
+    ) -> Generator[Lines, None, None]:
         self._run_log.emitting(file.job)
         self._stream.prepare(file.verified, file.job.window)
         sample_size = self._settings.sample_size if self._stream.keeps_samples else 0
-        yield from emit(
+        for lines in emit(
             file,
             previous,
             self._run_log,
@@ -227,7 +231,10 @@ class Extraction:
             sample_size=sample_size,
             kept_fields=self._stream.kept_fields(),
             bookmark=format_date(self._loaded_until(file.job)),
-        )
+        ):
+            yield lines
+            self._run_log.emitted(records=lines.count)
+            orchestrator.process_messages()
 
     def _loaded_until(self, job: ExportJob) -> datetime:
         """Return the time up to which a job's file has everything that belongs to the run and has settled."""

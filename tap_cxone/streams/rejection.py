@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from tap_cxone.records.model import InvalidRecord
+    from tap_cxone.records.rejected import InvalidRecord
 
 
 def reduced(rejected: InvalidRecord, fields: Collection[str], keys: Sequence[str]) -> InvalidRecord:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tap_cxone.context import RunContext
     from tap_cxone.jobs.model import AsyncJobApi, ExportFile, ExportJob
-    from tap_cxone.records.model import InvalidRecord
+    from tap_cxone.records.rejected import InvalidRecord
     from tap_cxone.windows import Window
 
 _MAX_LOGGED_REJECTIONS = 5

@@ -14,6 +14,7 @@ from tap_cxone.jobs.fetching import FileStore
 from tap_cxone.jobs.journal import JobRecord, Journal
 from tap_cxone.jobs.model import ActiveExport, JobState, JobStatus
 from tap_cxone.jobs.store import JobStore
+from tap_cxone.jobs.workdir import DiskBudget
 from tap_cxone.windows import Window
 from tests.conftest import january
 
@@ -48,6 +49,10 @@ class FakeVerified:
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.closed = False
+
+    @property
+    def size(self) -> int:
+        return len(self.content)
 
     def close(self) -> None:
         self.closed = True
@@ -183,4 +188,4 @@ def a_store(
 
 
 def a_file_store(folder: Path) -> FileStore[FakeVerified]:
-    return FileStore(folder, lambda path: FakeVerified(path.read_bytes()))
+    return FileStore(folder, lambda path: FakeVerified(path.read_bytes()), DiskBudget(1 << 30))

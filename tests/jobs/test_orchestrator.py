@@ -17,7 +17,6 @@ from tests.jobs.fakes import DAYS, FakeVerified, a_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tap_cxone.jobs.journal import JobRecord
     from tap_cxone.windows import Window
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 class FakeRunner:
     """Yields one file a window; windows may be made to fail, to wait, or to announce a job first."""
 
-    def __init__(self, folder: Path, *, fails: Window | None = None, parts: int = 1) -> None:
-        self._folder = folder
+    def __init__(self, *, fails: Window | None = None, parts: int = 1) -> None:
         self._fails = fails
         self._parts = parts
         self.started: list[Window] = []
@@ -41,10 +39,8 @@ class FakeRunner:
             if window == self._fails and part == self._parts - 1:
                 msg = f"Window {window} failed"
                 raise CxoneError(msg)
-            path = self._folder / f"{window.start:%d}-{part}"
-            path.write_bytes(b"[]")
             job = ExportJob(f"{window.start:%d}-{part}", window, utc_now())
-            file = ExportFile(job, path, 2, 0.0, FakeVerified(b"[]"))
+            file = ExportFile(job, 2, 0.0, FakeVerified(b"[]"))
             self.files_made.append(file)
             yield file
 
@@ -59,23 +55,22 @@ def names(files: Iterator[ExportFile[FakeVerified]]) -> list[str]:
     return [file.job.job_id for file in files]
 
 
-def test_files_come_in_the_order_of_the_windows_and_their_parts(tmp_path: Path) -> None:
-    runner = FakeRunner(tmp_path, parts=2)
+def test_files_come_in_the_order_of_the_windows_and_their_parts() -> None:
+    runner = FakeRunner(parts=2)
     found = names(an_orchestrator().exports(DAYS, runner))
     assert found == [f"{window.start:%d}-{part}" for window in DAYS for part in range(2)]
 
 
-def test_a_file_exists_until_the_next_one_is_requested(tmp_path: Path) -> None:
-    files = an_orchestrator().exports(DAYS[:3], FakeRunner(tmp_path))
-    for file in files:
-        assert file.path.exists()
-        previous = file
-    assert not previous.path.exists()
-    assert list(tmp_path.iterdir()) == []
+def test_a_file_is_open_until_the_next_one_is_requested() -> None:
+    runner = FakeRunner()
+    for file in an_orchestrator().exports(DAYS[:3], runner):
+        assert not file.verified.closed
+        assert all(other.verified.closed for other in runner.files_made if other.job.window < file.job.window)
+    assert all(file.verified.closed for file in runner.files_made)
 
 
-def test_a_slow_consumer_bounds_how_many_windows_are_started(tmp_path: Path) -> None:
-    runner = FakeRunner(tmp_path)
+def test_a_slow_consumer_bounds_how_many_windows_are_started() -> None:
+    runner = FakeRunner()
     files = an_orchestrator(max_jobs=2).exports(DAYS, runner)
     ahead = WINDOWS_AHEAD * 2
     for consumed in range(1, 4):
@@ -86,23 +81,23 @@ def test_a_slow_consumer_bounds_how_many_windows_are_started(tmp_path: Path) -> 
     files.close()  # type: ignore[attr-defined]
 
 
-def test_an_error_is_raised_after_the_files_of_all_earlier_windows(tmp_path: Path) -> None:
-    runner = FakeRunner(tmp_path, fails=DAYS[2])
+def test_an_error_is_raised_after_the_files_of_all_earlier_windows() -> None:
+    runner = FakeRunner(fails=DAYS[2])
     files = an_orchestrator().exports(DAYS, runner)
     assert [next(files).job.job_id for _ in range(2)] == ["01-0", "02-0"]
     with pytest.raises(CxoneError, match="failed"):
         next(files)
 
 
-def test_the_files_of_a_window_that_fails_later_are_still_yielded(tmp_path: Path) -> None:
-    files = an_orchestrator().exports(DAYS, FakeRunner(tmp_path, fails=DAYS[0], parts=2))
+def test_the_files_of_a_window_that_fails_later_are_still_yielded() -> None:
+    files = an_orchestrator().exports(DAYS, FakeRunner(fails=DAYS[0], parts=2))
     assert next(files).job.job_id == "01-0"
     with pytest.raises(CxoneError, match="failed"):
         next(files)
 
 
-def test_verified_files_that_are_not_consumed_are_closed(tmp_path: Path) -> None:
-    runner = FakeRunner(tmp_path, fails=DAYS[0])
+def test_verified_files_that_are_not_consumed_are_closed() -> None:
+    runner = FakeRunner(fails=DAYS[0])
     orchestrator = an_orchestrator()
 
     def wait_for_another_file(window: Window) -> None:
@@ -115,10 +110,10 @@ def test_verified_files_that_are_not_consumed_are_closed(tmp_path: Path) -> None
     wait_until(lambda: all(file.verified.closed for file in runner.files_made), "every file is closed")
 
 
-def test_a_job_is_handled_in_the_callers_thread_before_its_window_continues(tmp_path: Path) -> None:
+def test_a_job_is_handled_in_the_callers_thread_before_its_window_continues() -> None:
     handled: list[tuple[str | None, int]] = []
     orchestrator = an_orchestrator(on_job=lambda job: handled.append((job.job_id, threading.get_ident())))
-    runner = FakeRunner(tmp_path)
+    runner = FakeRunner()
 
     def announce(window: Window) -> None:
         job_id = f"{window.start:%d}"
@@ -131,7 +126,7 @@ def test_a_job_is_handled_in_the_callers_thread_before_its_window_continues(tmp_
     assert sorted(str(job_id) for job_id, _ in handled) == sorted(f"{window.start:%d}" for window in DAYS)
 
 
-def test_a_check_that_raises_ends_the_exports(tmp_path: Path) -> None:
+def test_a_check_that_raises_ends_the_exports() -> None:
     checks = 0
 
     def check() -> None:
@@ -142,15 +137,15 @@ def test_a_check_that_raises_ends_the_exports(tmp_path: Path) -> None:
             raise RunCancelledError(msg)
 
     with pytest.raises(RunCancelledError, match="the target has ended"):
-        names(an_orchestrator(check=check).exports(DAYS, FakeRunner(tmp_path)))
+        names(an_orchestrator(check=check).exports(DAYS, FakeRunner()))
 
 
-def test_closing_the_exports_cancels_waiting_windows(tmp_path: Path) -> None:
+def test_closing_the_exports_cancels_waiting_windows() -> None:
     cancellation = CancellationToken()
     orchestrator: JobOrchestrator[FakeVerified] = JobOrchestrator(
         max_jobs=2, on_job=lambda _: None, check=lambda: None, cancellation=cancellation
     )
-    runner = FakeRunner(tmp_path)
+    runner = FakeRunner()
     ended = threading.Event()
 
     def wait(window: Window) -> None:
@@ -167,5 +162,5 @@ def test_closing_the_exports_cancels_waiting_windows(tmp_path: Path) -> None:
     assert ended.wait(10)
 
 
-def test_without_windows_there_is_nothing_to_do(tmp_path: Path) -> None:
-    assert names(an_orchestrator().exports([], FakeRunner(tmp_path))) == []
+def test_without_windows_there_is_nothing_to_do() -> None:
+    assert names(an_orchestrator().exports([], FakeRunner())) == []

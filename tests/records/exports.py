@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -12,18 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-import msgspec
 import pytest
 
 from tap_cxone.config import schemas
-from tap_cxone.records import csv_reader, json_reader, text
+from tap_cxone.records import batch, csv_reader, json_reader, text
 from tap_cxone.records.model import RecordModel
-from tap_cxone.records.verify import read_unique, verify_export
+from tap_cxone.records.verify import verify_export
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tap_cxone.records.batch import Batch
+    from tap_cxone.records.dedupe import DuplicateFlags
+    from tap_cxone.records.rejected import InvalidRecord
+    from tap_cxone.records.verify import VerifiedFile
 
 SCHEMA = json.loads(resources.files(schemas).joinpath("bot_conversations.json").read_text())
 FIELDS = tuple(SCHEMA["properties"])
@@ -65,38 +67,36 @@ class Outcome:
         return [found["id"] for found in self.records]
 
 
-def read(data: bytes, *, batch_bytes: int = WHOLE_FILE, rows: int = csv_reader.BATCH_ROWS) -> Outcome:
-    """Read an export in two passes, as the tap does, in batches of so many bytes or rows."""
-    with (
-        tempfile.NamedTemporaryFile() as file,
-        mock.patch.object(json_reader, "BATCH_BYTES", batch_bytes),
-        mock.patch.object(text, "BATCH_BYTES", batch_bytes),
-        mock.patch.object(csv_reader, "BATCH_ROWS", rows),
-    ):
-        file.write(data)
-        file.flush()
-        path = Path(file.name)
-        found = verify_export(path, MODEL)
-        found.close()
-        batches = list(read_unique(path, found, None))
-    records = [found for batch in batches for found in _records(batch)]
-    invalid = [rejected for batch in batches for rejected in batch.invalid]
-    assert (found.valid, found.invalid) == (len(records), len(invalid)), "the two passes disagree"
+def read(data: bytes, *, batch_bytes: int = WHOLE_FILE) -> Outcome:
+    """Verify an export in batches of so many bytes, and read its records back."""
+    with contextlib.ExitStack() as stack:
+        for module in (batch, csv_reader, json_reader, text):
+            stack.enter_context(mock.patch.object(module, "BATCH_BYTES", batch_bytes))
+        path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "export"
+        path.write_bytes(data)
+        found = stack.enter_context(contextlib.closing(verify_export(path, MODEL)))
+        records = records_of(found)
+        invalid = rejected_of(found)
+    assert (found.valid, found.invalid) == (len(records), len(invalid))
+    assert all(list(record) == list(FIELDS) for record in records), "not in the order of the schema"
     assert all(rejected.reason for rejected in invalid)
     return Outcome(records, [(rejected.record, rejected.missing_fields) for rejected in invalid])
 
 
-def _records(batch: Batch) -> list[dict[str, Any]]:
-    """Return the records of a batch. If it has verbatim lines, check that they are the same records."""
-    lines = batch.verbatim.lines(batch.count, b"<", b">\n") if batch.verbatim else None
-    records: list[dict[str, Any]] = msgspec.to_builtins(batch.decoded(MODEL))
-    assert len(records) == batch.count
-    if lines is not None:
-        assert lines.endswith(b">\n")
-        found = [json.loads(line.removeprefix(b"<").removesuffix(b">")) for line in lines.splitlines()]
-        in_order = [{name: line[name] for name in line.keys() | FIELDS} for line in found]
-        assert repr([sorted(line.items()) for line in in_order]) == repr([sorted(line.items()) for line in records])
+def records_of(found: VerifiedFile, duplicates: DuplicateFlags | None = None) -> list[dict[str, Any]]:
+    """Return the records of a verified file, without the duplicates."""
+    records = []
+    for lines in found.unique(duplicates):
+        texts = lines.text.decode().split("\n")
+        assert texts.pop() == ""
+        assert len(texts) == lines.count
+        records += map(json.loads, texts)
     return records
+
+
+def rejected_of(found: VerifiedFile) -> list[InvalidRecord]:
+    """Return the rejected records of a verified file."""
+    return [rejected for some in found.rejected.batches() for rejected in some]
 
 
 # --- Layouts ----------------------------------------------------------------------------------------------------------

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +11,8 @@ from hypothesis import strategies as st
 from tap_cxone.errors import CorruptExportError, UnfitExportError
 from tap_cxone.records.columns import ColumnModel, with_types
 from tap_cxone.records.names import column_name, column_names
-from tap_cxone.records.verify import read_unique, verify_export
+from tap_cxone.records.verify import verify_export
+from tests.records.exports import records_of, rejected_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,21 +33,24 @@ TYPED: dict[str, Any] = {
 BARE: dict[str, Any] = {"type": "object", "properties": {"segment_id": {"type": "string"}}}
 
 
+def anything(_: str) -> bool:
+    return True
+
+
 def rows(folder: Path, text: str, model: ColumnModel) -> tuple[list[dict[str, Any]], list[tuple[Any, str]], Any]:
-    """Read a file in two passes, as the tap does; return records, rejected rows with reasons, and the verified file."""
+    """Verify a file; return records, rejected rows with reasons, and the verified file."""
     path = folder / "export"
     path.write_bytes(text.encode())
     found = verify_export(path, model)
+    records = records_of(found)
+    invalid = [(rejected.record, rejected.reason) for rejected in rejected_of(found)]
     found.close()
-    batches = list(read_unique(path, found, None))
-    records = [json.loads(msgspec.json.encode(record)) for batch in batches for record in batch.records]
-    invalid = [(rejected.record, rejected.reason) for batch in batches for rejected in batch.invalid]
     assert (found.valid, found.invalid) == (len(records), len(invalid))
     return records, invalid, found
 
 
 def extensible_model(schema: dict[str, Any] = BARE, *keys: str) -> ColumnModel:
-    return ColumnModel(schema, keys or ("segment_id",), allow_new_columns=True)
+    return ColumnModel(schema, keys or ("segment_id",), adds=anything)
 
 
 @pytest.mark.parametrize(
@@ -130,12 +132,12 @@ def test_headers_in_another_spelling_fill_the_columns_of_the_schema(tmp_path: Pa
     records, invalid, found = rows(tmp_path, text, extensible_model(TYPED))
     assert not invalid
     assert records == [{"segment_id": "1", "start_date": "2024-01-31T15:04:05.000Z", "score": 1.5, "turns": 3}]
-    assert found.fields == ["segment_id", "start_date", "score", "turns"]
+    assert found.fields.columns == ["segment_id", "start_date", "score", "turns"]
     assert found.model.properties.keys() == TYPED["properties"].keys()
 
 
 def test_a_file_without_the_date_column_counts_no_days(tmp_path: Path) -> None:
-    model = ColumnModel(TYPED, ["segment_id"], allow_new_columns=True, date_field="start_date")
+    model = ColumnModel(TYPED, ["segment_id"], adds=anything, date_field="start_date")
     records, invalid, found = rows(tmp_path, "Segment ID,Note\n1,x\n", model)
     assert records == [{"segment_id": "1", "note": "x"}]
     assert not invalid
@@ -160,28 +162,28 @@ def test_new_columns_of_the_file_are_added_as_text(tmp_path: Path) -> None:
     ]
     assert not invalid
     assert list(found.model.properties) == ["segment_id", "note", "agent_1_name"]
-    assert not found.unknown
+    assert not found.fields.unknown
 
 
 def test_a_fixed_schema_drops_and_reports_other_columns(tmp_path: Path) -> None:
-    model = ColumnModel(BARE, ["segment_id"], allow_new_columns=False)
+    model = ColumnModel(BARE, ["segment_id"])
     records, _, found = rows(tmp_path, "Segment ID,Note\n1,x\n", model)
     assert records == [{"segment_id": "1"}]
-    assert found.unknown == {"note"}
+    assert found.fields.unknown == {"note"}
 
 
 def test_only_selected_new_columns_are_added(tmp_path: Path) -> None:
-    model = ColumnModel(BARE, ["segment_id"], allow_new_columns=True, selects={"note", "team"}.__contains__)
+    model = ColumnModel(BARE, ["segment_id"], adds={"note", "team"}.__contains__)
     records, _, found = rows(tmp_path, "Segment ID,Note,Agent\n1,x,Ann\n", model)
     assert records == [{"segment_id": "1", "note": "x"}]
-    assert found.unknown == {"agent"}
+    assert found.fields.unknown == {"agent"}
 
 
 def test_a_file_with_only_a_header_has_no_rows(tmp_path: Path) -> None:
     records, invalid, found = rows(tmp_path, "\ufeffSegment ID,Note\r\n", extensible_model())
     assert not records
     assert not invalid
-    assert found.fields == ["segment_id", "note"]
+    assert found.fields.columns == ["segment_id", "note"]
 
 
 def test_cells_are_converted_to_the_types_of_the_schema(tmp_path: Path) -> None:
@@ -255,21 +257,20 @@ def test_duplicates_of_a_key_of_several_columns(tmp_path: Path) -> None:
     found = verify_export(path, model)
     duplicates = found.keys.duplicates(None)
     assert duplicates is not None
-    records = [record for batch in read_unique(path, found, duplicates) for record in batch.records]
-    duplicates.close()
+    records = records_of(found, duplicates)
     found.close()
-    assert [record.question_id for record in records] == ["bc", "c"]
+    assert [record["question_id"] for record in records] == ["bc", "c"]
 
 
 def test_a_key_may_be_a_number(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"id": {"type": "integer"}}}
-    records, [(_, reason)], _ = rows(tmp_path, "ID\n1\nx\n2\n", ColumnModel(schema, ["id"], allow_new_columns=False))
+    records, [(_, reason)], _ = rows(tmp_path, "ID\n1\nx\n2\n", ColumnModel(schema, ["id"]))
     assert records == [{"id": 1}, {"id": 2}]
     assert reason
 
 
 def test_an_alias_of_a_key_is_renamed_to_the_key(tmp_path: Path) -> None:
-    model = ColumnModel(BARE, ["segment_id"], allow_new_columns=True, aliases={"segment_id": ("recording",)})
+    model = ColumnModel(BARE, ["segment_id"], adds=anything, aliases={"segment_id": ("recording",)})
     for header in ("Recording", "RECOR-DING"):
         records, _, _ = rows(tmp_path, f"{header},Note\n1,x\n", model)
         assert records == [{"segment_id": "1", "note": "x"}]
@@ -288,6 +289,6 @@ def test_the_error_for_a_missing_key_lists_the_columns_of_the_file(tmp_path: Pat
 
 def test_the_error_for_a_missing_required_field_ends_with_the_hint(tmp_path: Path) -> None:
     schema = BARE | {"required": ["segment_id", "tax"]}
-    model = ColumnModel(schema, ["segment_id"], allow_new_columns=True, hint=": check the schema")
+    model = ColumnModel(schema, ["segment_id"], adds=anything, hint=": check the schema")
     with pytest.raises(UnfitExportError, match=r"no column for the required field tax; .* note: check the schema$"):
         rows(tmp_path, "Segment ID,Note\n1,2\n", model)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_cxone.records.verify import read_unique, verify_export
 from tests.records.exports import (
     BOM,
     FIELDS,
     LAYOUTS,
-    MODEL,
     NESTED,
     TRICKY,
     as_array,
@@ -27,9 +25,6 @@ from tests.records.exports import (
 )
 from tests.records.reference import expected_from_csv, expected_from_json
 from tests.records.strategies import any_json, any_records, any_text
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 batch_sizes = st.sampled_from([1, 2, 3, 5, 7, 13, 64, 1 << 18]) | st.integers(1, 300)
 white_space = st.text(alphabet=" \t\r\n", max_size=3).map(str.encode)
@@ -88,10 +83,10 @@ cells = st.one_of(
     line_end=st.sampled_from(["\n", "\r\n"]),
     final=st.booleans(),
     bom=st.sampled_from([b"", BOM]),
-    cut=st.tuples(batch_sizes, st.sampled_from([1, 2, 3, 2000])),
+    batch_bytes=batch_sizes,
 )
 def test_csv_gives_the_same_records_as_the_csv_module(
-    rows: list[dict[str, Any]], columns: list[str], line_end: str, *, final: bool, bom: bytes, cut: tuple[int, int]
+    rows: list[dict[str, Any]], columns: list[str], line_end: str, *, final: bool, bom: bytes, batch_bytes: int
 ) -> None:
     text = io.StringIO(newline="")
     # By default, the writer does not quote a bare carriage return if rows end with a line feed.
@@ -107,7 +102,7 @@ def test_csv_gives_the_same_records_as_the_csv_module(
     data = text.getvalue().encode("utf-8", "replace")
     if not final:
         data = data.removesuffix(line_end.encode())
-    assert read(bom + data, batch_bytes=cut[0], rows=cut[1]) == expected_from_csv(data)
+    assert read(bom + data, batch_bytes=batch_bytes) == expected_from_csv(data)
 
 
 @layouts
@@ -125,19 +120,6 @@ def test_a_record_longer_than_a_batch_is_read() -> None:
     values = [record(1), record(2, extra=["}" * 5000, NESTED]), record(3, botId="b" * 5000)]
     assert read(as_array(values), batch_bytes=64) == expected_from_json(values)
     assert read(as_lines(values), batch_bytes=64) == expected_from_json(values)
-
-
-def test_the_text_of_flat_records_is_emitted_verbatim(tmp_path: Path) -> None:
-    values = [record(number) for number in range(5)]
-    texts = [json.dumps(value, separators=(",", ":")).encode() for value in values]
-    path = tmp_path / "export"
-    for data in (b"[" + b",".join(texts) + b"]", b"\n".join(texts) + b"\n"):
-        path.write_bytes(data)
-        found = verify_export(path, MODEL)
-        found.close()
-        [batch] = read_unique(path, found, None)
-        assert batch.verbatim is not None
-        assert batch.verbatim.lines(batch.count, b"(", b")\n") == b"".join(b"(%b)\n" % text for text in texts)
 
 
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ":"), (",\n", ":"), (",", ": ")], ids=repr)
