@@ -12,11 +12,11 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import memory, rates
+from tests.benchmarks import memory, pipelines, rates
 from tests.benchmarks.files import LAYOUTS
 
 PROJECT = Path(__file__).parents[2]
-TABLES = ("rates", "references", "memory")
+TABLES = ("rates", "references", "memory", "pipelines")
 MEMORY_SIZES = [1_000_000, 3_000_000]
 
 
@@ -39,8 +39,17 @@ MEMORY_SIZES = [1_000_000, 3_000_000]
     default=list(LAYOUTS),
     help="Only this layout in the table of rates; may be repeated. Default: all of them.",
 )
+@click.option("--pipeline-records", default=300_000, show_default=True, help="Records that each pipeline loads.")
 @click.option("--output", default=".output/benchmark.md", show_default=True, help="File for the tables.")
-def main(*, records: int, rounds: int, tables: tuple[str, ...], layouts: tuple[str, ...], output: str) -> None:
+def main(
+    *,
+    records: int,
+    rounds: int,
+    tables: tuple[str, ...],
+    layouts: tuple[str, ...],
+    pipeline_records: int,
+    output: str,
+) -> None:
     """Compare the tap with a plain singer-sdk tap on the same files: whole processes, over HTTP."""
     now = datetime.now(UTC).strftime("%Y-%m-%d")
     parts = [f"{now}, {os.cpu_count()} cores, Python {platform.python_version()}, {records:,} records in one export"]
@@ -48,6 +57,8 @@ def main(*, records: int, rounds: int, tables: tuple[str, ...], layouts: tuple[s
         parts += rates.tables(list(layouts), records, rounds, with_references="references" in tables)
     if "memory" in tables:
         parts.append(memory.memory_table(MEMORY_SIZES))
+    if "pipelines" in tables:
+        parts.append(pipelines.pipelines_table(pipeline_records, rounds))
     text = "\n\n".join(parts) + "\n"
     (PROJECT / output).write_text(text)
     click.echo(text)

@@ -6,7 +6,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -53,7 +53,7 @@ def tap_command(export: Export) -> list[str]:
         "export_format": LAYOUTS[export.layout].export_format,
         "audit_log_path": str(export.folder / "audit.jsonl"),
     }
-    return [sys.executable, "-m", "tap_cxone", "--config", _config(export, "tap-cxone", config)]
+    return [sys.executable, "-m", "tap_cxone", "--config", write_config(export, "tap-cxone", config)]
 
 
 def check_tap(export: Export) -> None:
@@ -77,7 +77,7 @@ def run_tap(export: Export) -> Usage:
 def run_plain_tap(export: Export, writer: str = "") -> Usage:
     """Run the plain tap; ``writer`` may be msgspec."""
     config = {"url": export.download_url, "parse": LAYOUTS[export.layout].parse}
-    command = [sys.executable, "-P", str(HERE / "plain_tap.py"), "--config", _config(export, "plain", config)]
+    command = [sys.executable, "-P", str(HERE / "plain_tap.py"), "--config", write_config(export, "plain", config)]
     [usage] = measure(command, environment={"PLAIN_TAP_WRITER": writer})
     return usage
 
@@ -88,7 +88,8 @@ def run_reference(export: Export, name: str) -> Usage:
     return usage
 
 
-def _config(export: Export, name: str, config: dict[str, str]) -> str:
+def write_config(export: Export, name: str, config: dict[str, Any]) -> str:
+    """Write a configuration into the folder; return its path."""
     path = export.folder / f"{name}.json"
     path.write_text(json.dumps(config))
     return str(path)

@@ -59,7 +59,7 @@ def measure(*commands: list[str], environment: dict[str, str] | None = None) -> 
         One usage for each command.
 
     Raises:
-        click.ClickException: a command failed; the message has the end of its standard error.
+        click.ClickException: commands failed; the message has the end of their standard errors.
     """
     variables = os.environ | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"} | (environment or {})
     with ExitStack() as stack:
@@ -80,7 +80,7 @@ def measure(*commands: list[str], environment: dict[str, str] | None = None) -> 
                 previous.close()
             started.append((process, _PeakMemory(process.pid)))
             started[-1][1].start()
-        usages = []
+        usages, failures = [], []
         for (process, memory), command, log in zip(started, commands, logs, strict=True):
             _, status, usage = os.wait4(process.pid, 0)
             seconds = time.perf_counter() - begun
@@ -88,7 +88,8 @@ def measure(*commands: list[str], environment: dict[str, str] | None = None) -> 
             memory.join()
             if process.returncode:
                 log.seek(0)
-                msg = f"{' '.join(command)} ended with {process.returncode}:\n{log.read()[-2000:]}"
-                raise click.ClickException(msg)
+                failures.append(f"{' '.join(command)} ended with {process.returncode}:\n{log.read()[-2000:]}")
             usages.append(Usage(seconds, usage.ru_utime + usage.ru_stime, memory.mib))
+    if failures:
+        raise click.ClickException("\n".join(failures))
     return usages
