@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_cxone.api.identity import PlatformIdentity, host_name
 from tap_cxone.config.settings import Settings
+from tap_cxone.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tap_cxone.observability.progress import Progress
     from tap_cxone.observability.reporter import Reporter
     from tap_cxone.shutdown import Shutdown
+    from tap_cxone.streams.batch_files import BatchFolder
 
 # ruff: noqa: PLC0415 - imported when it is used, so that --version, --about and --discover start quickly
 
@@ -83,6 +85,16 @@ class RunContext:
         from tap_cxone.observability.audit_log import Quarantine
 
         return Quarantine(self.settings.quarantine_path)
+
+    @cached_property
+    def batch_folder(self) -> BatchFolder:
+        """Where batch files are written; raises SettingsError if no setting says so."""
+        from tap_cxone.streams.batch_files import BatchFolder
+
+        if self.settings.batches is None:
+            msg = "Setting 'batch_config' is missing."
+            raise SettingsError(msg)
+        return BatchFolder(self.settings.batches)
 
     @cached_property
     def client(self) -> PlatformClient:

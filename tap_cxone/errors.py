@@ -11,7 +11,7 @@
     ├── CorruptExportError       a file is truncated or damaged
     │   └── UnfitExportError     a file is intact, but does not belong to this stream
     ├── ExportFailedError        a window could not be exported
-    └── WorkdirError             a temporary file cannot be written
+    └── WorkdirError             a file cannot be written
 
 A message names what to change. It never holds a secret, a signed URL or a record value.
 """
@@ -98,13 +98,19 @@ class ExportFailedError(CxoneError):
 
 
 class WorkdirError(CxoneError):
-    """A temporary file cannot be written: the disk is full, for example."""
+    """A file cannot be written: the disk is full, for example.
 
-    def __init__(self, folder: object, err: OSError) -> None:
+    Args:
+        folder: the folder of the file.
+        err: what the operating system said.
+        setting: the setting that names the folder.
+    """
+
+    def __init__(self, folder: object, err: OSError, setting: str = "work_dir") -> None:
         reason = err.strerror or type(err).__name__
         super().__init__(
-            f"The work folder {folder} cannot be written ({reason}): free space on its disk, or set 'work_dir' to a "
-            "folder that has more."
+            f"The folder {folder} cannot be written ({reason}): free space on its disk, or name another folder in the "
+            f"setting '{setting}'."
         )
 
 

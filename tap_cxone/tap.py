@@ -46,7 +46,7 @@ class TapCXone(CompatTap):
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
-        # No BATCH: the SDK's way of writing it bypasses selection and stream maps.
+        PluginCapabilities.BATCH,
     ]
 
     def __init__(self, *, parse_env_config: bool = False, **options: Any) -> None:  # noqa: ANN401 - the SDK's

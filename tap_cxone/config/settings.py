@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_cxone.config import values
 from tap_cxone.config.access import Access
+from tap_cxone.config.batches import BatchSettings
 from tap_cxone.config.schema import DEFAULTS, SETTINGS
 from tap_cxone.dates import format_date, utc_now
 from tap_cxone.errors import SettingsError
@@ -44,6 +45,7 @@ class Settings:
         new_columns: what happens to columns that the catalog does not have, add or ignore.
         tenant: label of the tenant; None: the tenant ID of the token, else the host.
         trust_state: whether a state of another platform or tenant is accepted.
+        batches: where batch files are written; None: records are written as RECORD messages.
     """
 
     access: Access
@@ -69,6 +71,7 @@ class Settings:
     new_columns: str
     tenant: str | None
     trust_state: bool
+    batches: BatchSettings | None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], now: datetime | None = None) -> Settings:
@@ -108,6 +111,7 @@ class Settings:
             new_columns=values.choice(config, "new_columns"),
             tenant=values.optional_text(config, "tenant"),
             trust_state=values.boolean(config, "trust_state"),
+            batches=BatchSettings.from_config(config),
         )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from typing_extensions import override
 
+from tap_cxone.streams.batch_files import BatchWriter
 from tap_cxone.streams.emission import decoded
 from tap_cxone.streams.extraction import Extraction
 from tap_cxone.streams.fast_path import FastPath
@@ -81,7 +82,7 @@ class ExportStream(CompatStream):
             check_platform(self.name, self._stream_state(own).platform(), self.run_context)
 
     def prepare(self, verified: VerifiedFile, window: Window) -> None:
-        """Get ready to emit a verified file; raises CxoneError if it cannot be emitted."""
+        """Get ready to emit a verified file; write SCHEMA if need be; raise CxoneError if it cannot be emitted."""
         if verified.fields.unknown:
             names = ", ".join(sorted(map(repr, verified.fields.unknown)))
             self.logger.warning("Window %s: fields that the schema does not have are dropped: %s", window, names)
@@ -159,11 +160,32 @@ class ExportStream(CompatStream):
             with contextlib.suppress(type(error)):
                 self._files.throw(error)
 
+    @property
+    @override
+    def writes_batches(self) -> bool:
+        return self.run_context.settings.batches is not None
+
+    @override
+    def write_batches(self) -> Iterator[int]:
+        with BatchWriter(self.run_context.batch_folder, self.write_batch) as writer:
+            is_mapped = not FastPath.is_applicable(self)
+            for records in self._extract():
+                for lines in records:
+                    if is_mapped:
+                        yield from writer.add_mapped(map(self.mapped, decoded(lines)))
+                    else:
+                        yield from writer.add(self.stream_maps[0].stream_alias, lines)
+                yield from writer.finish()
+
     def _extract(self) -> Generator[Iterator[Lines], None, None]:
         """Yield the records of each file; a file counts as written when the next one is asked for."""
-        state = self._stream_state(self.get_context_state(None))
-        self._files = Extraction(self, self.record_model(), state, self.run_context).files()
+        self._files = self._read()
         return self._files
+
+    def _read(self) -> Generator[Iterator[Lines], None, None]:
+        state = self._stream_state(self.get_context_state(None))
+        yield from Extraction(self, self.record_model(), state, self.run_context).files()
+        self.flush_schema()
 
     def _stream_state(self, state: MutableMapping[str, Any]) -> StreamState:
         return StreamState(

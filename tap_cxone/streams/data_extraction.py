@@ -33,7 +33,7 @@ class DataExtractionStream(ExportStream):
     """The rows of one entity of the Data Extraction API.
 
     Selected columns that the schema does not have are added as text, unless the stream has a fixed schema: SCHEMA is
-    written again before the first record that has them.
+    written when the columns of the first file are known, and again before the first record that has further ones.
 
     Args:
         tap: the tap.
@@ -52,6 +52,11 @@ class DataExtractionStream(ExportStream):
         super().__init__(tap, context, name=entity.stream, schema=entity.schema)
         self.primary_keys = entity.primary_keys
         self.replication_key = entity.replication_key
+
+    @property
+    @override
+    def waits_for_columns(self) -> bool:
+        return self.entity.allow_new_columns
 
     @override
     def check_settings(self) -> None:
@@ -151,6 +156,8 @@ class DataExtractionStream(ExportStream):
         if new:
             self.logger.warning("Window %s: new columns are added as text: %s", window, ", ".join(sorted(new)))
             self.add_columns(new)
+        if verified.fields.columns:
+            self.flush_schema()
 
     def _log_left_out(self, verified: VerifiedFile, window: Window) -> None:
         if self.run_context.settings.new_columns == "ignore" or not self.entity.allow_new_columns:

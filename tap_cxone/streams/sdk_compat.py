@@ -8,14 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream, Tap
+from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
 from singer_sdk.helpers._catalog import get_selected_schema
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
     from types import FrameType
 
+    from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
 
 CHECKED_VERSION = "0.54.9"
@@ -88,6 +90,70 @@ class CompatStream(Stream):
                 counter.increment(count)
             self._write_state_message()
 
+    @property
+    def writes_batches(self) -> bool:
+        """Whether BATCH messages take the place of RECORD messages."""
+        return False
+
+    def write_batches(self) -> Iterator[int]:
+        """Write all records of the stream to batch files; yield the number of files that a message names."""
+        raise NotImplementedError
+
+    @override
+    def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
+        return super().get_batch_config(config) if self.writes_batches else None
+
+    @override
+    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        """Write batches; the SDK's own way bypasses selection and stream maps, and moves bookmarks too early."""
+        try:
+            with self.get_batch_counter() as counter:
+                for count in self.write_batches():
+                    counter.increment(count)
+            self._write_state_message()
+        except Exception as err:
+            self.abort(err)
+            raise
+
+    def write_batch(self, stream: str, urls: list[str]) -> None:
+        """Write a BATCH message that names files of gzip-compressed JSON Lines."""
+        encoding = BaseBatchFileEncoding(format="jsonl", compression="gzip")
+        self._tap.write_message(SDKBatchMessage(stream, encoding, urls, self._stream_version))
+
+    # --- SCHEMA, before which ACTIVATE_VERSION is not written, either -------------------------------------------------
+
+    _has_unwritten_schema = False
+    _unwritten_version: int | None = None
+
+    @property
+    def waits_for_columns(self) -> bool:
+        """Whether SCHEMA is to be written when the columns of the first file are known, not at the start."""
+        return False
+
+    @override
+    def _write_schema_message(self) -> None:
+        self._has_unwritten_schema = True
+        if not self.waits_for_columns:
+            self.flush_schema()
+
+    @override
+    def _write_activate_version_message(self, full_table_version: int) -> None:
+        self._unwritten_version = full_table_version
+        if not self._has_unwritten_schema:
+            self._flush_version()
+
+    def flush_schema(self) -> None:
+        """Write the SCHEMA message, and ACTIVATE_VERSION, if they have not been written yet."""
+        if self._has_unwritten_schema:
+            self._has_unwritten_schema = False
+            super()._write_schema_message()
+            self._flush_version()
+
+    def _flush_version(self) -> None:
+        if self._unwritten_version is not None:
+            super()._write_activate_version_message(self._unwritten_version)
+            self._unwritten_version = None
+
     # --- Bookmarks: finished windows move them, not record values as in the SDK ---------------------------------------
 
     @property
@@ -141,12 +207,12 @@ class CompatStream(Stream):
             self._input_schema = with_columns(self._input_schema, schema["properties"])
 
     def add_columns(self, columns: dict[str, Any]) -> None:
-        """Add columns to the schema, and write a SCHEMA message."""
+        """Add columns to the schema; ``flush_schema`` then writes it."""
         self._schema = with_columns(self.schema, columns)
         if self._input_schema is not None:
             self._input_schema = with_columns(self._input_schema, columns)
         self.renew_stream_maps()
-        self._write_schema_message()
+        self._has_unwritten_schema = True
 
     def renew_stream_maps(self) -> None:
         """Have the stream maps rebuilt from the current schema and selection."""
@@ -154,10 +220,14 @@ class CompatStream(Stream):
         self._tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
         self._stream_maps = None
 
+    def mapped(self, record: Record) -> Iterator[tuple[str, Record]]:
+        """Yield a record as the target gets it, with the name of each stream: after selection and stream maps."""
+        for message in self._generate_record_messages(dict(record)):
+            yield message.stream, message.record
+
     def as_emitted(self, record: Record) -> Record:
         """Return a record as the target gets it: after selection and stream maps; empty if they drop it."""
-        message = next(self._generate_record_messages(dict(record)), None)
-        return message.record if message else {}
+        return next((mapped for _, mapped in self.mapped(record)), {})
 
 
 def with_columns(schema: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:

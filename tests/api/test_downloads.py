@@ -53,7 +53,7 @@ def test_a_full_disk_is_not_taken_for_an_interrupted_download(serve: Serve) -> N
             raise OSError(errno.ENOSPC, "No space left on device")
 
     platform = serve(x=[(200, {}, b"whole")])
-    with pytest.raises(CxoneError, match=r"work folder /full .*No space left on device.*'work_dir'") as caught:
+    with pytest.raises(CxoneError, match=r"folder /full .*No space left on device.*'work_dir'") as caught:
         platform.client().download("/x", FullDisk())
     assert not isinstance(caught.value, UnavailableError)
     assert len(platform.calls()) == 1

@@ -274,7 +274,7 @@ def test_a_full_disk_is_not_taken_for_an_interrupted_download(serve: Serve) -> N
             raise OSError(errno.ENOSPC, "No space left on device")
 
     store = serve({FILE: [WHOLE]})
-    with pytest.raises(CxoneError, match=r"work folder /full .*No space left on device.*'work_dir'") as caught:
+    with pytest.raises(CxoneError, match=r"folder /full .*No space left on device.*'work_dir'") as caught:
         store.client().download_signed(Addresses(store), FullDisk())
     assert not isinstance(caught.value, UnavailableError)
     assert len(store.calls(FILE)) == 1

@@ -85,7 +85,7 @@ def read(data: bytes, *, batch_bytes: int = WHOLE_FILE) -> Outcome:
 
 def records_of(found: VerifiedFile, duplicates: DuplicateFlags | None = None) -> list[dict[str, Any]]:
     """Return the records of a verified file, without the duplicates."""
-    records = []
+    records: list[dict[str, Any]] = []
     for lines in found.unique(duplicates):
         texts = lines.text.decode().split("\n")
         assert texts.pop() == ""

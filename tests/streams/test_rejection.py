@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cxone.records.model import InvalidRecord
+from tap_cxone.records.rejected import InvalidRecord
 from tap_cxone.streams.rejection import reduced, unchanged_fields
 from tap_cxone.tap import TapCXone
 

@@ -1,0 +1,204 @@
+"""Batch files: gzip-compressed JSON Lines in a local folder, which BATCH messages name instead of RECORD messages.
+
+A file is written under a temporary name and renamed when it is complete, so a file that a message names is never half
+written. Nothing is left of an incomplete one unless the process is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import uuid
+from typing import IO, TYPE_CHECKING, Any
+
+from isal import igzip
+from singer_sdk.contrib.msgspec import encoder
+
+from tap_cxone.config.batches import SETTING
+from tap_cxone.errors import WorkdirError
+from tap_cxone.records.canonical import Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+    from typing import Self
+
+    from singer_sdk.helpers.types import Record
+
+    from tap_cxone.config.batches import BatchSettings
+
+_COMPRESSION_LEVEL = 1
+_PARTIAL = ".partial"
+
+logger = logging.getLogger("tap-cxone")
+
+
+class BatchFolder:
+    """The folder of the batch files, which is created if need be.
+
+    Args:
+        settings: the settings for batches.
+
+    Raises:
+        WorkdirError: it cannot be created.
+    """
+
+    def __init__(self, settings: BatchSettings) -> None:
+        self._settings = settings
+        with self._disk_errors():
+            settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        logger.warning(
+            "Records are written to batch files in %s, as 'batch_config' asks for: only a target that reads BATCH "
+            "messages can load them, and the files remain until you remove them",
+            settings.folder,
+        )
+
+    def files(self, stream: str) -> BatchFiles:
+        """Return a writer of files for a stream."""
+        return BatchFiles(self._settings, stream)
+
+    def _disk_errors(self) -> contextlib.AbstractContextManager[None]:
+        return disk_errors(self._settings.folder)
+
+
+class BatchWriter:
+    """Writes the records of one Singer stream to batch files, and BATCH messages for them.
+
+    Stream maps may turn one stream into several, each of which has its own files. Use it as a context manager, so that
+    no incomplete file remains.
+
+    Args:
+        folder: the folder of the files.
+        write_message: writes a BATCH message for a stream and the URLs of its files.
+    """
+
+    def __init__(self, folder: BatchFolder, write_message: Callable[[str, list[str]], None]) -> None:
+        self._folder = folder
+        self._write_message = write_message
+        self._files: dict[str, BatchFiles] = {}
+
+    def __enter__(self) -> Self:
+        """Return the writer."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove incomplete files."""
+        for files in self._files.values():
+            files.close()
+
+    def add(self, stream: str, lines: Lines) -> Iterator[int]:
+        """Write records of a stream; yield 1 for each file that a message names."""
+        if stream not in self._files:
+            self._files[stream] = self._folder.files(stream)
+        yield from self._announce(stream, self._files[stream].add(lines))
+
+    def add_mapped(self, records: Iterable[Iterable[tuple[str, Record]]]) -> Iterator[int]:
+        """Write what stream maps made of some records: for each of them, streams and records."""
+        by_stream: dict[str, list[Record]] = {}
+        for mapped in records:
+            for stream, record in mapped:
+                by_stream.setdefault(stream, []).append(record)
+        for stream, mapped_records in by_stream.items():
+            yield from self.add(stream, Lines(encoder.encode_lines(mapped_records), len(mapped_records)))
+
+    def finish(self) -> Iterator[int]:
+        """Complete all files."""
+        for stream, files in self._files.items():
+            yield from self._announce(stream, files.finish())
+
+    def _announce(self, stream: str, urls: Iterable[str]) -> Iterator[int]:
+        for url in urls:
+            self._write_message(stream, [url])
+            yield 1
+
+
+class BatchFiles:
+    """Writes the records of one stream to files, in their order.
+
+    Args:
+        settings: the settings for batches.
+        stream: name of the stream.
+    """
+
+    def __init__(self, settings: BatchSettings, stream: str) -> None:
+        self._settings = settings
+        self._stream = stream
+        self._open: _OpenFile | None = None
+
+    def add(self, lines: Lines) -> Iterator[str]:
+        """Write records; yield the URL of each file that is complete."""
+        while lines.count:
+            if self._open is None:
+                self._open = self._create()
+            head, lines = _split_after(lines, self._settings.size - self._open.count)
+            with disk_errors(self._settings.folder):
+                self._open.write(head)
+            if self._open.count == self._settings.size:
+                yield from self.finish()
+
+    def finish(self) -> Iterator[str]:
+        """Complete the last file, if there is one, and yield its URL."""
+        if self._open:
+            with disk_errors(self._settings.folder):
+                path = self._open.complete()
+            self._open = None
+            yield path.as_uri()
+
+    def close(self) -> None:
+        """Remove a file that is not complete."""
+        if self._open:
+            self._open.discard()
+            self._open = None
+
+    def _create(self) -> _OpenFile:
+        stream = re.sub(r"[^\w.-]", "_", self._stream)
+        name = f"{self._settings.prefix}tap-cxone--{stream}-{uuid.uuid4()}.jsonl.gz"
+        with disk_errors(self._settings.folder):
+            return _OpenFile(self._settings.folder.resolve() / name)
+
+
+class _OpenFile:
+    """A file that is being written; only its owner may read it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._partial = path.with_name(path.name + _PARTIAL)
+        self.count = 0
+        descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._raw: IO[bytes] = open(descriptor, "wb")  # noqa: SIM115, PTH123 - see complete and discard
+        self._gzip: Any = igzip.IGzipFile(fileobj=self._raw, mode="wb", filename="", compresslevel=_COMPRESSION_LEVEL)  # type: ignore[no-untyped-call]
+
+    def write(self, lines: Lines) -> None:
+        self._gzip.write(lines.text)
+        self.count += lines.count
+
+    def complete(self) -> Path:
+        self._gzip.close()
+        self._raw.close()
+        self._partial.rename(self._path)
+        return self._path
+
+    def discard(self) -> None:
+        with contextlib.suppress(OSError):
+            self._raw.close()
+        with contextlib.suppress(OSError):
+            self._partial.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Raise WorkdirError where a batch file cannot be written."""
+    try:
+        yield
+    except OSError as err:
+        raise WorkdirError(folder, err, SETTING) from err
+
+
+def _split_after(lines: Lines, count: int) -> tuple[Lines, Lines]:
+    """Return the first ``count`` records and the others."""
+    if lines.count <= count:
+        return lines, Lines(b"", 0)
+    texts = lines.text.splitlines(keepends=True)
+    return Lines(b"".join(texts[:count]), count), Lines(b"".join(texts[count:]), lines.count - count)
