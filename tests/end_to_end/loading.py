@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from tests.conftest import by_key
 from tests.end_to_end.helpers import ENTITIES, QUESTIONS, RECORDINGS, WORKFLOWS
@@ -12,7 +16,6 @@ from tests.target_postgres import SCHEMA, Load, load
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from tests.conftest import Tap
     from tests.postgresql import Database
@@ -80,3 +83,31 @@ def _with_dates(records: Iterable[dict[str, Any]], names: set[str]) -> Iterable[
 
 def _date(value: str | None) -> datetime | None:
     return datetime.fromisoformat(value).replace(tzinfo=None) if value else None
+
+
+def with_batches(config: dict[str, Any], folder: Path, size: int = 50) -> dict[str, Any]:
+    """Return a configuration with which the tap writes BATCH messages, and the files of the batches to a folder."""
+    return config | {
+        "batch_config": {
+            "encoding": {"format": "jsonl", "compression": "gzip"},
+            "storage": {"root": folder.as_uri()},
+            "batch_size": size,
+        }
+    }
+
+
+def batch_files(message: dict[str, Any]) -> list[Path]:
+    """Return the files that a BATCH message names."""
+    assert message["encoding"] == {"format": "jsonl", "compression": "gzip"}
+    addresses = [urlsplit(address) for address in message["manifest"]]
+    assert all((address.scheme, address.netloc) == ("file", "") for address in addresses)
+    return [Path(unquote(address.path)) for address in addresses]
+
+
+def read_batch(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a batch file: gzip, one JSON object per line."""
+    text = gzip.decompress(path.read_bytes()).decode()
+    assert text.endswith("\n")
+    records = [json.loads(line) for line in text.removesuffix("\n").split("\n")]
+    assert all(isinstance(record, dict) for record in records)
+    return records
