@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tap_cxone.api.identity import PlatformIdentity, host_name
 from tap_cxone.config.settings import Settings
-from tap_cxone.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from tap_cxone.observability.progress import Progress
     from tap_cxone.observability.reporter import Reporter
     from tap_cxone.shutdown import Shutdown
-    from tap_cxone.streams.batch_files import BatchFolder
 
 # ruff: noqa: PLC0415 - imported when it is used, so that --version, --about and --discover start quickly
 
@@ -85,16 +83,6 @@ class RunContext:
         from tap_cxone.observability.audit_log import Quarantine
 
         return Quarantine(self.settings.quarantine_path)
-
-    @cached_property
-    def batch_folder(self) -> BatchFolder:
-        """Where batch files are written; raises SettingsError if no setting says so."""
-        from tap_cxone.streams.batch_files import BatchFolder
-
-        if self.settings.batches is None:
-            msg = "Setting 'batch_config' is missing."
-            raise SettingsError(msg)
-        return BatchFolder(self.settings.batches)
 
     @cached_property
     def client(self) -> PlatformClient:
@@ -168,8 +156,12 @@ class RunContext:
             if member.selected:
                 member.check_state()
 
+    def is_first(self, name: str) -> bool:
+        """Return whether this stream is the first selected one; the SDK reads them in order of name."""
+        return name == min((member.name for member in self.members if member.selected), default=name)
+
     def is_last(self, name: str) -> bool:
-        """Return whether this stream is the last selected one; the SDK reads them in order of name."""
+        """Return whether this stream is the last selected one."""
         return name == max((member.name for member in self.members if member.selected), default=name)
 
 

@@ -167,7 +167,16 @@ class ExportStream(CompatStream):
 
     @override
     def write_batches(self) -> Iterator[int]:
-        with BatchWriter(self.run_context.batch_folder, self.write_batch) as writer:
+        settings = self.run_context.settings.batches
+        if not settings:
+            return
+        if self.run_context.is_first(self.name):
+            self.logger.warning(
+                "Records are written to batch files in %s, as 'batch_config' asks for: only a target that reads BATCH "
+                "messages can load them, and the files remain until you remove them",
+                settings.folder,
+            )
+        with BatchWriter(settings, self.write_batch) as writer:
             is_mapped = not FastPath.is_applicable(self)
             for records in self._extract():
                 for lines in records:

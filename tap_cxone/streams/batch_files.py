@@ -7,7 +7,6 @@ written. Nothing is left of an incomplete one unless the process is killed.
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import uuid
@@ -32,36 +31,6 @@ if TYPE_CHECKING:
 _COMPRESSION_LEVEL = 1
 _PARTIAL = ".partial"
 
-logger = logging.getLogger("tap-cxone")
-
-
-class BatchFolder:
-    """The folder of the batch files, which is created if need be.
-
-    Args:
-        settings: the settings for batches.
-
-    Raises:
-        WorkdirError: it cannot be created.
-    """
-
-    def __init__(self, settings: BatchSettings) -> None:
-        self._settings = settings
-        with self._disk_errors():
-            settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        logger.warning(
-            "Records are written to batch files in %s, as 'batch_config' asks for: only a target that reads BATCH "
-            "messages can load them, and the files remain until you remove them",
-            settings.folder,
-        )
-
-    def files(self, stream: str) -> BatchFiles:
-        """Return a writer of files for a stream."""
-        return BatchFiles(self._settings, stream)
-
-    def _disk_errors(self) -> contextlib.AbstractContextManager[None]:
-        return disk_errors(self._settings.folder)
-
 
 class BatchWriter:
     """Writes the records of one Singer stream to batch files, and BATCH messages for them.
@@ -70,13 +39,18 @@ class BatchWriter:
     no incomplete file remains.
 
     Args:
-        folder: the folder of the files.
+        settings: where the files are written; the folder is created if need be.
         write_message: writes a BATCH message for a stream and the URLs of its files.
+
+    Raises:
+        WorkdirError: the folder cannot be created.
     """
 
-    def __init__(self, folder: BatchFolder, write_message: Callable[[str, list[str]], None]) -> None:
-        self._folder = folder
+    def __init__(self, settings: BatchSettings, write_message: Callable[[str, list[str]], None]) -> None:
+        self._settings = settings
         self._write_message = write_message
+        with disk_errors(settings.folder):
+            settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._files: dict[str, BatchFiles] = {}
 
     def __enter__(self) -> Self:
@@ -91,7 +65,7 @@ class BatchWriter:
     def add(self, stream: str, lines: Lines) -> Iterator[int]:
         """Write records of a stream; yield 1 for each file that a message names."""
         if stream not in self._files:
-            self._files[stream] = self._folder.files(stream)
+            self._files[stream] = BatchFiles(self._settings, stream)
         yield from self._announce(stream, self._files[stream].add(lines))
 
     def add_mapped(self, records: Iterable[Iterable[tuple[str, Record]]]) -> Iterator[int]:
