@@ -17,6 +17,8 @@ BATCH_BYTES = 1 << 17
 """Bytes decoded at once. A batch of this size stays in the processor's cache from one step to the next."""
 MAX_RECORD_BYTES = 4 << 20
 """Longest record, row or cell in bytes. A longer one ends the run: it would need as much memory several times over."""
+MAX_ENCODED_BYTES = 8 << 20
+"""Longest batch in canonical form. Only a record full of characters that have to be escaped makes a longer one."""
 MAX_UNKNOWN_FIELDS = 50
 """Unknown fields whose names are remembered for one export."""
 _MAX_NAME_CHARACTERS = 200
@@ -70,8 +72,9 @@ class ExportFields:
             else:
                 batch.records.append(checked)
             if isinstance(value, dict):
-                for name in value.keys() - self.model.properties.keys() - self.unknown:
-                    self.add_unknown(name)
+                for name in value:
+                    if name not in self.model.properties and not self.add_unknown(name):
+                        break
         return batch
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -49,12 +48,13 @@ def read_csv(stream: PlainText, fields: ExportFields) -> Iterator[Batch]:
         if name not in fields.model.properties:
             fields.add_unknown(name)
     table = _Table(fields)
-    last: list[str] = []
+    last = 0  # cells of the last row
     for part in chain([first], parts):
         if part.rows:
-            last = part.rows[-1]
+            last = len(part.rows[-1])
             yield table.batch(part)
-    is_complete = len(last) >= len(header) if last else fields.model.is_complete_header(fields.columns)
+            part.rows.clear()  # the next part is read while this one is referred to
+    is_complete = last >= len(header) if last else fields.model.is_complete_header(fields.columns)
     if not is_complete and stream.last not in _LINE_ENDINGS:
         msg = "the file is cut off: its last CSV row has fewer cells than the header, and no line ending"
         raise CorruptExportError(msg)
@@ -115,13 +115,14 @@ def _last_line_end(text: bytes, before: int) -> int:
 
 def _parse(data: bytes) -> _Rows | None:
     """Parse complete rows; return None if the data ends within a quoted cell."""
+    lines = data.splitlines(keepends=True)
     try:
-        text, is_unicode = data.decode(), True
-    except UnicodeDecodeError:
-        # Other bytes become lone surrogates, for which a record is rejected later.
-        text, is_unicode = data.decode("utf-8", "surrogateescape"), False
-    try:
-        return _Rows(list(filter(None, csv.reader(io.StringIO(text, newline=""), strict=True))), is_unicode)
+        try:
+            return _Rows(list(filter(None, csv.reader(map(bytes.decode, lines), strict=True))))
+        except UnicodeDecodeError:
+            # Bytes that are not UTF-8 become lone surrogates, for which a record is rejected later.
+            texts = (line.decode("utf-8", "surrogateescape") for line in lines)
+            return _Rows(list(filter(None, csv.reader(texts, strict=True))), is_unicode=False)
     except csv.Error as err:
         if str(err) == "unexpected end of data":
             return None

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import marshal
 import tempfile
 from dataclasses import dataclass
-from itertools import islice
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _RECORDS_READ = 100
-TOO_DEEP = "(nested too deeply to be kept)"
+_MARSHAL_VERSION = 2  # without references between values, which would take memory
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,9 @@ class RejectedRecords:
         for record in records:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - see close
-            self._file.write(_to_line(record))
+            # Unlike JSON, marshal keeps every decoded value as it is, invalid Unicode and NaN included.
+            values: Any = (record.record, record.record_id, record.missing_fields, record.reason)
+            marshal.dump(values, self._file, _MARSHAL_VERSION)
 
     def flush(self) -> None:
         """Write everything to disk."""
@@ -66,25 +67,18 @@ class RejectedRecords:
         """Yield the records in their order, a limited number at a time."""
         if self._file is None:
             return
+        size = self._file.seek(0, 2)
         self._file.seek(0)
-        while lines := list(islice(self._file, _RECORDS_READ)):
-            yield [_from_line(line) for line in lines]
+        batch: list[InvalidRecord] = []
+        while self._file.tell() < size:
+            batch.append(InvalidRecord(*marshal.load(self._file)))  # noqa: S302 - our own file
+            if len(batch) == _RECORDS_READ:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
 
     def close(self) -> None:
         """Delete the temporary file."""
         if self._file:
             self._file.close()
-
-
-def _to_line(rejected: InvalidRecord) -> bytes:
-    values = [rejected.record, rejected.record_id, rejected.missing_fields, rejected.reason]
-    try:
-        text = json.dumps(values)
-    except RecursionError:
-        text = json.dumps([TOO_DEEP, None, *values[2:]])
-    return text.encode() + b"\n"
-
-
-def _from_line(line: bytes) -> InvalidRecord:
-    record, record_id, missing_fields, reason = json.loads(line)
-    return InvalidRecord(record, record_id, tuple(missing_fields), reason)

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from tap_cxone.records.batch import ExportFields
+from tap_cxone.records.batch import MAX_ENCODED_BYTES, ExportFields, check_length
 from tap_cxone.records.canonical import read_lines, split
 from tap_cxone.records.days import add_days, count_days
 from tap_cxone.records.decompress import open_inflated
@@ -81,7 +81,9 @@ class VerifiedFile:
         if model.date_field:
             add_days(self.days, count_days(map(attrgetter(model.date_field), records)))
         unset(records, model.hidden)
-        self._lines.write(_encode_lines(records))
+        text = _encode_lines(records)
+        check_length(len(text), limit=MAX_ENCODED_BYTES)
+        self._lines.write(text)
         self.valid += len(records)
         self.invalid += len(batch.invalid)
         self.rejected.add(batch.invalid)

@@ -151,7 +151,7 @@ class ExportStream(CompatStream):
         fast_path = FastPath(self)
         for records in self._extract():
             for lines in records:
-                MessageWriter.write_block(fast_path.block(lines))
+                MessageWriter.write_block(*fast_path.messages(lines))
                 yield lines.count
 
     @override

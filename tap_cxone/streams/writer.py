@@ -38,12 +38,14 @@ class MessageWriter(MsgSpecWriter):
         self.write_block(bytes(self.format_message(message)))
 
     @staticmethod
-    def write_block(lines: bytes) -> None:
-        """Write encoded messages; raises OutputClosedError if the reader has gone."""
+    def write_block(*pieces: bytes | memoryview) -> None:
+        """Write encoded messages, given in pieces; raises OutputClosedError if the reader has gone."""
         with _closed_output_detected():
-            # Without a buffer (PYTHONUNBUFFERED), a signal can interrupt a write after a part of it.
-            while lines:
-                lines = lines[sys.stdout.buffer.write(lines) :]
+            for piece in pieces:
+                left = memoryview(piece)
+                # Without a buffer (PYTHONUNBUFFERED), a signal can interrupt a write after a part of it.
+                while left:
+                    left = left[sys.stdout.buffer.write(left) :]
             sys.stdout.flush()
 
 

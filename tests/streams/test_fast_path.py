@@ -6,6 +6,7 @@ import gzip
 import json
 import sys
 from contextlib import closing
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -49,7 +50,7 @@ def messages_of(path: Path, data: bytes, found: ExportStream) -> tuple[list[Any]
     path.write_bytes(data)
     fast_path = FastPath(found)
     with closing(verify_export(path, found.record_model())) as verified:
-        fast = b"".join(map(fast_path.block, verified.unique(verified.keys.duplicates(None))))
+        fast = b"".join(chain(*map(fast_path.messages, verified.unique(verified.keys.duplicates(None)))))
         slow = [
             json.loads(json.dumps(message.to_dict(), default=str))
             for lines in verified.unique(verified.keys.duplicates(None))
