@@ -68,7 +68,7 @@ class ExportFields:
         for value in values:
             checked = value if isinstance(value, InvalidRecord) else self.model.check(value)
             if isinstance(checked, InvalidRecord):
-                batch.invalid.append(checked)
+                batch.invalid.append(checked.shortened())
             else:
                 batch.records.append(checked)
             if isinstance(value, dict):

@@ -29,8 +29,6 @@ MAX_HEADER_BYTES = 1 << 18
 """Longest header row: room for several thousand columns."""
 _LINE_ENDINGS = (b"\n", b"\r")
 _LINE_ENDS_TRIED = 64
-_MAX_CELLS_KEPT = 1000
-"""Cells that the quarantine gets of a row that has more of them than the header."""
 
 
 def read_csv(stream: PlainText, fields: ExportFields) -> Iterator[Batch]:
@@ -167,7 +165,7 @@ class _Table:
     def _convert_row(self, row: list[str]) -> dict[str, object] | InvalidRecord:
         if len(row) != len(self._columns):
             reason = f"the row has {len(row)} cells, the header {len(self._columns)}"
-            return InvalidRecord(row[: max(len(self._columns), _MAX_CELLS_KEPT)], None, (), reason)
+            return InvalidRecord(row, None, (), reason)
         model = self._model
         values = {
             name: model.convert_cell(name, cell) if name in model.properties else cell

@@ -158,6 +158,7 @@ def _parse_elements(data: bytes, *, first: bool) -> Iterator[tuple[object, int]]
     """
     # Bytes that are not UTF-8 become lone surrogates, for which the record is rejected later.
     text = data.decode("utf-8", "surrogateescape")
+    is_ascii = text.isascii()
     position = counted = size = 0
     while True:
         position = _skip_blanks(text, position)
@@ -174,8 +175,11 @@ def _parse_elements(data: bytes, *, first: bool) -> Iterator[tuple[object, int]]
             following = _skip_blanks(text, position)
             if text[following : following + 1] not in _AFTER_ELEMENT:
                 return  # a number may continue in bytes that are not read yet
-        size += len(text[counted:position].encode("utf-8", "surrogateescape"))
-        counted = position
+        if is_ascii:
+            size = position
+        else:
+            size += len(text[counted:position].encode("utf-8", "surrogateescape"))
+            counted = position
         yield value, size
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import marshal
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+MAX_PARTS_KEPT = 1000
+"""Fields or cells of a rejected record that are kept. With more, what is rejected is no record of any stream."""
 _RECORDS_READ = 100
 _MARSHAL_VERSION = 2  # without references between values, which would take memory
 
@@ -30,6 +33,14 @@ class InvalidRecord:
     record_id: object
     missing_fields: tuple[str, ...]
     reason: str
+
+    def shortened(self) -> InvalidRecord:
+        """Return it with the first ``MAX_PARTS_KEPT`` fields or cells of the record only."""
+        if isinstance(self.record, dict) and len(self.record) > MAX_PARTS_KEPT:
+            return replace(self, record=dict(islice(self.record.items(), MAX_PARTS_KEPT)))
+        if isinstance(self.record, list) and len(self.record) > MAX_PARTS_KEPT:
+            return replace(self, record=self.record[:MAX_PARTS_KEPT])
+        return self
 
 
 def is_type_mismatch(reason: str) -> bool:
