@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 from pathlib import Path
@@ -61,6 +62,9 @@ def _read_object(name: str, subject: str) -> str:
 
 def main() -> None:
     """Run the command with the arguments of the process."""
+    # Rows of CSV files are thousands of lists, which are freed soon after they were made. With the default of 700, the
+    # garbage collector would traverse all of them in between.
+    gc.set_threshold(50_000, 20, 100)
     exit_on_error(_run)
 
 

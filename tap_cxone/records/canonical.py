@@ -6,16 +6,18 @@ own. It can be wrapped into a RECORD message, or written to a batch file, withou
 
 from __future__ import annotations
 
+import tempfile
+from array import array
 from dataclasses import dataclass
 from itertools import compress
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tap_cxone.records.dedupe import DuplicateFlags
 
-_BLOCK_BYTES = 1 << 17
 _INVERTED = bytes([1]) + bytes(255)
 """Translates flags: 0 to 1, and 1 to 0."""
 
@@ -33,13 +35,42 @@ class Lines:
     count: int
 
 
-def read_lines(file: IO[bytes]) -> Iterator[Lines]:
-    """Yield the lines of a canonical file in blocks of a limited size."""
-    file.seek(0)
-    while block := file.read(_BLOCK_BYTES):
-        if not block.endswith(b"\n"):
-            block += file.readline()
-        yield Lines(block, block.count(b"\n"))
+class CanonicalFile:
+    """The records of a window on disk.
+
+    Args:
+        folder: directory for the temporary file. It has no name, so nothing is left of it after ``close`` or the end of
+            the process.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
+        # Per block, its bytes and its records. A block is about as long as what was decoded at once.
+        self._lengths = array("Q")
+        self._counts = array("Q")
+        self.size = 0
+
+    def write(self, lines: Lines) -> None:
+        """Add records as one block."""
+        if lines.count:
+            self._file.write(lines.text)
+            self._lengths.append(len(lines.text))
+            self._counts.append(lines.count)
+            self.size += len(lines.text)
+
+    def flush(self) -> None:
+        """Write everything to disk."""
+        self._file.flush()
+
+    def read(self) -> Iterator[Lines]:
+        """Yield the records, block by block."""
+        self._file.seek(0)
+        for length, count in zip(self._lengths, self._counts, strict=True):
+            yield Lines(self._file.read(length), count)
+
+    def close(self) -> None:
+        """Delete the file."""
+        self._file.close()
 
 
 def split(lines: Lines, duplicates: DuplicateFlags) -> tuple[Lines, Lines]:

@@ -14,18 +14,19 @@ if TYPE_CHECKING:
 
 MAX_DAYS = 1000
 """Different days counted for one export. Records of further days are left out of the counts."""
-_get_date_text, _get_last_character = itemgetter(slice(0, 10)), itemgetter(-1)
+_get_date_text = itemgetter(slice(0, 10))
 
 
 def count_days(values: Iterable[object]) -> Counter[date]:
     """Count dates, given as ISO 8601 strings, by UTC day; values that are not dates are left out."""
-    dates: list[Any] = list(values)
+    dates: list[Any] = list(filter(None, values))
     # A fast path for the usual case, all of them ending with Z: no Python code per value.
     try:
-        if set(map(_get_last_character, dates)) == {"Z"}:
-            counted = Counter(map(_get_date_text, dates))
-            return Counter({date.fromisoformat(text): count for text, count in counted.items()})
-    except (LookupError, TypeError, ValueError):
+        if "".join(dates).count("Z") == len(dates):
+            first, last = min(dates, default="")[:10], max(dates, default="")[:10]
+            texts = Counter({first: len(dates)}) if first == last else Counter(map(_get_date_text, dates))
+            return Counter({date.fromisoformat(text): count for text, count in texts.items() if count})
+    except (TypeError, ValueError):
         pass
     return Counter(day for day in map(_day, dates) if day)
 

@@ -5,15 +5,14 @@ Nothing of a window is emitted before its whole file is verified.
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from operator import attrgetter
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tap_cxone.records.batch import MAX_ENCODED_BYTES, ExportFields, check_length
-from tap_cxone.records.canonical import read_lines, split
+from tap_cxone.records.canonical import CanonicalFile, Lines, split
 from tap_cxone.records.days import add_days, count_days
 from tap_cxone.records.decompress import open_inflated
 from tap_cxone.records.dedupe import RecordKeys
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tap_cxone.records.batch import Batch
-    from tap_cxone.records.canonical import Lines
     from tap_cxone.records.dedupe import DuplicateFlags
     from tap_cxone.records.model import RecordModel
 
@@ -61,7 +59,7 @@ class VerifiedFile:
         self.invalid = 0
         self.reasons: Counter[str] = Counter()
         self.days: Counter[date] = Counter()
-        self._lines: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
+        self._lines = CanonicalFile(folder)
         self._owns_keys = True
 
     @property
@@ -72,7 +70,7 @@ class VerifiedFile:
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return self._lines.seek(0, 2) + self.keys.size
+        return self._lines.size + self.keys.size
 
     def add(self, batch: Batch) -> None:
         """Count a batch, and write its keys, its records and its rejected records."""
@@ -83,7 +81,7 @@ class VerifiedFile:
         unset(records, model.hidden)
         text = _encode_lines(records)
         check_length(len(text), limit=MAX_ENCODED_BYTES)
-        self._lines.write(text)
+        self._lines.write(Lines(text, len(records)))
         self.valid += len(records)
         self.invalid += len(batch.invalid)
         self.rejected.add(batch.invalid)
@@ -109,7 +107,7 @@ class VerifiedFile:
             duplicates: which of the valid records are duplicates, from ``RecordKeys.duplicates``; None if there are
                 none.
         """
-        for lines in read_lines(self._lines):
+        for lines in self._lines.read():
             if duplicates:
                 kept, dropped = split(lines, duplicates)
                 self._subtract_days(dropped)
