@@ -40,6 +40,7 @@ def read_csv(stream: PlainText, fields: ExportFields) -> Iterator[Batch]:
     parts = _read_rows(stream)
     first = next(parts, _Rows([[]]))
     header = first.rows.pop(0)
+    check_length(sum(map(len, header)) + len(header), "header", MAX_HEADER_BYTES)
     fields.columns = fields.model.fields_of(header)
     fields.model = fields.model.with_columns(fields.columns)
     for name in fields.columns:
@@ -74,7 +75,6 @@ def _read_rows(stream: PlainText) -> Iterator[_Rows]:
     """
     csv.field_size_limit(MAX_RECORD_BYTES)
     rest, wanted, at_end = b"", BATCH_BYTES, False
-    limit = MAX_HEADER_BYTES
     while not at_end:
         more = stream.read(wanted)
         at_end = len(more) < wanted
@@ -85,11 +85,10 @@ def _read_rows(stream: PlainText) -> Iterator[_Rows]:
             rest = rest[end:]
             if part.rows:
                 yield part
-                limit = MAX_RECORD_BYTES
         elif at_end:
             msg = "the file is cut off or damaged: a quoted CSV field is not closed properly"
             raise CorruptExportError(msg)
-        check_length(len(rest), "row", limit)
+        check_length(len(rest), "row")
         wanted = bytes_to_read(len(rest))
 
 

@@ -1,0 +1,165 @@
+"""Which fields of a record are read, emitted and reported: selection, and fields that the schema does not have."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tap_cxone.records import batch
+from tap_cxone.records.columns import ColumnModel
+from tap_cxone.records.model import RecordModel
+from tap_cxone.records.verify import VerifiedFile, verify_export
+from tests.records.exports import (
+    FIELDS,
+    LAYOUTS,
+    MODEL,
+    SCHEMA,
+    as_array,
+    as_csv,
+    as_lines,
+    layouts,
+    record,
+    records_of,
+    rejected_of,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOME = frozenset({"id", "dateFrom", "duration"})
+
+
+def verified(folder: Path, data: bytes, model: RecordModel = MODEL) -> VerifiedFile:
+    path = folder / "export"
+    path.write_bytes(data)
+    return verify_export(path, model)
+
+
+# --- Selection --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["array", "lines", "csv"])
+def test_only_selected_fields_are_written_in_the_order_of_the_schema(tmp_path: Path, layout: str) -> None:
+    values = [dict(reversed(record(number).items())) for number in range(3)]
+    data = as_csv(values, FIELDS[::-1]) if layout == "csv" else LAYOUTS[layout](values)
+    with closing(verified(tmp_path, data, RecordModel(SCHEMA, ["id"], selected=SOME))) as found:
+        assert [list(line) for line in records_of(found)] == [["id", "dateFrom", "duration"]] * 3
+        assert found.valid == 3
+        assert found.fields.unknown == set()
+
+
+@pytest.mark.parametrize("layout", ["array", "lines", "csv"])
+def test_a_deselected_field_is_not_looked_at(tmp_path: Path, layout: str) -> None:
+    values = [record(1, agentId="" if layout == "csv" else 7), record(2, dateTo="tomorrow"), record(3, duration="many")]
+    if layout != "csv":
+        values.append(record(4, type=...))
+    data = as_csv(values) if layout == "csv" else LAYOUTS[layout](values)
+    with closing(verified(tmp_path, data, RecordModel(SCHEMA, ["id"], selected=SOME))) as found:
+        assert [line["id"] for line in records_of(found)] == [f"event-{number}" for number in (1, 2, 4)][: found.valid]
+        assert [rejected.record_id for rejected in rejected_of(found)] == ["event-3"]
+
+
+@pytest.mark.parametrize("layout", ["array", "lines", "csv"])
+def test_a_key_that_is_not_selected_takes_part_in_deduplication_only(tmp_path: Path, layout: str) -> None:
+    values = [record(1, botId="first"), record(1, botId="second"), record(2), record(3, id="")]
+    data = as_csv(values) if layout == "csv" else LAYOUTS[layout](values)
+    model = RecordModel(SCHEMA, ["id"], selected=["botId", "type"], date_field="dateFrom")
+    with closing(verified(tmp_path, data, model)) as found:
+        records = records_of(found, found.keys.duplicates(None))
+        assert records == [{"type": "bot", "botId": "first"}, {"type": "bot", "botId": "bot-1"}]
+        assert len(rejected_of(found)) == 1
+        assert sum(found.days.values()) == 3, "the date is read, but the dates of duplicates are not known any more"
+
+
+def test_columns_of_a_file_are_added_only_if_they_are_selected(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, "note": {"type": ["string", "null"]}}}
+    model = ColumnModel(schema, ["id"], adds={"team"}.__contains__, selected={"id"})
+    with closing(verified(tmp_path, b"ID,Note,Team,Agent\n1,a,b,c\n", model)) as found:
+        assert records_of(found) == [{"id": "1", "team": "b"}]
+        assert found.fields.unknown == {"agent"}
+
+
+# --- Unknown fields ---------------------------------------------------------------------------------------------------
+
+
+@layouts
+def test_unknown_fields_are_named_wherever_they_begin(tmp_path: Path, layout: str) -> None:
+    values: list[dict[str, Any]] = [record(number) for number in range(2000)]
+    values[3] |= {"early": {"nested": [1]}, "id2": None}
+    values[1700] |= {"late": "x", "early": 3}
+    with closing(verified(tmp_path, LAYOUTS[layout](values))) as found:
+        assert found.fields.unknown == {"early", "id2", "late"}
+        assert records_of(found) == [record(number) for number in range(2000)]
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a`b", "` - at `$[0]`", 'a"b', "back\\slash", "line\nbreak", "ü😀", "class", "__x__"]
+)
+def test_odd_names_of_unknown_fields_affect_nothing(tmp_path: Path, name: str) -> None:
+    values: list[dict[str, Any]] = [record(1), record(2, **{name: 1}), record(3, other=2), record(4, agentId=7)]
+    for data in (as_array(values), as_lines(values)):
+        with closing(verified(tmp_path, data)) as found:
+            assert [line["id"] for line in records_of(found)] == ["event-1", "event-2", "event-3"]
+            assert found.fields.unknown >= {name}
+            assert found.invalid == 1
+
+
+def test_at_most_fifty_unknown_fields_are_named(tmp_path: Path) -> None:
+    values = [record(number, **{f"unknown-{number}": 1}) for number in range(60)]
+    for data in (
+        as_array(values),
+        as_lines(values),
+        as_array([*values, 7]),
+        as_csv([record(1)], (*FIELDS, *map(str, range(60)))),
+    ):
+        with closing(verified(tmp_path, data)) as found:
+            assert len(found.fields.unknown) == batch.MAX_UNKNOWN_FIELDS == 50
+            assert len(records_of(found)) in {60, 1}
+
+
+def test_a_very_long_name_is_not_kept(tmp_path: Path) -> None:
+    values = [record(1, **{"x" * 1000: 1}), record(2)]
+    with closing(verified(tmp_path, as_array(values))) as found:
+        assert found.fields.unknown == set()
+        assert found.valid == 2
+
+
+def test_a_rejected_record_with_very_many_fields_is_kept_in_part(tmp_path: Path) -> None:
+    wide = record(1, duration="many") | {f"field-{number}": number for number in range(5000)}
+    with closing(verified(tmp_path, json.dumps([wide]).encode())) as found:
+        [rejected] = rejected_of(found)
+        assert isinstance(rejected.record, dict)
+        assert len(rejected.record) == 1000
+        assert rejected.record_id == "event-1"
+
+
+# --- Length -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["array", "lines", "csv"])
+@pytest.mark.parametrize(("extra", "fits"), [(-300, True), (1, False)])
+def test_a_record_may_have_four_mebibytes(tmp_path: Path, layout: str, extra: int, *, fits: bool) -> None:
+    values = [record(1), record(2, botId="b" * (batch.MAX_RECORD_BYTES + extra)), record(3)]
+    data = as_csv(values) if layout == "csv" else LAYOUTS[layout](values)
+    if fits:
+        with closing(verified(tmp_path, data)) as found:
+            assert records_of(found)[1]["botId"] == values[1]["botId"]
+            assert found.valid == 3
+    else:
+        with pytest.raises(batch.UnfitExportError, match=r"longer than 4 MiB"):
+            verified(tmp_path, data)
+
+
+def test_a_long_cell_with_line_breaks_may_follow_the_header(tmp_path: Path) -> None:
+    values = [record(1, botId="line\n" * 100_000)]
+    with closing(verified(tmp_path, as_csv(values))) as found:
+        assert records_of(found) == values
+
+
+def test_a_header_may_have_a_quarter_of_a_mebibyte(tmp_path: Path) -> None:
+    header = ",".join((*FIELDS, *(f"c{number}" for number in range(60_000))))
+    with pytest.raises(batch.UnfitExportError, match=r"longer than 256 KiB"):
+        verified(tmp_path, header.encode() + b"\n")
