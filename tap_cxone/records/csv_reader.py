@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -112,19 +113,22 @@ def _last_line_end(text: bytes, before: int) -> int:
 
 def _parse(data: bytes) -> _Rows | None:
     """Parse complete rows; return None if the data ends within a quoted cell."""
-    lines = data.splitlines(keepends=True)
     try:
         try:
-            return _Rows(list(filter(None, csv.reader(map(bytes.decode, lines), strict=True))))
+            return _Rows(_parse_text(data, "strict"))
         except UnicodeDecodeError:
             # Bytes that are not UTF-8 become lone surrogates, for which a record is rejected later.
-            texts = (line.decode("utf-8", "surrogateescape") for line in lines)
-            return _Rows(list(filter(None, csv.reader(texts, strict=True))), is_unicode=False)
+            return _Rows(_parse_text(data, "surrogateescape"), is_unicode=False)
     except csv.Error as err:
         if str(err) == "unexpected end of data":
             return None
         msg = "the file is damaged: a quoted CSV field is not closed properly"
         raise CorruptExportError(msg) from None
+
+
+def _parse_text(data: bytes, errors: str) -> list[list[str]]:
+    lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors=errors, newline="")
+    return list(filter(None, csv.reader(lines, strict=True)))
 
 
 class _Table:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_cxone.errors import UnfitExportError
 from tap_cxone.records import batch
 from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.model import RecordModel
@@ -149,7 +150,7 @@ def test_a_record_may_have_four_mebibytes(tmp_path: Path, layout: str, extra: in
             assert records_of(found)[1]["botId"] == values[1]["botId"]
             assert found.valid == 3
     else:
-        with pytest.raises(batch.UnfitExportError, match=r"longer than 4 MiB"):
+        with pytest.raises(UnfitExportError, match=r"longer than 4 MiB"):
             verified(tmp_path, data)
 
 
@@ -161,5 +162,5 @@ def test_a_long_cell_with_line_breaks_may_follow_the_header(tmp_path: Path) -> N
 
 def test_a_header_may_have_a_quarter_of_a_mebibyte(tmp_path: Path) -> None:
     header = ",".join((*FIELDS, *(f"c{number}" for number in range(60_000))))
-    with pytest.raises(batch.UnfitExportError, match=r"longer than 256 KiB"):
+    with pytest.raises(UnfitExportError, match=r"longer than 256 KiB"):
         verified(tmp_path, header.encode() + b"\n")
