@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from tap_cxone.column_names import TEXT, ColumnMatcher, column_name
 from tap_cxone.config.schema import MAX_EXTRACTION_WINDOW_DAYS
 from tap_cxone.errors import SettingsError
-from tap_cxone.records.names import TEXT, ColumnMatcher, column_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

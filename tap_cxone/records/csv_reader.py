@@ -18,13 +18,14 @@ import msgspec
 
 from tap_cxone.errors import CorruptExportError
 from tap_cxone.records.batch import BATCH_BYTES, MAX_RECORD_BYTES, Batch, bytes_to_read, check_length
+from tap_cxone.records.cells import CellConverter
 from tap_cxone.records.rejected import InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tap_cxone.records.batch import ExportFields
-    from tap_cxone.records.text import PlainText
+    from tap_cxone.records.text import ExportText
 
 MAX_HEADER_BYTES = 1 << 18
 """Longest header row: room for several thousand columns."""
@@ -32,7 +33,7 @@ _LINE_ENDINGS = (b"\n", b"\r")
 _LINE_ENDS_TRIED = 64
 
 
-def read_csv(stream: PlainText, fields: ExportFields) -> Iterator[Batch]:
+def read_csv(stream: ExportText, fields: ExportFields) -> Iterator[Batch]:
     """Read rows into records. An empty cell is an absent field, or null if the schema allows null.
 
     Raises:
@@ -68,7 +69,7 @@ class _Rows:
     is_unicode: bool = True
 
 
-def _read_rows(stream: PlainText) -> Iterator[_Rows]:
+def _read_rows(stream: ExportText) -> Iterator[_Rows]:
     """Yield the rows of one part of the file at a time, without blank lines; the header is the first row of the first.
 
     Raises:
@@ -142,16 +143,19 @@ class _Table:
         self._fields = fields
         self._columns = fields.columns
         self._model = fields.model
-        present = frozenset(fields.columns)
-        self._read = [name for name in fields.model.fields if name in present]
+        self._cells = CellConverter(fields.model)
+        self._read = [name for name in fields.model.fields if name in frozenset(fields.columns)]
+        self._is_complete = set(fields.model.required) <= set(fields.columns)
 
     @cached_property
     def _make_row(self) -> Callable[..., msgspec.Struct]:
-        return self._model.row_constructor(self._read)
+        absent = {self._model.date_field} - {None, *self._read}
+        defaults: list[Any] = [(name, str | msgspec.UnsetType, msgspec.UNSET) for name in absent]
+        return msgspec.defstruct("Row", [*self._read, *defaults], gc=False)
 
     def batch(self, part: _Rows) -> Batch:
         """Return the batch of some rows."""
-        if part.is_unicode:
+        if part.is_unicode and self._is_complete:
             with contextlib.suppress(ValueError, msgspec.DecodeError):
                 return Batch(self._convert_columns(part.rows))
         return self._fields.check_each(map(self._convert_row, part.rows))  # not every row is valid
@@ -163,15 +167,14 @@ class _Table:
             ValueError, msgspec.DecodeError: not every row is a valid record.
         """
         cells: dict[str, Sequence[str]] = dict(zip(self._columns, zip(*rows, strict=True), strict=True))
-        return list(map(self._make_row, *(self._model.convert_column(name, cells[name]) for name in self._read)))
+        return list(map(self._make_row, *(self._cells.column(name, cells[name]) for name in self._read)))
 
     def _convert_row(self, row: list[str]) -> dict[str, object] | InvalidRecord:
         if len(row) != len(self._columns):
             reason = f"the row has {len(row)} cells, the header {len(self._columns)}"
             return InvalidRecord(row, None, (), reason)
-        model = self._model
         values = {
-            name: model.convert_cell(name, cell) if name in model.properties else cell
+            name: self._cells.value(name, cell) if name in self._model.properties else cell
             for name, cell in zip(self._columns, row, strict=True)
         }
         return {name: value for name, value in values.items() if value is not msgspec.UNSET and value != ""}

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_cxone.records.batch import ExportFields
-    from tap_cxone.records.text import PlainText
+    from tap_cxone.records.text import ExportText
 
-_BRACES_TRIED = (1, 2, 4, 8)
-"""Which closing braces, counted from the end of the buffer, are tried as the end of the last complete record."""
-_AFTER_ELEMENT = (",", "]")
+_BRACES_TRIED = 8
+"""Closing braces, counted from the end of the buffer, that are tried as the end of the last complete record."""
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _MAX_INTEGER_DIGITS = 4000
 """Python refuses to parse integers of more than 4300 digits (CVE-2020-10735)."""
@@ -41,7 +40,7 @@ _parse_one = json.JSONDecoder(parse_int=_parse_integer, strict=False).raw_decode
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def read_array(stream: PlainText, fields: ExportFields) -> Iterator[Batch]:
+def read_array(stream: ExportText, fields: ExportFields) -> Iterator[Batch]:
     """Read a top-level array. The stream is at its opening bracket.
 
     Raises:
@@ -71,7 +70,7 @@ def read_array(stream: PlainText, fields: ExportFields) -> Iterator[Batch]:
         raise CorruptExportError(msg)
 
 
-def read_lines(stream: PlainText, fields: ExportFields) -> Iterator[Batch]:
+def read_lines(stream: ExportText, fields: ExportFields) -> Iterator[Batch]:
     """Read JSON Lines.
 
     Raises:
@@ -116,10 +115,9 @@ def _take_elements(text: bytes, decoder: JsonDecoder, fields: ExportFields, *, f
         The elements, and the number of bytes of the text that they took up.
     """
     start = 0 if first else _after_comma(text)
-    end = len(text) if start >= 0 else -1
-    for nth, previous in zip(_BRACES_TRIED, (0, *_BRACES_TRIED), strict=False):
-        for _ in range(nth - previous):
-            end = text.rfind(b"}", start, end) if end > 0 else -1
+    end = len(text)
+    for _ in range(_BRACES_TRIED if start >= 0 else 0):
+        end = text.rfind(b"}", start, end)
         if end < 0:
             break
         # If the brace is part of a string or of a nested value, what precedes it is not a valid array.
@@ -173,7 +171,7 @@ def _parse_elements(data: bytes, *, first: bool) -> Iterator[tuple[object, int]]
             return
         if not isinstance(value, (dict, list, str)):
             following = _skip_blanks(text, position)
-            if text[following : following + 1] not in _AFTER_ELEMENT:
+            if text[following : following + 1] not in {",", "]"}:
                 return  # a number may continue in bytes that are not read yet
         if is_ascii:
             size = position

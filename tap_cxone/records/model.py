@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
 _encode = msgspec.json.Encoder().encode
-_decode_numbers = msgspec.json.Decoder(list[int | float]).decode
 _JSON_TYPES: dict[str, Any] = {"string": str, "number": int | float, "integer": int, "boolean": bool, "null": None}
 
 
@@ -38,6 +37,7 @@ class RecordModel:
 
     Attributes:
         only_csv: whether exports are always CSV. Otherwise the first byte of the file decides.
+        converts_dates: whether dates in CSV files are converted to one form. Otherwise they are emitted as they are.
         fields: names of the properties that are read, in the order of the schema.
         hidden: those of them that are not emitted.
         deselected: names of the properties that are not read.
@@ -45,6 +45,7 @@ class RecordModel:
     """
 
     only_csv = False
+    converts_dates = False
 
     def __init__(
         self,
@@ -106,9 +107,10 @@ class RecordModel:
             texts = list(map(attrgetter(name), records))
             if name not in self.required:
                 texts = [text for text in texts if text is not msgspec.UNSET]
-            self._parse_dates(name, texts)
+            self.parse_dates(name, texts)
 
-    def _parse_dates(self, name: str, texts: Sequence[str]) -> None:
+    def parse_dates(self, name: str, texts: Sequence[str]) -> None:
+        """Check values of a date field; raise msgspec.ValidationError if one is not valid."""
         msgspec.convert(texts, list[_field_type(self.properties[name], text_only=False)])  # type: ignore[misc]
 
     @cached_property
@@ -120,7 +122,7 @@ class RecordModel:
         # As JSON, because joined strings would be ambiguous: ("a", "bc") and ("ab", "c").
         return lambda record: _encode(values(record)).decode()
 
-    # --- Cells of a CSV file ------------------------------------------------------------------------------------------
+    # --- Columns of a CSV file ----------------------------------------------------------------------------------------
 
     def fields_of(self, header: Sequence[str]) -> list[str]:
         """Return the field names of a file's columns.
@@ -144,52 +146,6 @@ class RecordModel:
     def is_complete_header(self, fields: Sequence[str]) -> bool:
         """Return whether a file that consists of this header row, without a line ending, may be complete."""
         return set(self.required) <= set(fields)
-
-    def row_constructor(self, fields: Sequence[str]) -> Callable[..., msgspec.Struct]:
-        """Return a constructor for records that takes the values of these fields by position, unchecked.
-
-        Raises:
-            ValueError: a field is missing; the rows must then be converted one by one.
-        """
-        if len(fields) != len(self.fields):
-            raise ValueError(fields)
-        return msgspec.defstruct("Row", list(fields), gc=False)
-
-    def convert_column(self, name: str, cells: Sequence[str]) -> Sequence[Any]:
-        """Return the checked values of a column.
-
-        Args:
-            name: name of the field.
-            cells: the text of its cells, one for each row, valid Unicode.
-
-        Raises:
-            ValueError, msgspec.DecodeError: not every cell is valid; the rows must then be
-                converted one by one.
-        """
-        if "" in cells:
-            raise ValueError(name)
-        if name in self.numeric:
-            return _numbers(cells)
-        if name in self._dates:
-            self._parse_dates(name, cells)
-        return cells
-
-    def convert_cell(self, name: str, cell: str) -> object:
-        """Return the value of one cell: UNSET if it is empty, the text if it is invalid, for ``check`` to reject."""
-        if not cell:
-            return msgspec.UNSET
-        return _number(cell) if name in self.numeric else cell
-
-    @cached_property
-    def numeric(self) -> frozenset[str]:
-        """Names of the fields whose cells are converted to numbers."""
-        numbers = {"number", "integer"}
-        return frozenset(name for name, spec in self.properties.items() if numbers & set(type_names(spec)))
-
-    @cached_property
-    def nullable(self) -> frozenset[str]:
-        """Names of the fields that may be null."""
-        return frozenset(name for name, spec in self.properties.items() if "null" in type_names(spec))
 
     # --- Single records -----------------------------------------------------------------------------------------------
 
@@ -222,24 +178,6 @@ class RecordModel:
         if len(self.keys) == 1:
             return record.get(self.keys[0])
         return ", ".join(str(record.get(key, "")) for key in self.keys)
-
-
-def _numbers(cells: Sequence[str]) -> list[int | float]:
-    """Return the cells as JSON numbers."""
-    numbers = _decode_numbers(f"[{','.join(cells)}]")
-    if len(numbers) != len(cells):
-        msg = "a cell holds several numbers"
-        raise ValueError(msg)
-    return numbers
-
-
-def _number(cell: str) -> object:
-    """Return the cell as a JSON number, or as it is if it is not one."""
-    try:
-        value = msgspec.json.decode(cell)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-        return cell
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else cell
 
 
 def type_names(spec: dict[str, Any]) -> list[str]:

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from tap_cxone.records.csv_reader import read_csv
 from tap_cxone.records.json_reader import read_array, read_lines
-from tap_cxone.records.text import PlainText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_cxone.records.batch import Batch, ExportFields
+    from tap_cxone.records.text import ExportText
 
 
-def read_batches(stream: IO[bytes], fields: ExportFields) -> Iterator[Batch]:
+def read_batches(text: ExportText, fields: ExportFields) -> Iterator[Batch]:
     """Decode and check an export from its first to its last byte.
 
     Args:
-        stream: decompressed bytes; ``read(n)`` returns fewer than n bytes at the end only.
+        text: its text.
         fields: receives what is learned of the export's fields, before the first batch or with each one.
 
     Raises:
         CorruptExportError: the export does not end where its structure ends, or it is not an export at all.
         UnfitExportError: a record or a header is too long, or the columns do not fit the stream.
     """
-    text = PlainText(stream)
     start = text.peek()
     if not start:
         return iter(())

@@ -1,19 +1,38 @@
-"""The text of an export without byte-order mark and leading white space, as all three readers expect it."""
+"""The text of an export: without its gzip layers, byte-order mark and leading white space.
+
+The first bytes decide whether a file is compressed, not its name. isal decompresses several times as fast as zlib. It
+reads all members of a gzip file and raises an error if a trailer is missing or wrong.
+"""
 
 from __future__ import annotations
 
-from typing import IO
+import contextlib
+import gzip
+import io
+import zlib
+from codecs import BOM_UTF8
+from typing import IO, TYPE_CHECKING, cast
 
+from isal import igzip, isal_zlib
+
+from tap_cxone.errors import CorruptExportError
 from tap_cxone.records.batch import BATCH_BYTES, WHITESPACE
 
-_BOM = b"\xef\xbb\xbf"
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_MAX_LAYERS = 3
+"""A compressed export that is compressed again for transport has two layers. A file with more than three is damaged."""
+_BUFFER_BYTES = 1 << 18
 
 
-class PlainText:
-    """A binary stream whose first bytes can be examined before they are read.
+class ExportText:
+    """A stream of decompressed bytes whose first ones can be examined before they are read.
 
     Args:
-        stream: decompressed bytes; ``read(n)`` returns fewer than n bytes at the end only.
+        stream: ``read(n)`` returns fewer than n bytes at the end only.
 
     Attributes:
         last: the last byte that was read; empty before the first one.
@@ -26,7 +45,7 @@ class PlainText:
 
     def peek(self) -> bytes:
         """Skip byte-order mark and white space, and return the first bytes of the text; none if it is empty."""
-        head = self._stream.read(len(_BOM)).removeprefix(_BOM).lstrip(WHITESPACE)
+        head = self._stream.read(len(BOM_UTF8)).removeprefix(BOM_UTF8).lstrip(WHITESPACE)
         while not head and (more := self._stream.read(BATCH_BYTES)):
             head = more.lstrip(WHITESPACE)
         self._head = head
@@ -38,3 +57,36 @@ class PlainText:
         data = head + self._stream.read(size - len(head)) if head else self._stream.read(size)
         self.last = data[-1:] or self.last
         return data
+
+
+@contextlib.contextmanager
+def open_text(path: Path) -> Iterator[ExportText]:
+    """Open a downloaded export.
+
+    Raises:
+        CorruptExportError: while reading, if the file is truncated or a checksum is wrong.
+    """
+    with contextlib.ExitStack() as stack:
+        stream: IO[bytes] = stack.enter_context(path.open("rb"))
+        for _ in range(_MAX_LAYERS):
+            buffered = io.BufferedReader(cast("io.RawIOBase", stream), _BUFFER_BYTES)
+            with _gzip_errors_as_corrupt_export():
+                is_gzip = buffered.peek(2)[:2] == _GZIP_MAGIC
+            stream = cast("IO[bytes]", buffered)
+            if not is_gzip:
+                break
+            stream = cast("IO[bytes]", stack.enter_context(igzip.IGzipFile(fileobj=stream, mode="rb")))  # type: ignore[no-untyped-call]
+        with _gzip_errors_as_corrupt_export():
+            yield ExportText(stream)
+
+
+@contextlib.contextmanager
+def _gzip_errors_as_corrupt_export() -> Iterator[None]:
+    try:
+        yield
+    except EOFError:
+        msg = "the file is cut off"
+        raise CorruptExportError(msg) from None
+    except (gzip.BadGzipFile, isal_zlib.IsalError, zlib.error):  # type: ignore[misc]  # stub error
+        msg = "the file is damaged: its compressed data or checksum is wrong"
+        raise CorruptExportError(msg) from None

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tap_cxone.observability.days import add_days, count_days
 from tap_cxone.records.batch import MAX_ENCODED_BYTES, ExportFields, check_length
 from tap_cxone.records.canonical import CanonicalFile, Lines, split
-from tap_cxone.records.days import add_days, count_days
-from tap_cxone.records.decompress import open_inflated
 from tap_cxone.records.dedupe import RecordKeys
 from tap_cxone.records.model import unset
 from tap_cxone.records.readers import read_batches
 from tap_cxone.records.rejected import RejectedRecords
+from tap_cxone.records.text import open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,8 +146,8 @@ def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
     """
     found = VerifiedFile(model, path.parent)
     try:
-        with open_inflated(path) as stream:
-            for batch in read_batches(stream, found.fields):
+        with open_text(path) as text:
+            for batch in read_batches(text, found.fields):
                 found.add(batch)
         found.flush()
     except BaseException:

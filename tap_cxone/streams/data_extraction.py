@@ -13,10 +13,10 @@ from tap_cxone.config.entities import SETTING
 from tap_cxone.config.selection import is_named
 from tap_cxone.errors import CxoneError, SettingsError
 from tap_cxone.jobs.data_extraction import DataExtraction
-from tap_cxone.records.columns import ColumnModel, with_types
+from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.rejected import is_type_mismatch
 from tap_cxone.streams.base import ExportStream
-from tap_cxone.streams.new_columns import NewColumns, add_new_columns, keys_of, make_selectable
+from tap_cxone.streams.new_columns import NewColumns, add_new_columns, keys_of, make_selectable, with_types
 from tap_cxone.streams.sdk_compat import with_columns
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from singer_sdk.singerlib import Metadata, Schema
 
+from tap_cxone.column_names import TEXT
 from tap_cxone.config.selection import MeltanoRules
 
 if TYPE_CHECKING:
@@ -121,3 +122,21 @@ def _explicit_selection(metadata: MetadataMapping) -> dict[str, bool]:
             or item.inclusion == Metadata.InclusionType.UNSUPPORTED
         )
     }
+
+
+def with_types(schema: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with types for the columns that are plain text in it.
+
+    Args:
+        schema: JSON Schema of an object with flat properties.
+        columns: JSON Schema of each column that may have a type of its own.
+    """
+    typed = {
+        name: {
+            **spec,
+            **{keyword: columns[name][keyword] for keyword in ("type", "format") if keyword in columns[name]},
+        }
+        for name, spec in schema["properties"].items()
+        if name in columns and spec["type"] == TEXT["type"] and "format" not in spec
+    }
+    return {**schema, "properties": schema["properties"] | typed}

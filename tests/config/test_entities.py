@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from tap_cxone.column_names import column_name
 from tap_cxone.config.entities import Entity, entities
 from tap_cxone.errors import SettingsError
-from tap_cxone.records.names import column_name
 
 PAYROLL = {
     "entity": "wfm-payroll",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tap_cxone.records.names import column_names
+from tap_cxone.column_names import column_names
 from tap_cxone.tap import TapCXone
 from tests.conftest import by_id, by_key, january
 

@@ -7,8 +7,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from tap_cxone.column_names import column_names
 from tap_cxone.config.entities import entities
-from tap_cxone.records.names import column_names
 from tap_cxone.sandbox import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:

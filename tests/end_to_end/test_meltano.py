@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cxone.records.names import column_names
+from tap_cxone.column_names import column_names
 from tap_cxone.sandbox import Sandbox, SandboxOptions
 from tests.conftest import JAN_1, by_id, copy_project, run_meltano, wait_until
 

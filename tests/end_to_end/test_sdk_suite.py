@@ -6,8 +6,8 @@ from typing import Any
 
 from singer_sdk.testing import SuiteConfig, get_tap_test_class
 
+from tap_cxone.column_names import column_names
 from tap_cxone.config.entities import Entity, entities
-from tap_cxone.records.names import column_names
 from tap_cxone.sandbox.entities import ENTITIES
 from tap_cxone.tap import TapCXone
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
-from tap_cxone.records import days
+from tap_cxone.observability import days
+from tap_cxone.observability.days import add_days, count_days
 from tap_cxone.records.columns import ColumnModel
-from tap_cxone.records.days import add_days, count_days
 from tap_cxone.records.verify import verify_export
 from tests.records.exports import records_of
 
