@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SETTINGS: dict[str, dict[str, Any]] = JSONSCHEMA["properties"]
 SDK_SETTINGS = {
+    "batch_config",
     "stream_maps",
     "stream_map_config",
     "faker_config",
@@ -97,7 +98,7 @@ def test_about_shows_the_settings(tap: Tap) -> None:
     for name, spec in SETTINGS.items():
         assert shown[name]["description"] == spec["description"]
         assert shown[name].get("default") == spec.get("default")
-    assert "batch" not in about["capabilities"]
+    assert "batch" in about["capabilities"]
 
 
 def test_meltano_yml_has_the_settings(project: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from tap_cxone.config.batches import BatchSettings
 from tap_cxone.errors import SettingsError
 from tests.config.configurations import make_settings
+from tests.conftest import PROJECT
 
 JSONL_GZIP = {"format": "jsonl", "compression": "gzip"}
 VALID = {"encoding": JSONL_GZIP, "storage": {"root": "file:///var/batches"}}
@@ -61,6 +64,11 @@ def test_anything_else_is_refused_in_one_sentence(changes: dict[str, Any], part:
     with pytest.raises(SettingsError, match=rf"'batch_config'.*{part}") as caught:
         make_settings(batch_config=VALID | changes)
     assert "secret" not in caught.value.message
+
+
+def test_the_documented_setting_is_accepted() -> None:
+    [block] = re.findall(r"```json\n(.*?)```", (PROJECT / "docs" / "batch.md").read_text(), re.DOTALL)
+    assert make_settings(**json.loads(block)).batches == BatchSettings(Path("/var/lib/cxone/batches"), "cxone-", 50_000)
 
 
 def test_a_batch_config_that_is_no_object_is_refused() -> None:
