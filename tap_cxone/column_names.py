@@ -23,8 +23,13 @@ _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 def column_name(header: str) -> str:
     """Return the name for a header by itself; empty if it has no letters or digits."""
     words = [word for run in _WORDS.findall(header) for word in _CAPITALS.split(run)]
-    name = "_".join(words).lower()
+    # \w has characters that an identifier may not have, such as a superscript two.
+    name = "".join(filter(_may_continue_name, "_".join(words).lower()))
     return f"_{name}" if name[:1].isdigit() else name
+
+
+def _may_continue_name(character: str) -> bool:
+    return f"a{character}".isidentifier()
 
 
 @lru_cache(maxsize=16)
@@ -37,13 +42,16 @@ def column_names(headers: tuple[str, ...], known: tuple[str, ...] = ()) -> tuple
     """
     matches = ColumnMatcher(known)
     plain = [matches.name(header) or f"column_{position}" for position, header in enumerate(headers, start=1)]
-    taken = set(plain)
+    taken, used = set(plain), set[str]()
+    numbers: dict[str, int] = {}  # the last one that each name has got
     names: list[str] = []
     for name in plain:
-        unique, number = name, 1
-        while unique in names or (number > 1 and unique in taken):
+        unique, number = name, numbers.get(name, 1)
+        while unique in used or (number > 1 and unique in taken):
             number += 1
             unique = f"{name}_{number}"
+        numbers[name] = number
+        used.add(unique)
         names.append(unique)
     return tuple(names)
 

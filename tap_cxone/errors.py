@@ -18,12 +18,16 @@ A message names what to change. It never holds a secret, a signed URL or a recor
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 class CxoneError(Exception):
@@ -108,10 +112,20 @@ class WorkdirError(CxoneError):
 
     def __init__(self, folder: object, err: OSError, setting: str = "work_dir") -> None:
         reason = err.strerror or type(err).__name__
+        remedy = "free space on its disk" if err.errno in _NO_SPACE else "check it"
         super().__init__(
-            f"The folder {folder} cannot be written ({reason}): free space on its disk, or name another folder in the "
-            f"setting '{setting}'."
+            f"The folder {folder} cannot be written ({reason}): {remedy}, or name another folder in the setting "
+            f"'{setting}'."
         )
+
+
+@contextlib.contextmanager
+def disk_errors(folder: object, setting: str = "work_dir") -> Iterator[None]:
+    """Raise WorkdirError where a file in a folder cannot be written, with the setting that names the folder."""
+    try:
+        yield
+    except OSError as err:
+        raise WorkdirError(folder, err, setting) from err
 
 
 def exit_on_error(command: Callable[[], object]) -> None:

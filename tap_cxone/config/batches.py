@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from tap_cxone.errors import SettingsError
 
@@ -56,11 +55,11 @@ class BatchSettings:
 
 
 def _folder(root: object) -> Path:
-    parts = urlsplit(root) if isinstance(root, str) else None
-    if not parts or parts.scheme != "file" or parts.netloc not in {"", "localhost"} or not parts.path.startswith("/"):
+    path = root.removeprefix("file://") if isinstance(root, str) and root.startswith("file:///") else ""
+    if not path or "\0" in path:
         msg = f"Setting '{SETTING}': 'root' must be a local folder as a URL, such as file:///var/lib/cxone/batches."
         raise SettingsError(msg)
-    return Path(unquote(parts.path))
+    return Path(path)  # targets of the SDK decode no percent escapes, either
 
 
 def _prefix(prefix: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
@@ -9,10 +10,9 @@ from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tap_cxone.errors import CorruptExportError, ExportFailedError, UnfitExportError
+from tap_cxone.errors import CorruptExportError, ExportFailedError, UnfitExportError, disk_errors
 from tap_cxone.jobs.model import ExportFile, JobFailedError, JobGoneError, Verified
 from tap_cxone.jobs.slots import JobSlots
-from tap_cxone.jobs.workdir import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +108,8 @@ class FileFetcher(Generic[V]):
                 file = path.open("wb")
             with file:
                 size = self._api.download(job.job_id, file)
-            _check_empty(path, job, accept=accept_empty)
+            with disk_errors(folder):
+                _check_empty(path, job, accept=accept_empty)
             # One at a time, the earliest first: verifying three files at once would make none of them ready sooner.
             with self._verification.acquire(job.window), disk_errors(folder):
                 verified = self._files.verify(path)
@@ -116,9 +117,15 @@ class FileFetcher(Generic[V]):
         except JobGoneError as err:
             raise JobFailedError(job, str(err) or "the platform does not have its file any more") from err
         finally:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the whole folder is removed at the end
+                path.unlink(missing_ok=True)
         seconds = self._clock.monotonic() - started
-        return ExportFile(job, size, seconds, verified, lambda: budget.release(job.window))
+
+        def release() -> None:
+            budget.release(job.window)
+            self._verification.recheck()
+
+        return ExportFile(job, size, seconds, verified, release)
 
     def _next_number(self) -> int:
         with self._lock:

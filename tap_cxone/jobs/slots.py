@@ -24,7 +24,7 @@ class JobSlots:
     Args:
         number: how many there are.
         cancellation: ends the wait for a slot.
-        admits: whether a window may have a slot at the moment; it is asked again from time to time. Default: always.
+        admits: whether a window may have a slot at the moment; ``recheck`` has it asked again. Default: always.
     """
 
     def __init__(
@@ -61,6 +61,11 @@ class JobSlots:
             with self._changed:
                 self._free += 1
                 self._changed.notify_all()
+
+    def recheck(self) -> None:
+        """Ask again whether the waiting windows are admitted."""
+        with self._changed:
+            self._changed.notify_all()
 
     def close_from(self, window: Window) -> None:
         """Have ``check`` refuse this window and every later one: the run is going to end here."""

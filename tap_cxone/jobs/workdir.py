@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from tap_cxone.errors import WorkdirError
+from tap_cxone.errors import disk_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,15 +46,6 @@ def open_workdir(parent: str | None = None) -> Iterator[Path]:
             )
             stack.enter_context(FileLock(folder / _LOCK))
         yield folder
-
-
-@contextlib.contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Raise WorkdirError where a file in the folder cannot be written (a full disk, for example)."""
-    try:
-        yield
-    except OSError as err:
-        raise WorkdirError(folder, err) from err
 
 
 class DiskBudget:

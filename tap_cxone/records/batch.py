@@ -18,7 +18,7 @@ BATCH_BYTES = 1 << 17
 MAX_RECORD_BYTES = 4 << 20
 """Longest record, row or cell in bytes. A longer one ends the run: it would need as much memory several times over."""
 MAX_ENCODED_BYTES = 8 << 20
-"""Longest batch in canonical form. Only a record full of characters that have to be escaped makes a longer one."""
+"""Longest record in canonical form, in which characters may be escaped and empty columns have their names."""
 MAX_UNKNOWN_FIELDS = 50
 """Unknown fields whose names are remembered for one export."""
 _MAX_NAME_CHARACTERS = 200
@@ -55,9 +55,14 @@ class ExportFields:
         self.columns: list[str] = []
         self.unknown: set[str] = set()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no further unknown field is remembered."""
+        return len(self.unknown) >= MAX_UNKNOWN_FIELDS
+
     def add_unknown(self, name: str) -> bool:
         """Remember the name of an unknown field; return False if it is too long, or if there are too many."""
-        if name not in self.unknown and (len(name) > _MAX_NAME_CHARACTERS or len(self.unknown) >= MAX_UNKNOWN_FIELDS):
+        if name not in self.unknown and (len(name) > _MAX_NAME_CHARACTERS or self.is_full):
             return False
         self.unknown.add(name)
         return True
@@ -73,8 +78,8 @@ class ExportFields:
                 batch.records.append(checked)
             if isinstance(value, dict):
                 for name in value:
-                    if name not in self.model.properties and not self.add_unknown(name):
-                        break
+                    if name not in self.model.properties:
+                        self.add_unknown(name)
         return batch
 
 

@@ -81,31 +81,36 @@ def _read_rows(stream: ExportText) -> Iterator[_Rows]:
         more = stream.read(wanted)
         at_end = len(more) < wanted
         rest += more
-        end = len(rest) if at_end else _end_of_rows(rest)
-        part = _parse(rest[:end])
-        if part:
-            rest = rest[end:]
-            if part.rows:
-                yield part
-        elif at_end:
+        for end in [len(rest)] if at_end else _ends_of_rows(rest):
+            if part := _parse(rest[:end]):
+                rest = rest[end:]
+                if part.rows:
+                    yield part
+                break
+        if at_end and rest:
             msg = "the file is cut off or damaged: a quoted CSV field is not closed properly"
             raise CorruptExportError(msg)
         check_length(len(rest), "row")
         wanted = bytes_to_read(len(rest))
 
 
-def _end_of_rows(text: bytes) -> int:
-    """Return where the last complete row of a text probably ends: behind a line break outside of quotes."""
-    last = end = _last_line_end(text, len(text))
+def _ends_of_rows(text: bytes) -> list[int]:
+    """Return where the last complete row of a text may end, the most probable place first. The parser has to try.
+
+    The end of a row has an even number of quotes before it, a line break within a quoted cell an odd one. But a quote
+    within an unquoted cell is an ordinary character, and behind it that is the other way round.
+    """
+    ends: dict[int, int] = {}  # by the number of quotes before it, even (0) or odd (1)
+    end = _last_line_end(text, len(text))
     quotes = text.count(b'"', 0, end)
     for _ in range(_LINE_ENDS_TRIED):
-        if not end or not quotes % 2:
+        if not end or len(ends) > 1:
             break
+        ends.setdefault(quotes % 2, end)
         previous = _last_line_end(text, end - 1)
         quotes -= text.count(b'"', previous, end)
         end = previous
-    # A quote within an unquoted cell is an ordinary character, so the count may mislead. The parser has the last word.
-    return last if quotes % 2 else end or last
+    return [ends[parity] for parity in sorted(ends)]
 
 
 def _last_line_end(text: bytes, before: int) -> int:

@@ -2,7 +2,7 @@
 
 The strict decoder rejects a batch that has an unknown field, and its error gives the name. From then on the name
 belongs to the struct type, and its values are skipped. So unknown fields are found wherever they first occur, without
-decoding any record to a dictionary.
+decoding any record to a dictionary. Only in a batch with a name that cannot belong to a struct, others may be missed.
 """
 
 from __future__ import annotations
@@ -49,16 +49,20 @@ class JsonDecoder:
         return self._decode(data, as_lines=True)
 
     def _decode(self, data: bytes, *, as_lines: bool) -> list[Any]:
-        while True:
-            try:
-                records = self._lines.decode_lines(data) if as_lines else self._array.decode(data)
-            except msgspec.ValidationError as err:
-                if not self._ignore_unknown_field(str(err)):
-                    raise
-            else:
-                unset(records, ignored_attributes(self._ignored))
-                self._fields.model.check_dates(records)
-                return records
+        try:
+            while True:
+                try:
+                    records = self._lines.decode_lines(data) if as_lines else self._array.decode(data)
+                except msgspec.ValidationError as err:
+                    if not self._ignore_unknown_field(str(err)):
+                        raise
+                else:
+                    unset(records, ignored_attributes(self._ignored) if self._is_strict else ())
+                    self._fields.model.check_dates(records)
+                    return records
+        finally:
+            if not self._is_strict and not self._fields.is_full:
+                self._set_decoders()
 
     def _ignore_unknown_field(self, message: str) -> bool:
         """Have the unknown field that an error names ignored; return False if the error is about something else."""
@@ -70,12 +74,12 @@ class JsonDecoder:
         if is_new and not _NOT_IN_STRUCTS.search(name):
             self._ignored.append(name)
             self._set_decoders()
-        else:  # too many of them, or an odd name: ignore all, known by name or not
-            self._ignored.clear()
+        else:  # an odd name, or too many of them: ignore all, known by name or not
             self._set_decoders(strict=False)
         return True
 
     def _set_decoders(self, *, strict: bool = True) -> None:
-        record = self._fields.model.struct(self._ignored, strict=strict)
+        self._is_strict = strict
+        record = self._fields.model.struct(self._ignored if strict else (), strict=strict)
         self._array = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
         self._lines = msgspec.json.Decoder(record)

@@ -32,8 +32,9 @@ class RecordModel:
     Args:
         schema: JSON Schema of an object with flat properties.
         keys: names of the properties that together identify a record. String keys must not be empty.
-        date_field: name of the date property by which records are counted per day, or None.
-        selected: names of the properties that are emitted; None: all. Of the others, only keys and date field are read.
+        date_field: name of the date property by which records are counted per day, or None; it counts only if it is
+            selected.
+        selected: names of the properties that are emitted; None: all. Of the others, only keys are read and checked.
 
     Attributes:
         only_csv: whether exports are always CSV. Otherwise the first byte of the file decides.
@@ -56,12 +57,12 @@ class RecordModel:
         selected: Collection[str] | None = None,
     ) -> None:
         self.schema = schema
-        self.date_field = date_field
+        self.date_field = date_field if selected is None or date_field in selected else None
         self.keys = tuple(keys)
         self.selected = selected
         self.properties: dict[str, dict[str, Any]] = schema["properties"]
         emitted = {name for name in self.properties if selected is None or name in selected}
-        read = {*emitted, *keys, date_field}
+        read = {*emitted, *keys}
         self.fields = tuple(name for name in self.properties if name in read)
         self.hidden = tuple(name for name in self.fields if name not in emitted)
         self.deselected = tuple(name for name in self.properties if name not in read)

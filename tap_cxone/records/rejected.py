@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MAX_PARTS_KEPT = 1000
 """Fields or cells of a rejected record that are kept. With more, what is rejected is no record of any stream."""
 _RECORDS_READ = 100
+_TOO_DEEP = "(nested too deeply to be kept)"
 _MARSHAL_VERSION = 2  # without references between values, which would take memory
 
 
@@ -54,11 +55,15 @@ class RejectedRecords:
     Args:
         folder: directory for the temporary file. It has no name, so nothing is left of it after ``close`` or the end
             of the process. It is created with the first record.
+
+    Attributes:
+        size: bytes on disk.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: IO[bytes] | None = None
+        self.size = 0
 
     def add(self, records: Iterable[InvalidRecord]) -> None:
         """Write rejected records."""
@@ -67,7 +72,12 @@ class RejectedRecords:
                 self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - see close
             # Unlike JSON, marshal keeps every decoded value as it is, invalid Unicode and NaN included.
             values: Any = (record.record, record.record_id, record.missing_fields, record.reason)
-            marshal.dump(values, self._file, _MARSHAL_VERSION)
+            try:
+                data = marshal.dumps(values, _MARSHAL_VERSION)
+            except ValueError:  # nested too deeply
+                data = marshal.dumps((_TOO_DEEP, *values[1:]), _MARSHAL_VERSION)
+            self._file.write(data)
+            self.size += len(data)
 
     def flush(self) -> None:
         """Write everything to disk."""
@@ -78,10 +88,9 @@ class RejectedRecords:
         """Yield the records in their order, a limited number at a time."""
         if self._file is None:
             return
-        size = self._file.seek(0, 2)
         self._file.seek(0)
         batch: list[InvalidRecord] = []
-        while self._file.tell() < size:
+        while self._file.tell() < self.size:
             batch.append(InvalidRecord(*marshal.load(self._file)))  # noqa: S302 - our own file
             if len(batch) == _RECORDS_READ:
                 yield batch

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _MAX_REASONS = 20
 """Different reasons for rejecting records that are counted for one file."""
+_FIRST_BLOCK_RECORDS = 64
+_BLOCK_BYTES = 1 << 20
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
@@ -61,6 +63,7 @@ class VerifiedFile:
         self.days: Counter[date] = Counter()
         self._lines = CanonicalFile(folder)
         self._owns_keys = True
+        self._block_records = _FIRST_BLOCK_RECORDS
 
     @property
     def model(self) -> RecordModel:
@@ -70,7 +73,7 @@ class VerifiedFile:
     @property
     def size(self) -> int:
         """Bytes on disk."""
-        return self._lines.size + self.keys.size
+        return self._lines.size + self.keys.size + self.rejected.size
 
     def add(self, batch: Batch) -> None:
         """Count a batch, and write its keys, its records and its rejected records."""
@@ -79,15 +82,25 @@ class VerifiedFile:
         if model.date_field:
             add_days(self.days, count_days(map(attrgetter(model.date_field), records)))
         unset(records, model.hidden)
-        text = _encode_lines(records)
-        check_length(len(text), limit=MAX_ENCODED_BYTES)
-        self._lines.write(Lines(text, len(records)))
+        self._write(records)
         self.valid += len(records)
         self.invalid += len(batch.invalid)
         self.rejected.add(batch.invalid)
         for record in batch.invalid:
             if record.reason in self.reasons or len(self.reasons) < _MAX_REASONS:
                 self.reasons[record.reason] += 1
+
+    def _write(self, records: list[Any]) -> None:
+        """Write records in blocks of about ``_BLOCK_BYTES``: names of empty columns can make them far longer."""
+        position = 0
+        while position < len(records):
+            block = records[position : position + self._block_records]
+            text = _encode_lines(block)
+            if len(text) > MAX_ENCODED_BYTES:
+                check_length(max(map(len, text.splitlines())), limit=MAX_ENCODED_BYTES)
+            self._lines.write(Lines(text, len(block)))
+            position += len(block)
+            self._block_records = max(1, _BLOCK_BYTES * len(block) // len(text))
 
     def flush(self) -> None:
         """Write everything to disk."""
@@ -117,8 +130,8 @@ class VerifiedFile:
 
     def _subtract_days(self, dropped: Lines) -> None:
         name = self.model.date_field
-        if name and dropped.count and name not in self.model.hidden:
-            record = msgspec.defstruct("Dated", [(name, str | None, None)])
+        if name and dropped.count:
+            record = msgspec.defstruct("Dated", [(name, Any, None)])
             dated = msgspec.json.Decoder(record).decode_lines(dropped.text)
             self.days.subtract(count_days(map(attrgetter(name), dated)))
 

@@ -176,7 +176,7 @@ class ExportStream(CompatStream):
                 "messages can load them, and the files remain until you remove them",
                 settings.folder,
             )
-        with BatchWriter(settings, self.write_batch) as writer:
+        with BatchWriter(settings, self.write_batch) as writer, self.run_context.shutdown.cleanup_on_exit(writer.close):
             is_mapped = not FastPath.is_applicable(self)
             for records in self._extract():
                 for lines in records:

@@ -16,7 +16,7 @@ from isal import igzip
 from singer_sdk.contrib.msgspec import encoder
 
 from tap_cxone.config.batches import SETTING
-from tap_cxone.errors import WorkdirError
+from tap_cxone.errors import disk_errors
 from tap_cxone.records.canonical import Lines
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class BatchWriter:
     def __init__(self, settings: BatchSettings, write_message: Callable[[str, list[str]], None]) -> None:
         self._settings = settings
         self._write_message = write_message
-        with disk_errors(settings.folder):
+        with disk_errors(settings.folder, SETTING):
             settings.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._files: dict[str, BatchFiles] = {}
 
@@ -58,6 +58,10 @@ class BatchWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Remove incomplete files."""
+        self.close()
+
+    def close(self) -> None:
         """Remove incomplete files."""
         for files in self._files.values():
             files.close()
@@ -100,25 +104,26 @@ class BatchFiles:
         self._settings = settings
         self._stream = stream
         self._open: _OpenFile | None = None
+        self._count = 0  # of records in it
 
     def add(self, lines: Lines) -> Iterator[str]:
         """Write records; yield the URL of each file that is complete."""
-        while lines.count:
-            if self._open is None:
-                self._open = self._create()
-            head, lines = _split_after(lines, self._settings.size - self._open.count)
-            with disk_errors(self._settings.folder):
-                self._open.write(head)
-            if self._open.count == self._settings.size:
+        for part in _split(lines, self._settings.size - self._count, self._settings.size):
+            with disk_errors(self._settings.folder, SETTING):
+                if self._open is None:
+                    self._open = self._create()
+                self._open.write(part)
+            self._count += part.count
+            if self._count == self._settings.size:
                 yield from self.finish()
 
     def finish(self) -> Iterator[str]:
         """Complete the last file, if there is one, and yield its URL."""
         if self._open:
-            with disk_errors(self._settings.folder):
+            with disk_errors(self._settings.folder, SETTING):
                 path = self._open.complete()
-            self._open = None
-            yield path.as_uri()
+            self._open, self._count = None, 0
+            yield f"file://{path}"  # without percent escapes, which targets of the SDK do not decode
 
     def close(self) -> None:
         """Remove a file that is not complete."""
@@ -129,8 +134,7 @@ class BatchFiles:
     def _create(self) -> _OpenFile:
         stream = re.sub(r"[^\w.-]", "_", self._stream)
         name = f"{self._settings.prefix}tap-cxone--{stream}-{uuid.uuid4()}.jsonl.gz"
-        with disk_errors(self._settings.folder):
-            return _OpenFile(self._settings.folder.resolve() / name)
+        return _OpenFile(self._settings.folder.resolve() / name)
 
 
 class _OpenFile:
@@ -139,14 +143,12 @@ class _OpenFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._partial = path.with_name(path.name + _PARTIAL)
-        self.count = 0
         descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._raw: IO[bytes] = open(descriptor, "wb")  # noqa: SIM115, PTH123 - see complete and discard
         self._gzip: Any = igzip.IGzipFile(fileobj=self._raw, mode="wb", filename="", compresslevel=_COMPRESSION_LEVEL)  # type: ignore[no-untyped-call]
 
     def write(self, lines: Lines) -> None:
         self._gzip.write(lines.text)
-        self.count += lines.count
 
     def complete(self) -> Path:
         self._gzip.close()
@@ -161,18 +163,13 @@ class _OpenFile:
             self._partial.unlink(missing_ok=True)
 
 
-@contextlib.contextmanager
-def disk_errors(folder: Path) -> Iterator[None]:
-    """Raise WorkdirError where a batch file cannot be written."""
-    try:
-        yield
-    except OSError as err:
-        raise WorkdirError(folder, err, SETTING) from err
-
-
-def _split_after(lines: Lines, count: int) -> tuple[Lines, Lines]:
-    """Return the first ``count`` records and the others."""
-    if lines.count <= count:
-        return lines, Lines(b"", 0)
+def _split(lines: Lines, first: int, size: int) -> Iterator[Lines]:
+    """Yield records in parts: up to ``first`` of them, then up to ``size`` at a time."""
+    if lines.count <= first:
+        if lines.count:
+            yield lines
+        return
     texts = lines.text.splitlines(keepends=True)
-    return Lines(b"".join(texts[:count]), count), Lines(b"".join(texts[count:]), lines.count - count)
+    for start in (0, *range(first, lines.count, size)):
+        part = texts[start : start + size] if start else texts[:first]
+        yield Lines(b"".join(part), len(part))

@@ -101,7 +101,9 @@ class CompatStream(Stream):
 
     @override
     def get_batch_config(self, config: Mapping[str, Any]) -> BatchConfig | None:
-        return super().get_batch_config(config) if self.writes_batches else None
+        # --test limits the number of records, which only RECORD messages heed.
+        is_used = self.writes_batches and self.selected and self.ABORT_AT_RECORD_COUNT is None
+        return super().get_batch_config(config) if is_used else None
 
     @override
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:

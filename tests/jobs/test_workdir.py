@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_cxone.cancellation import CancellationToken
-from tap_cxone.errors import WorkdirError
+from tap_cxone.errors import WorkdirError, disk_errors
 from tap_cxone.jobs.fetching import FileFetcher, FileStore
 from tap_cxone.jobs.model import ExportJob
 from tap_cxone.jobs.polling import PollSchedule
 from tap_cxone.jobs.slots import JobSlots
-from tap_cxone.jobs.workdir import DiskBudget, disk_errors, open_workdir
+from tap_cxone.jobs.workdir import DiskBudget, open_workdir
 from tests.conftest import january, wait_until
 from tests.jobs.fakes import DAYS, FakeApi, FakeVerified, RecordingListener, a_context
 

@@ -32,6 +32,16 @@ def test_the_number_of_days_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert counted == {FIRST: 2}
 
 
+def test_dates_that_are_not_text_are_not_counted(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, "at": {"type": ["integer", "null"]}}}
+    path = tmp_path / "export"
+    path.write_text("ID,At\n1,1\n1,1\n2,\n")
+    found = verify_export(path, ColumnModel(schema, ["id"], date_field="at"))
+    assert [kept["id"] for kept in records_of(found, found.keys.duplicates(None))] == ["1", "2"]
+    assert found.days == {}
+    found.close()
+
+
 def test_duplicates_are_not_counted(tmp_path: Path) -> None:
     schema = {"type": "object", "properties": {"id": {"type": "string"}, "at": {"type": ["string", "null"]}}}
     path = tmp_path / "export"

@@ -66,6 +66,7 @@ def extensible_model(schema: dict[str, Any] = BARE, *keys: str) -> ColumnModel:
         ("1st Agent", "_1st_agent"),
         ("already_snake", "already_snake"),
         ("Größe", "größe"),
+        ("m² used", "m_used"),
         ("%", ""),
     ],
 )
@@ -233,6 +234,20 @@ def test_an_invalid_row_is_rejected_and_no_other(tmp_path: Path, row: str) -> No
     assert [record["segment_id"] for record in records] == ["a", "a"]
     assert kept
     assert reason
+
+
+@pytest.mark.parametrize("others", ["2,,1,,,\n", "2,,1,,,\n3,,many,,,\n", ""])
+def test_the_text_null_is_not_a_number(tmp_path: Path, others: str) -> None:
+    header = "Segment ID,Start Date,Score,Turns,Held,Note\n"
+    records, invalid, _ = rows(tmp_path, f"{header}1,,null,,,\n{others}", extensible_model(TYPED))
+    assert [record["segment_id"] for record in records] == ["2"] * bool(others)
+    assert "1" in [row["segment_id"] for row, _ in invalid]
+
+
+def test_many_equal_headers_are_named_in_no_time() -> None:
+    names = column_names(("Agent",) * 20_000)
+    assert names[:3] == ("agent", "agent_2", "agent_3")
+    assert len(set(names)) == 20_000
 
 
 def test_a_reason_does_not_quote_the_value(tmp_path: Path) -> None:

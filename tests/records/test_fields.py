@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from tap_cxone.errors import UnfitExportError
 from tap_cxone.records import batch
 from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.model import RecordModel
+from tap_cxone.records.rejected import InvalidRecord, RejectedRecords
 from tap_cxone.records.verify import VerifiedFile, verify_export
 from tests.records.exports import (
     FIELDS,
@@ -72,7 +74,7 @@ def test_a_key_that_is_not_selected_takes_part_in_deduplication_only(tmp_path: P
         records = records_of(found, found.keys.duplicates(None))
         assert records == [{"type": "bot", "botId": "first"}, {"type": "bot", "botId": "bot-1"}]
         assert len(rejected_of(found)) == 1
-        assert sum(found.days.values()) == 3, "the date is read, but the dates of duplicates are not known any more"
+        assert found.days == {}, "the date is not read"
 
 
 def test_columns_of_a_file_are_added_only_if_they_are_selected(tmp_path: Path) -> None:
@@ -121,6 +123,17 @@ def test_at_most_fifty_unknown_fields_are_named(tmp_path: Path) -> None:
             assert len(records_of(found)) in {60, 1}
 
 
+@layouts
+@pytest.mark.parametrize("name", ['a"b', "x" * 1000], ids=["odd", "long"])
+def test_a_name_that_cannot_be_ignored_by_name_hides_no_later_one(tmp_path: Path, layout: str, name: str) -> None:
+    values: list[dict[str, Any]] = [record(number) for number in range(2000)]
+    values[3] |= {name: 1}
+    values[1900] |= {"later": 1}
+    with closing(verified(tmp_path, LAYOUTS[layout](values))) as found:
+        assert found.fields.unknown - {name} == {"later"}
+        assert records_of(found) == [record(number) for number in range(2000)]
+
+
 def test_a_very_long_name_is_not_kept(tmp_path: Path) -> None:
     values = [record(1, **{"x" * 1000: 1}), record(2)]
     with closing(verified(tmp_path, as_array(values))) as found:
@@ -158,6 +171,48 @@ def test_a_long_cell_with_line_breaks_may_follow_the_header(tmp_path: Path) -> N
     values = [record(1, botId="line\n" * 100_000)]
     with closing(verified(tmp_path, as_csv(values))) as found:
         assert records_of(found) == values
+
+
+@pytest.mark.parametrize("stray", [0, 900, 1999], ids="stray quote in row {}".format)
+@pytest.mark.parametrize("every", [1, 2, 50], ids="line break in every {} rows".format)
+def test_a_quote_in_an_unquoted_cell_hides_no_row(tmp_path: Path, stray: int, every: int) -> None:
+    def row(number: int) -> str:
+        note = 'a 5" screen' if number == stray else '"two\nlines"' if number % every == 0 else "plain"
+        return f"e{number},bot,2024-01-01T00:00:00Z,2024-01-01T00:00:00Z,{note},{'a' * 200},1\n"
+
+    data = (",".join(FIELDS) + "\n" + "".join(map(row, range(2000)))).encode()
+    with closing(verified(tmp_path, data)) as found:
+        assert [line["id"] for line in records_of(found)] == [f"e{number}" for number in range(2000)]
+
+
+def test_wide_rows_of_empty_columns_are_read(tmp_path: Path) -> None:
+    header = ["id", *(f"How satisfied are you with the service of agent {number:04}" for number in range(1000))]
+    rows = [",".join([str(number), *[""] * 1000]) for number in range(500)]
+    model = ColumnModel({"type": "object", "properties": {"id": {"type": "string"}}}, ["id"], adds=lambda _: True)
+    with closing(verified(tmp_path, "\n".join([",".join(header), *rows]).encode(), model)) as found:
+        records = records_of(found)
+        assert [line["id"] for line in records] == [str(number) for number in range(500)]
+        assert {len(line) for line in records} == {1001}
+
+
+def test_a_record_may_have_eight_mebibytes_in_canonical_form(tmp_path: Path) -> None:
+    with closing(verified(tmp_path, as_csv([record(1), record(2, botId="\x01" * 1_300_000)]))) as found:
+        assert found.valid == 2
+    with pytest.raises(UnfitExportError, match="longer than 8 MiB"):
+        verified(tmp_path, as_csv([record(1), record(2, botId="\x01" * 1_500_000)]))
+
+
+def test_a_rejected_record_that_is_nested_deeply_is_named(tmp_path: Path) -> None:
+    found = RejectedRecords(tmp_path)
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    found.add([InvalidRecord(deep, "id", ("a",), "reason"), InvalidRecord({"a": math.nan}, None, (), "other")])
+    [[first, second]] = found.batches()
+    assert first == InvalidRecord("(nested too deeply to be kept)", "id", ("a",), "reason")
+    assert repr(second.record) == "{'a': nan}"
+    assert found.size > 0
+    found.close()
 
 
 def test_a_header_may_have_a_quarter_of_a_mebibyte(tmp_path: Path) -> None:

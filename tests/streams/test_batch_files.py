@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
-from urllib.parse import unquote, urlsplit
 
 import pytest
+from singer_sdk.helpers._batch import StorageTarget
 
 from tap_cxone.errors import CxoneError, WorkdirError
 from tap_cxone.tap import TapCXone
@@ -29,7 +29,9 @@ EVENTS = 4 * 240
 
 def batches(folder: Path, size: int = 200, **storage: str) -> dict[str, Any]:
     encoding = {"format": "jsonl", "compression": "gzip"}
-    return {"batch_config": {"encoding": encoding, "storage": {"root": folder.as_uri()} | storage, "batch_size": size}}
+    return {
+        "batch_config": {"encoding": encoding, "storage": {"root": f"file://{folder}"} | storage, "batch_size": size}
+    }
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def files_of(messages: list[dict[str, Any]], stream: str = "bot_conversations") 
     """Return the files that the BATCH messages of a stream name."""
     found = [message for message in messages if message["type"] == "BATCH" and message["stream"] == stream]
     assert all(message["encoding"] == {"format": "jsonl", "compression": "gzip"} for message in found)
-    return [Path(unquote(urlsplit(url).path)) for message in found for url in message["manifest"]]
+    return [Path(url.removeprefix("file://")) for message in found for url in message["manifest"]]
 
 
 def records_in(files: list[Path]) -> list[dict[str, Any]]:
@@ -73,12 +75,26 @@ def deselect(*names: str) -> dict[str, Any]:
 
 
 def test_the_files_hold_the_records_of_record_messages(sync: Sync, tmp_path: Path) -> None:
-    folder = tmp_path / "new" / "a folder"
+    folder = tmp_path / "new" / "a folder, 100% ü#?+"
     files = files_of(sync(**batches(folder, prefix="ours-")))
     assert records_in(files) == records_of(sync())
     assert [len(records_in([file])) for file in files] == [200, 200, 80] * 2, "a file has records of one window only"
     assert sorted(files) == sorted(folder.iterdir())
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 and file.name.startswith("ours-") for file in files)
+
+
+def test_a_target_of_the_sdk_finds_the_files(sync: Sync, tmp_path: Path) -> None:
+    [message] = [m for m in sync(end_date="2024-01-02", **batches(tmp_path / "a b ü#%")) if m["type"] == "BATCH"][:1]
+    [url] = message["manifest"]
+    head, tail = StorageTarget.split_url(url)  # as its Sink.process_batch_files does
+    with StorageTarget.from_url(head).open(tail, "rb") as file:
+        assert len(gzip.decompress(file.read()).splitlines()) == 200
+
+
+def test_a_test_run_writes_no_files_and_reads_no_other_stream(sync: Sync, tmp_path: Path) -> None:
+    tap = TapCXone(config=SANDBOX | batches(tmp_path))
+    assert tap.run_connection_test()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("size", [1, 480, 481, 10_000])
