@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from tests.conftest import by_key
 from tests.end_to_end.helpers import ENTITIES, QUESTIONS, RECORDINGS, WORKFLOWS
@@ -90,7 +89,7 @@ def with_batches(config: dict[str, Any], folder: Path, size: int = 50) -> dict[s
     return config | {
         "batch_config": {
             "encoding": {"format": "jsonl", "compression": "gzip"},
-            "storage": {"root": folder.as_uri()},
+            "storage": {"root": f"file://{folder}"},
             "batch_size": size,
         }
     }
@@ -99,9 +98,8 @@ def with_batches(config: dict[str, Any], folder: Path, size: int = 50) -> dict[s
 def batch_files(message: dict[str, Any]) -> list[Path]:
     """Return the files that a BATCH message names."""
     assert message["encoding"] == {"format": "jsonl", "compression": "gzip"}
-    addresses = [urlsplit(address) for address in message["manifest"]]
-    assert all((address.scheme, address.netloc) == ("file", "") for address in addresses)
-    return [Path(unquote(address.path)) for address in addresses]
+    assert all(address.startswith("file:///") for address in message["manifest"])
+    return [Path(address.removeprefix("file://")) for address in message["manifest"]]
 
 
 def read_batch(path: Path) -> list[dict[str, Any]]:
