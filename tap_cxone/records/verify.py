@@ -14,9 +14,10 @@ import msgspec
 from tap_cxone.observability.days import add_days, count_days
 from tap_cxone.records.batch import MAX_ENCODED_BYTES, ExportFields, check_length
 from tap_cxone.records.canonical import CanonicalFile, Lines, split
+from tap_cxone.records.csv_reader import read_csv
 from tap_cxone.records.dedupe import RecordKeys
+from tap_cxone.records.json_reader import read_array, read_lines
 from tap_cxone.records.model import unset
-from tap_cxone.records.readers import read_batches
 from tap_cxone.records.rejected import RejectedRecords
 from tap_cxone.records.text import open_text
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tap_cxone.records.batch import Batch
     from tap_cxone.records.dedupe import DuplicateFlags
     from tap_cxone.records.model import RecordModel
+    from tap_cxone.records.text import ExportText
 
 _MAX_REASONS = 20
 """Different reasons for rejecting records that are counted for one file."""
@@ -160,10 +162,22 @@ def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
     found = VerifiedFile(model, path.parent)
     try:
         with open_text(path) as text:
-            for batch in read_batches(text, found.fields):
+            for batch in _read(text, found.fields):
                 found.add(batch)
         found.flush()
     except BaseException:
         found.close()
         raise
     return found
+
+
+def _read(text: ExportText, fields: ExportFields) -> Iterator[Batch]:
+    """Decode an export in the layout that its first byte shows: a JSON array, JSON Lines, or CSV with a header row."""
+    start = text.peek()
+    if not start:
+        return iter(())
+    if start.startswith(b"[") and not fields.model.only_csv:
+        return read_array(text, fields)
+    if start.startswith(b"{") and not fields.model.only_csv:
+        return read_lines(text, fields)
+    return read_csv(text, fields)
