@@ -166,7 +166,7 @@ def test_every_script_that_is_named_exists() -> None:
 
 
 def test_relative_links_lead_to_files() -> None:
-    for file, text in texts("*.md", ".github/**/*.md", "docs/**/*.md").items():
+    for file, text in texts("*.md", ".github/**/*.md", "docs/**/*.md", "examples/**/*.md").items():
         for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", text):
             assert (PROJECT / file).parent.joinpath(link).exists(), f"{file} links to {link}"
 
