@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.conftest import PROJECT
+from tests import environments
 from tests.postgresql import HOST, SUPERUSER, clean_environment
 
 if TYPE_CHECKING:
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from tests.postgresql import Database
 
 REQUIREMENT = "meltanolabs-target-postgres>=0.8,<0.9"
-ENVIRONMENT = PROJECT / f".venv-target-postgres-{sys.version_info.major}.{sys.version_info.minor}"
-"""Not the environment of the tests: the target has requirements of its own."""
 
 SCHEMA = "cxone"
 """Where the target creates its tables."""
@@ -52,24 +49,8 @@ class Load:
 
 
 def install() -> Path:
-    """Install the target unless it is there already, and return its command.
-
-    Raises:
-        LoadError: it cannot be installed.
-    """
-    uv = (sys.executable, "-m", "uv", "--quiet")
-    python = ENVIRONMENT / "bin" / "python"
-    if not python.exists():
-        _succeed(*uv, "venv", "--allow-existing", "--python", sys.executable, str(ENVIRONMENT))
-    _succeed(*uv, "pip", "install", "--python", str(python), REQUIREMENT)
-    return ENVIRONMENT / "bin" / "target-postgres"
-
-
-def _succeed(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
-    if done.returncode:
-        message = f"{REQUIREMENT} cannot be installed into {ENVIRONMENT.name}:\n{done.stderr}"
-        raise LoadError(message)
+    """Install the target unless it is there already, and return its command."""
+    return environments.install("target-postgres", REQUIREMENT) / "target-postgres"
 
 
 def load(source: list[str], target: Path, database: Database, folder: Path, **settings: Any) -> Load:

@@ -1,34 +1,29 @@
-"""Virtual environments for what is measured beside the tap; they are kept in ``.venv-benchmark-*`` of the checkout."""
+"""Virtual environments for what is measured beside the tap."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
-from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-PROJECT = Path(__file__).parents[2]
+from tests import environments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 REQUIREMENTS = {
     # As in meltano.yml: target-duckdb loses rows with later versions of DuckDB.
     "target-duckdb": ("target-duckdb==0.8.0", "duckdb>=1.2,<1.3"),
     "target-jsonl": ("target-jsonl>=0.1.4,<1",),
-    "dlt": ("dlt[duckdb]>=1.31,<2", "pyarrow>=20", "requests>=2.32"),
+    "dlt": environments.DLT,
 }
 
 SHOWN = {"target-jsonl": ("target-jsonl",), "target-duckdb": ("target-duckdb", "duckdb"), "dlt": ("dlt", "duckdb")}
 """Packages whose versions are shown."""
 
 
-@cache
 def programs(name: str) -> Path:
     """Return the folder of an environment's programs; the environment is created if necessary."""
-    folder = PROJECT / f".venv-benchmark-{name}"
-    uv = (sys.executable, "-m", "uv")
-    if not folder.exists():
-        subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, folder], check=True)
-    python = folder / "bin" / "python"
-    subprocess.run([*uv, "pip", "install", "--quiet", "--python", python, *REQUIREMENTS[name]], check=True)
-    return folder / "bin"
+    return environments.install(name, *REQUIREMENTS[name])
 
 
 def versions() -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.processes import Usage
 
 HERE = Path(__file__).parent
+QUERY = HERE.parent / "query_duckdb.py"
 LAYOUT = "compact"
 
 
@@ -73,8 +74,9 @@ def _dlt(export: Export, kind: str) -> list[list[str]]:
 
 
 def _in_duckdb(export: Export, environment: str) -> int:
-    command = [str(programs(environment) / "python"), "-P", str(HERE / "loaded.py"), _database(export)]
-    records, distinct = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    query = "SELECT count(*), count(DISTINCT id) FROM cxone.bot_conversations"
+    command = [str(programs(environment) / "python"), "-P", str(QUERY), _database(export), query]
+    [[records, distinct]] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     if records != distinct:
         msg = f"{records} records were loaded, but only {distinct} ids."
         raise click.ClickException(msg)
