@@ -40,6 +40,13 @@ MEMORY_SIZES = [1_000_000, 3_000_000]
     help="Only this layout in the table of rates; may be repeated. Default: all of them.",
 )
 @click.option("--pipeline-records", default=300_000, show_default=True, help="Records that each pipeline loads.")
+@click.option(
+    "--pipeline",
+    "names",
+    multiple=True,
+    default=("",),
+    help="Only pipelines whose name has this text; may be repeated. Default: all of them.",
+)
 @click.option("--output", default=".output/benchmark.md", show_default=True, help="File for the tables.")
 def main(
     *,
@@ -48,6 +55,7 @@ def main(
     tables: tuple[str, ...],
     layouts: tuple[str, ...],
     pipeline_records: int,
+    names: tuple[str, ...],
     output: str,
 ) -> None:
     """Compare the tap with a plain singer-sdk tap on the same files: whole processes, over HTTP."""
@@ -58,7 +66,7 @@ def main(
     if "memory" in tables:
         parts.append(memory.memory_table(MEMORY_SIZES))
     if "pipelines" in tables:
-        parts.append(pipelines.pipelines_table(pipeline_records, rounds))
+        parts.append(pipelines.pipelines_table(pipeline_records, rounds, names))
     text = "\n\n".join(parts) + "\n"
     (PROJECT / output).write_text(text)
     click.echo(text)

@@ -42,17 +42,21 @@ class Export:
         return self.url + DOWNLOAD
 
 
-def tap_command(export: Export) -> list[str]:
-    """Return the command of the tap, which leaves an audit log in the folder."""
-    config = {
+def tap_config(export: Export) -> dict[str, str]:
+    """Return the configuration of the tap."""
+    return {
         "api_url": export.url,
         "client_id": "client",
         "client_secret": "secret",
         "start_date": "2024-01-01",
         "end_date": "2024-01-31",
         "export_format": LAYOUTS[export.layout].export_format,
-        "audit_log_path": str(export.folder / "audit.jsonl"),
     }
+
+
+def tap_command(export: Export) -> list[str]:
+    """Return the command of the tap, which leaves an audit log in the folder."""
+    config = tap_config(export) | {"audit_log_path": str(export.folder / "audit.jsonl")}
     return [sys.executable, "-m", "tap_cxone", "--config", write_config(export, "tap-cxone", config)]
 
 
