@@ -21,8 +21,8 @@ from pyarrow import json as arrow_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-RECORDS_PER_FILE = 100_000
-FILES_AHEAD = 4
+RECORDS_PER_FILE = 125_000  # a row group of Parquet: DuckDB loads them in parallel from 122,880 rows on
+FILES_AHEAD = 3  # in memory, besides the one that dlt writes
 TYPES = {"number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_()}
 
 
