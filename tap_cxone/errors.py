@@ -11,7 +11,7 @@
     ├── CorruptExportError       a file is truncated or damaged
     │   └── UnfitExportError     a file is intact, but does not belong to this stream
     ├── ExportFailedError        a window could not be exported
-    └── WorkdirError             a file cannot be written
+    └── DiskError                a file cannot be written
 
 A message names what to change. It never holds a secret, a signed URL or a record value.
 """
@@ -101,7 +101,7 @@ class ExportFailedError(CxoneError):
     """A window could not be exported: its job failed, timed out or could not be downloaded."""
 
 
-class WorkdirError(CxoneError):
+class DiskError(CxoneError):
     """A file cannot be written: the disk is full, for example.
 
     Args:
@@ -121,11 +121,11 @@ class WorkdirError(CxoneError):
 
 @contextlib.contextmanager
 def disk_errors(folder: object, setting: str = "work_dir") -> Iterator[None]:
-    """Raise WorkdirError where a file in a folder cannot be written, with the setting that names the folder."""
+    """Raise DiskError where a file in a folder cannot be written, with the setting that names the folder."""
     try:
         yield
     except OSError as err:
-        raise WorkdirError(folder, err, setting) from err
+        raise DiskError(folder, err, setting) from err
 
 
 def exit_on_error(command: Callable[[], object]) -> None:

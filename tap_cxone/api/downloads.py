@@ -16,7 +16,7 @@ from tap_cxone.api.responses import not_processed_error
 from tap_cxone.api.retry import RetriableError, retry_after_seconds
 from tap_cxone.api.sessions import INVALID_URL_ERRORS, TIMEOUT
 from tap_cxone.api.tokens import NoAuth
-from tap_cxone.errors import StorageRefusedError, WorkdirError
+from tap_cxone.errors import DiskError, StorageRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +42,7 @@ def download_signed_url(session: requests.Session, url: str, file: IO[bytes]) ->
     Raises:
         RetriableError: the URL is invalid, the download was interrupted, or the storage is unavailable.
         StorageRefusedError: the storage refused the download.
-        WorkdirError: the file cannot be written.
+        DiskError: the file cannot be written.
     """
     host = _storage_host(url)
     try:
@@ -64,22 +64,16 @@ def write_body(response: requests.Response, file: IO[bytes]) -> int:
 
     Raises:
         RetriableError: the body was cut off, or is missing.
-        WorkdirError: the file cannot be written.
+        DiskError: the file cannot be written.
     """
-    try:
+    with _writing(file):
         file.seek(0)
         file.truncate()
-    except OSError as err:
-        raise _unwritable(file, err) from err
     for chunk in _chunks(response):
-        try:
+        with _writing(file):
             file.write(chunk)
-        except OSError as err:
-            raise _unwritable(file, err) from err
-    try:
+    with _writing(file):
         file.flush()
-    except OSError as err:
-        raise _unwritable(file, err) from err
     if not file.tell() and response.headers.get("Content-Length") != "0":
         # An export is empty only if the platform says so: without a length, the body may have been lost.
         msg = "an empty response"
@@ -124,5 +118,9 @@ def _storage_host(url: object) -> str:
     raise RetriableError(_NO_STORAGE_URL)
 
 
-def _unwritable(file: IO[bytes], err: OSError) -> WorkdirError:
-    return WorkdirError(Path(str(file.name)).parent, err)
+@contextlib.contextmanager
+def _writing(file: IO[bytes]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as err:
+        raise DiskError(Path(str(file.name)).parent, err) from err

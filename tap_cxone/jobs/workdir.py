@@ -34,7 +34,7 @@ def open_workdir(parent: str | None = None) -> Iterator[Path]:
         parent: where it is created; None: in the system's folder for temporary files.
 
     Raises:
-        WorkdirError: it cannot be created.
+        DiskError: it cannot be created.
     """
     place = Path(parent or tempfile.gettempdir())
     _remove_abandoned(place)

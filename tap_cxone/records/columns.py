@@ -13,7 +13,6 @@ from tap_cxone.records.model import RecordModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-_BOOLEANS = {"true": True, "false": False, "yes": True, "no": False, "1": True, "0": False}
 _MAX_COLUMNS_SHOWN = 20
 _MAX_NAME_LENGTH = 100
 

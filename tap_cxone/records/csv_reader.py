@@ -150,7 +150,7 @@ class _Table:
         self._model = fields.model
         self._cells = CellConverter(fields.model)
         self._read = [name for name in fields.model.fields if name in frozenset(fields.columns)]
-        self._is_complete = set(fields.model.required) <= set(fields.columns)
+        self._is_complete = fields.model.is_complete_header(fields.columns)
 
     @cached_property
     def _make_row(self) -> Callable[..., msgspec.Struct]:

@@ -57,7 +57,7 @@ class JsonDecoder:
                     if not self._ignore_unknown_field(str(err)):
                         raise
                 else:
-                    unset(records, ignored_attributes(self._ignored) if self._is_strict else ())
+                    unset(records, self._ignored_attributes)
                     self._fields.model.check_dates(records)
                     return records
         finally:
@@ -80,6 +80,8 @@ class JsonDecoder:
 
     def _set_decoders(self, *, strict: bool = True) -> None:
         self._is_strict = strict
-        record = self._fields.model.struct(self._ignored if strict else (), strict=strict)
+        ignored = self._ignored if strict else []
+        self._ignored_attributes = ignored_attributes(ignored)
+        record = self._fields.model.struct(ignored, strict=strict)
         self._array = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
         self._lines = msgspec.json.Decoder(record)

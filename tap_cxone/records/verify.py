@@ -47,7 +47,8 @@ class VerifiedFile:
 
     Attributes:
         fields: the fields of the export.
-        keys: keys of the valid records, in their order. Whoever takes them with ``take_keys`` must close them.
+        keys: keys of the valid records, in the order of the records. ``close`` closes them, too, unless ``take_keys``
+            has been called.
         rejected: the rejected records.
         valid: number of valid records, duplicates included.
         invalid: number of rejected records.
@@ -111,7 +112,7 @@ class VerifiedFile:
         self._lines.flush()
 
     def take_keys(self) -> RecordKeys:
-        """Return the keys, which the caller must close from now on."""
+        """Return the keys and leave it to the caller to close them."""
         self._owns_keys = False
         return self.keys
 

@@ -43,7 +43,7 @@ class BatchWriter:
         write_message: writes a BATCH message for a stream and the URLs of its files.
 
     Raises:
-        WorkdirError: the folder cannot be created.
+        DiskError: the folder cannot be created.
     """
 
     def __init__(self, settings: BatchSettings, write_message: Callable[[str, list[str]], None]) -> None:

@@ -42,7 +42,10 @@ class FastPath:
         )
 
     def messages(self, lines: Lines) -> tuple[bytes | memoryview, ...]:
-        """Return the RECORD messages of some records in pieces, one per line, extracted now."""
+        """Return the RECORD messages of some records, one per line, in pieces to be written one after the other.
+
+        Their ``time_extracted`` is the current time.
+        """
         if not lines.count:
             return ()
         # Each line break becomes the end of one message and the beginning of the next; the last one begins none.

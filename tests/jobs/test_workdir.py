@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_cxone.cancellation import CancellationToken
-from tap_cxone.errors import WorkdirError, disk_errors
+from tap_cxone.errors import DiskError, disk_errors
 from tap_cxone.jobs.fetching import FileFetcher, FileStore
 from tap_cxone.jobs.model import ExportJob
 from tap_cxone.jobs.polling import PollSchedule
@@ -38,12 +38,12 @@ def test_the_work_folder_is_private_and_removed_at_the_end(tmp_path: Path) -> No
 def test_a_place_that_cannot_be_written_is_named_with_its_setting(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(WorkdirError, match=rf"{file}.*'work_dir'"), open_workdir(str(file / "folder")):
+    with pytest.raises(DiskError, match=rf"{file}.*'work_dir'"), open_workdir(str(file / "folder")):
         pass
 
 
 def test_an_error_of_the_disk_names_the_folder(tmp_path: Path) -> None:
-    with pytest.raises(WorkdirError, match=rf"{tmp_path} .*No space left on device.*'work_dir'"), disk_errors(tmp_path):
+    with pytest.raises(DiskError, match=rf"{tmp_path} .*No space left on device.*'work_dir'"), disk_errors(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 

@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 from singer_sdk.helpers._batch import StorageTarget
 
-from tap_cxone.errors import CxoneError, WorkdirError
+from tap_cxone.errors import CxoneError, DiskError
 from tap_cxone.tap import TapCXone
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def test_a_run_that_fails_leaves_no_incomplete_file_and_no_bookmark_for_it(sync:
 def test_a_folder_that_cannot_be_written_is_named_with_its_setting(sync: Sync, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
-    with pytest.raises(WorkdirError, match=rf"{file}.*'batch_config'"):
+    with pytest.raises(DiskError, match=rf"{file}.*'batch_config'"):
         sync(**batches(file))
 
 
@@ -197,7 +197,7 @@ def test_a_full_disk_is_named_with_its_setting(sync: Sync, tmp_path: Path) -> No
 
     with (
         mock.patch("tap_cxone.streams.batch_files.open", full, create=True),
-        pytest.raises(WorkdirError, match=rf"{tmp_path} .*No space left on device.*'batch_config'"),
+        pytest.raises(DiskError, match=rf"{tmp_path} .*No space left on device.*'batch_config'"),
     ):
         sync(**batches(tmp_path))
     assert b"replication_key_value" not in sync.written  # type: ignore[attr-defined]
