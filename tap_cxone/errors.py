@@ -9,6 +9,7 @@
     ├── UnavailableError         retries were used up
     │   └── OutcomeUnknownError  nobody knows whether a request was carried out
     ├── CorruptExportError       a file is truncated or damaged
+    │   ├── NoExportError        a file has something else than records: an error message, for example
     │   └── UnfitExportError     a file is intact, but does not belong to this stream
     ├── ExportFailedError        a window could not be exported
     └── DiskError                a file cannot be written
@@ -93,8 +94,12 @@ class CorruptExportError(CxoneError):
     """An export file is truncated or damaged."""
 
 
+class NoExportError(CorruptExportError):
+    """An export file has items, but none of them is a record. Another job may bring an export, a shorter window not."""
+
+
 class UnfitExportError(CorruptExportError):
-    """An export file is intact but does not belong to this stream; the message says what to change."""
+    """An export file is intact but does not belong to this stream, and that of another job would not either."""
 
 
 class ExportFailedError(CxoneError):

@@ -6,11 +6,10 @@ import contextlib
 import itertools
 import logging
 import threading
-from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tap_cxone.errors import CorruptExportError, ExportFailedError, UnfitExportError, disk_errors
+from tap_cxone.errors import CorruptExportError, ExportFailedError, NoExportError, UnfitExportError, disk_errors
 from tap_cxone.jobs.model import ExportFile, JobFailedError, JobGoneError, Verified
 from tap_cxone.jobs.slots import JobSlots
 
@@ -68,16 +67,16 @@ class FileFetcher(Generic[V]):
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 
-    def fetch(self, job: ExportJob, started: float, *, accept_empty: bool) -> ExportFile[V]:
+    def fetch(self, job: ExportJob, started: float, *, accept_blank: bool) -> ExportFile[V]:
         """Download and verify the file of a completed job.
 
-        A file without a single byte is what an overloaded server sends, and also what newline-delimited JSON looks
-        like without records. With ``accept_empty`` it is accepted if every download is empty.
+        A file without a byte, or of blanks only, is what an overloaded server sends, and also what JSON Lines look
+        like without records. With ``accept_blank`` it is accepted if every download is blank.
 
         Args:
             job: the job.
             started: when its window got a slot, in seconds of the monotonic clock.
-            accept_empty: whether a file without a byte may be genuine.
+            accept_blank: whether such a file may be genuine.
 
         Raises:
             JobFailedError: the file is gone, or damaged each time.
@@ -90,7 +89,7 @@ class FileFetcher(Generic[V]):
             attempt += 1
             last = attempt == FETCH_ATTEMPTS
             try:
-                file = self._fetch_once(job, started, accept_empty=accept_empty and last)
+                file = self._fetch_once(job, started, accept_blank=accept_blank and last)
             except CorruptExportError as err:
                 logger.warning("Job %s, download %d of %d: %s", job.job_id, attempt, FETCH_ATTEMPTS, err.message)
                 if last:
@@ -100,7 +99,7 @@ class FileFetcher(Generic[V]):
                 return file
             self._cancellation.sleep(self._schedule.pause(0))
 
-    def _fetch_once(self, job: ExportJob, started: float, *, accept_empty: bool) -> ExportFile[V]:
+    def _fetch_once(self, job: ExportJob, started: float, *, accept_blank: bool) -> ExportFile[V]:
         folder, budget = self._files.folder, self._files.budget
         path = folder / f"export-{self._next_number()}"
         try:
@@ -108,11 +107,10 @@ class FileFetcher(Generic[V]):
                 file = path.open("wb")
             with file:
                 size = self._api.download(job.job_id, file)
-            with disk_errors(folder):
-                _check_empty(path, job, accept=accept_empty)
             # One at a time, the earliest first: verifying three files at once would make none of them ready sooner.
             with self._verification.acquire(job.window), disk_errors(folder):
                 verified = self._files.verify(path)
+                _check_blank(verified, job, accept=accept_blank)
                 budget.hold(job.window, verified.size)
         except JobGoneError as err:
             raise JobFailedError(job, str(err) or "the platform does not have its file any more") from err
@@ -136,13 +134,13 @@ class FileFetcher(Generic[V]):
             return ExportFailedError(
                 f"Window {job.window} of {self._policy.stream} could not be read (job {job.job_id}): {damage.message}."
             )
-        return JobFailedError(job, damage.message)
+        return JobFailedError(job, damage.message, may_split=not isinstance(damage, NoExportError))
 
 
-def _check_empty(path: Path, job: ExportJob, *, accept: bool) -> None:
-    is_empty = path.stat().st_size <= len(BOM_UTF8) and path.read_bytes() in {b"", BOM_UTF8}
-    if is_empty and not accept:
+def _check_blank(verified: Verified, job: ExportJob, *, accept: bool) -> None:
+    if verified.is_blank and not accept:
+        verified.close()
         msg = "the file is empty: it does not even hold an empty list or a header"
         raise CorruptExportError(msg)
-    if is_empty:
+    if verified.is_blank:
         logger.warning("Window %s: its export stays empty and counts as one without records", job.window)

@@ -77,6 +77,9 @@ class Verified(Protocol):
     def size(self) -> int:
         """Bytes that it takes up on disk."""
 
+    is_blank: bool
+    """Whether the file has nothing but white space."""
+
     def close(self) -> None:
         """Delete what is on disk."""
 
@@ -114,11 +117,13 @@ class JobFailedError(Exception):
     Attributes:
         job: the job.
         reason: why, for messages and the audit log.
+        may_split: whether jobs for shorter windows may succeed where one for this window does not.
     """
 
-    def __init__(self, job: ExportJob, reason: str) -> None:
+    def __init__(self, job: ExportJob, reason: str, *, may_split: bool = True) -> None:
         super().__init__(reason)
         self.job = job
+        self.may_split = may_split
         self.reason = reason or "the platform gave no reason"
 
 

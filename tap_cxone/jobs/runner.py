@@ -99,7 +99,7 @@ class JobRunner(Generic[V]):
             if file:
                 yield file
                 return
-            if is_shortest or budget.is_spent:
+            if is_shortest or budget.is_spent or (failure and not failure.may_split):
                 raise self._given_up(window, budget, failure)
             budget.too_long = length
         self._listener.window_left(window)
@@ -114,13 +114,13 @@ class JobRunner(Generic[V]):
             if budget.is_spent:
                 break
             try:
-                return self._run_job(window, budget, accept_empty=attempt == JOB_ATTEMPTS), None
+                return self._run_job(window, budget, accept_blank=attempt == JOB_ATTEMPTS), None
             except JobFailedError as err:
                 failure = err
                 self._listener.job_failed(err.job, err.reason)
         return None, failure
 
-    def _run_job(self, window: Window, budget: _Budget, *, accept_empty: bool) -> ExportFile[V]:
+    def _run_job(self, window: Window, budget: _Budget, *, accept_blank: bool) -> ExportFile[V]:
         """Return the file of a job of an earlier run, or of a new one."""
         self._listener.waiting_for_slot(window)
         with self._slots.acquire(window):
@@ -131,7 +131,7 @@ class JobRunner(Generic[V]):
                 job, state = self._creator.create(window), JobState.QUEUED
             if state.active:
                 self._follower.follow(job)
-        return self._fetcher.fetch(job, started, accept_empty=accept_empty)
+        return self._fetcher.fetch(job, started, accept_blank=accept_blank)
 
     def _find_job(self, window: Window) -> tuple[ExportJob | None, JobState]:
         """Find a job of an earlier run that is active or completed; each is looked up once."""

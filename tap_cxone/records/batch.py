@@ -98,11 +98,3 @@ def check_length(length: int, what: str = "record", limit: int = MAX_RECORD_BYTE
         size = f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit >> 10} KiB"
         msg = f"the file has a {what} longer than {size}, which this program does not read"
         raise UnfitExportError(msg)
-
-
-def bytes_to_read(length: int) -> int:
-    """Return how much to read after so many bytes of an incomplete record.
-
-    The buffer is doubled, so that a long record is parsed only a few times, up to one byte more than a record may have.
-    """
-    return min(max(BATCH_BYTES, length), MAX_RECORD_BYTES + 1 - length)

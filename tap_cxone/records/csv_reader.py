@@ -9,15 +9,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.batch import BATCH_BYTES, MAX_RECORD_BYTES, Batch, bytes_to_read, check_length
+from tap_cxone.records.batch import MAX_RECORD_BYTES, Batch, check_length
 from tap_cxone.records.cells import CellConverter
 from tap_cxone.records.rejected import InvalidRecord
 
@@ -39,59 +37,15 @@ def read_csv(stream: ExportText, fields: ExportFields) -> Iterator[Batch]:
     Raises:
         CorruptExportError: a quoted field is not closed, the last row is truncated, or the key has no column.
     """
-    parts = _read_rows(stream)
-    first = next(parts, _Rows([[]]))
-    header = first.rows.pop(0)
-    check_length(sum(map(len, header)) + len(header), "header", MAX_HEADER_BYTES)
-    fields.columns = fields.model.fields_of(header)
-    fields.model = fields.model.with_columns(fields.columns)
-    for name in fields.columns:
-        if name not in fields.model.properties:
-            fields.add_unknown(name)
-    table = _Table(fields)
-    last = 0  # cells of the last row
-    for part in chain([first], parts):
-        if part.rows:
-            last = len(part.rows[-1])
-            yield table.batch(part)
-            part.rows.clear()  # the next part is read while this one is referred to
-    is_complete = last >= len(header) if last else fields.model.is_complete_header(fields.columns)
-    if not is_complete and stream.last not in _LINE_ENDINGS:
+    csv.field_size_limit(MAX_RECORD_BYTES)
+    reader = _CsvReader(fields)
+    rest = yield from stream.parts(reader.take, "row")
+    if rest:
+        msg = "the file is cut off or damaged: a quoted CSV field is not closed properly"
+        raise CorruptExportError(msg)
+    if not reader.is_complete and stream.last not in _LINE_ENDINGS:
         msg = "the file is cut off: its last CSV row has fewer cells than the header, and no line ending"
         raise CorruptExportError(msg)
-
-
-@dataclass
-class _Rows:
-    """Consecutive rows, and whether they are valid UTF-8."""
-
-    rows: list[list[str]]
-    is_unicode: bool = True
-
-
-def _read_rows(stream: ExportText) -> Iterator[_Rows]:
-    """Yield the rows of one part of the file at a time, without blank lines; the header is the first row of the first.
-
-    Raises:
-        CorruptExportError: the quoting is wrong, or a row is too long.
-    """
-    csv.field_size_limit(MAX_RECORD_BYTES)
-    rest, wanted, at_end = b"", BATCH_BYTES, False
-    while not at_end:
-        more = stream.read(wanted)
-        at_end = len(more) < wanted
-        rest += more
-        for end in [len(rest)] if at_end else _ends_of_rows(rest):
-            if part := _parse(rest[:end]):
-                rest = rest[end:]
-                if part.rows:
-                    yield part
-                break
-        if at_end and rest:
-            msg = "the file is cut off or damaged: a quoted CSV field is not closed properly"
-            raise CorruptExportError(msg)
-        check_length(len(rest), "row")
-        wanted = bytes_to_read(len(rest))
 
 
 def _ends_of_rows(text: bytes) -> list[int]:
@@ -117,14 +71,19 @@ def _last_line_end(text: bytes, before: int) -> int:
     return max(text.rfind(ending, 0, before) for ending in _LINE_ENDINGS) + 1
 
 
-def _parse(data: bytes) -> _Rows | None:
-    """Parse complete rows; return None if the data ends within a quoted cell."""
+def _parse(data: bytes) -> tuple[list[list[str]], bool] | None:
+    """Parse complete rows, without blank lines; return them and whether they are valid UTF-8.
+
+    Returns:
+        None if the data ends within a quoted cell.
+    """
     try:
-        try:
-            return _Rows(_parse_text(data, "strict"))
-        except UnicodeDecodeError:
-            # Bytes that are not UTF-8 become lone surrogates, for which a record is rejected later.
-            return _Rows(_parse_text(data, "surrogateescape"), is_unicode=False)
+        text, is_unicode = data.decode(), True
+    except UnicodeDecodeError:
+        # The bytes become lone surrogates, for which a record is rejected later.
+        text, is_unicode = data.decode("utf-8", "surrogateescape"), False
+    try:
+        return list(filter(None, csv.reader(io.StringIO(text, newline=""), strict=True))), is_unicode
     except csv.Error as err:
         if str(err) == "unexpected end of data":
             return None
@@ -132,12 +91,7 @@ def _parse(data: bytes) -> _Rows | None:
         raise CorruptExportError(msg) from None
 
 
-def _parse_text(data: bytes, errors: str) -> list[list[str]]:
-    lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors=errors, newline="")
-    return list(filter(None, csv.reader(lines, strict=True)))
-
-
-class _Table:
+class _CsvReader:
     """Turns the rows of one file into batches of records.
 
     Args:
@@ -146,24 +100,52 @@ class _Table:
 
     def __init__(self, fields: ExportFields) -> None:
         self._fields = fields
-        self._columns = fields.columns
-        self._model = fields.model
-        self._cells = CellConverter(fields.model)
-        self._read = [name for name in fields.model.fields if name in frozenset(fields.columns)]
-        self._is_complete = fields.model.is_complete_header(fields.columns)
+        self._columns: list[str] = []
+        self._last = 0  # cells of the last row
+
+    def take(self, text: bytes, *, at_end: bool) -> tuple[Batch, int]:
+        """Take complete rows; those of the whole text at its end, if they are complete."""
+        for end in [len(text)] if at_end else _ends_of_rows(text):
+            if parsed := _parse(text[:end]):
+                return self._batch(*parsed), end
+        return Batch([]), 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last row has a cell for each column, or the header a column for each field that is required."""
+        return self._last >= len(self._columns) if self._last else self._has_required
+
+    @property
+    def _has_required(self) -> bool:
+        return set(self._fields.model.required) <= set(self._columns)
+
+    def _batch(self, rows: list[list[str]], is_unicode: bool) -> Batch:  # noqa: FBT001 - as _parse returns it
+        if not self._columns and rows:
+            self._read_header(rows.pop(0))
+        if not rows:
+            return Batch([])
+        self._last = len(rows[-1])
+        if is_unicode and self._has_required:
+            with contextlib.suppress(ValueError, msgspec.DecodeError):
+                return Batch(self._convert_columns(rows))
+        return self._fields.check_each(map(self._convert_row, rows))  # not every row is valid
+
+    def _read_header(self, header: list[str]) -> None:
+        check_length(sum(map(len, header)) + len(header), "header", MAX_HEADER_BYTES)
+        fields = self._fields
+        fields.columns = self._columns = fields.model.fields_of(header)
+        self._model = fields.model = fields.model.with_columns(self._columns)
+        for name in self._columns:
+            if name not in self._model.properties:
+                fields.add_unknown(name)
+        self._cells = CellConverter(self._model)
+        self._read = [name for name in self._model.fields if name in frozenset(self._columns)]
 
     @cached_property
     def _make_row(self) -> Callable[..., msgspec.Struct]:
         absent = {self._model.date_field} - {None, *self._read}
         defaults: list[Any] = [(name, str | msgspec.UnsetType, msgspec.UNSET) for name in absent]
         return msgspec.defstruct("Row", [*self._read, *defaults], gc=False)
-
-    def batch(self, part: _Rows) -> Batch:
-        """Return the batch of some rows."""
-        if part.is_unicode and self._is_complete:
-            with contextlib.suppress(ValueError, msgspec.DecodeError):
-                return Batch(self._convert_columns(part.rows))
-        return self._fields.check_each(map(self._convert_row, part.rows))  # not every row is valid
 
     def _convert_columns(self, rows: list[list[str]]) -> list[Any]:
         """Convert rows column by column, which is several times as fast as row by row.

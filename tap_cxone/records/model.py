@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.rejected import InvalidRecord
+from tap_cxone.records.rejected import NOT_A_RECORD, InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -144,35 +144,33 @@ class RecordModel:
         """Return the model of a file with these columns. A subclass may add new columns to it."""
         return self
 
-    def is_complete_header(self, fields: Sequence[str]) -> bool:
-        """Return whether a file that consists of this header row, without a line ending, may be complete."""
-        return set(self.required) <= set(fields)
-
     # --- Single records -----------------------------------------------------------------------------------------------
 
     def check(self, record: object) -> msgspec.Struct | InvalidRecord:
         """Return a decoded JSON value as a plain record, or as an invalid one with the reason."""
         if not isinstance(record, dict):
-            return InvalidRecord(record, None, (), "not an object")
-        record_id = self._record_id(record)
-        missing = tuple(name for name in self.required if name not in record)
-        if missing:
-            return InvalidRecord(record, record_id, missing, "missing fields")
+            return InvalidRecord(record, None, (), NOT_A_RECORD)
         # Known fields only: msgspec fails on strings that are not valid Unicode, including names of unknown fields.
         known = {name: record[name] for name in self.fields if name in record}
+        missing = tuple(name for name in self.required if name not in known)
+        if reason := self._reason(known, missing):
+            return InvalidRecord(record, self._record_id(record), missing, reason)
+        return msgspec.convert(known, self._plain)
+
+    def _reason(self, known: dict[str, object], missing: Sequence[str]) -> str:
+        """Return why a record is invalid; nothing if it is valid."""
+        if missing:  # an error message may have an id and a type, too
+            return NOT_A_RECORD if 2 * len(missing) > len(self.required) else "missing fields"
         for name, value in known.items():
             if isinstance(value, str) and not value.isascii() and not _is_unicode(value):
-                return InvalidRecord(record, record_id, (), f"not valid Unicode - at `$.{name}`")
+                return f"not valid Unicode - at `$.{name}`"
+            if isinstance(value, float) and not math.isfinite(value):
+                return f"not a finite number - at `$.{name}`"
         try:
-            plain = msgspec.convert(known, self._plain)
             msgspec.convert(known, self._checked)
         except msgspec.ValidationError as err:
-            # The message names the field and both types, never the value.
-            return InvalidRecord(record, record_id, (), str(err))
-        for name, value in known.items():
-            if isinstance(value, float) and not math.isfinite(value):
-                return InvalidRecord(record, record_id, (), f"not a finite number - at `$.{name}`")
-        return plain
+            return str(err)  # it names the field and both types, never the value
+        return ""
 
     def _record_id(self, record: dict[str, object]) -> object:
         """Return what identifies a record in the audit log: its key, or the parts of it joined by commas."""

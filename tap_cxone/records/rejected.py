@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MAX_PARTS_KEPT = 1000
 """Fields or cells of a rejected record that are kept. With more, what is rejected is no record of any stream."""
+NOT_A_RECORD = "not a record: most of the required fields are missing"
 _RECORDS_READ = 100
 _TOO_DEEP = "(nested too deeply to be kept)"
 _MARSHAL_VERSION = 2  # without references between values, which would take memory
@@ -34,6 +35,11 @@ class InvalidRecord:
     record_id: object
     missing_fields: tuple[str, ...]
     reason: str
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is no record of any kind, but a part of an error document, for example."""
+        return self.reason == NOT_A_RECORD
 
     def shortened(self) -> InvalidRecord:
         """Return it with the first ``MAX_PARTS_KEPT`` fields or cells of the record only."""

@@ -11,21 +11,32 @@ import gzip
 import io
 import zlib
 from codecs import BOM_UTF8
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Protocol, TypeVar, cast
 
 from isal import igzip, isal_zlib
 
 from tap_cxone.errors import CorruptExportError
-from tap_cxone.records.batch import BATCH_BYTES, WHITESPACE
+from tap_cxone.records.batch import BATCH_BYTES, MAX_RECORD_BYTES, WHITESPACE, check_length
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _MAX_LAYERS = 3
 """A compressed export that is compressed again for transport has two layers. A file with more than three is damaged."""
 _BUFFER_BYTES = 1 << 18
+_HEAD_BYTES = 1 << 16
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class TakePart(Protocol[T_co]):
+    """Takes as much as possible from the start of a text; returns it and its length, 0 if more text is needed."""
+
+    def __call__(self, text: bytes, *, at_end: bool) -> tuple[T_co, int]:
+        """Take a part; ``at_end``: no more text follows."""
 
 
 class ExportText:
@@ -44,9 +55,9 @@ class ExportText:
         self.last = b""
 
     def peek(self) -> bytes:
-        """Skip byte-order mark and white space, and return the first bytes of the text; none if it is empty."""
-        head = self._stream.read(len(BOM_UTF8)).removeprefix(BOM_UTF8).lstrip(WHITESPACE)
-        while not head and (more := self._stream.read(BATCH_BYTES)):
+        """Skip byte-order mark and white space, and return the start of the text; nothing if it is empty."""
+        head = self._stream.read(_HEAD_BYTES).removeprefix(BOM_UTF8).lstrip(WHITESPACE)
+        while not head and (more := self._stream.read(_HEAD_BYTES)):
             head = more.lstrip(WHITESPACE)
         self._head = head
         return head
@@ -57,6 +68,34 @@ class ExportText:
         data = head + self._stream.read(size - len(head)) if head else self._stream.read(size)
         self.last = data[-1:] or self.last
         return data
+
+    def parts(self, take: TakePart[T], what: str = "record") -> Generator[T, None, bytes]:
+        """Yield the parts that a function takes from the start of the text; return what it leaves at the end.
+
+        Args:
+            take: see ``TakePart``.
+            what: what is read until it is complete, for the message of the error.
+
+        Raises:
+            UnfitExportError: nothing can be taken from ``MAX_RECORD_BYTES``.
+        """
+        rest, wanted, at_end = b"", BATCH_BYTES, False
+        while not at_end:
+            more = self.read(wanted)
+            at_end = len(more) < wanted
+            rest += more
+            while rest:
+                part, used = take(rest, at_end=at_end)
+                rest = rest[used:]
+                if used:
+                    yield part
+                del part  # not needed while the next one is read
+                if not used or not at_end:
+                    break
+            check_length(len(rest), what)
+            # Doubled, so that a long record is parsed only a few times; at most a byte more than a record may have.
+            wanted = min(max(BATCH_BYTES, len(rest)), MAX_RECORD_BYTES + 1 - len(rest))
+        return rest
 
 
 @contextlib.contextmanager

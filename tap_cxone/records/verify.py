@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tap_cxone.errors import NoExportError
 from tap_cxone.observability.days import add_days, count_days
 from tap_cxone.records.batch import MAX_ENCODED_BYTES, ExportFields, check_length
 from tap_cxone.records.canonical import CanonicalFile, Lines, split
-from tap_cxone.records.csv_reader import read_csv
 from tap_cxone.records.dedupe import RecordKeys
-from tap_cxone.records.json_reader import read_array, read_lines
+from tap_cxone.records.layout import check_not_wrapped, read_export
 from tap_cxone.records.model import unset
 from tap_cxone.records.rejected import RejectedRecords
 from tap_cxone.records.text import open_text
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from tap_cxone.records.batch import Batch
     from tap_cxone.records.dedupe import DuplicateFlags
     from tap_cxone.records.model import RecordModel
-    from tap_cxone.records.text import ExportText
 
+MAX_FOREIGN_ITEMS = 100_000
+"""Items without any record among them after which a file is given up."""
 _MAX_REASONS = 20
 """Different reasons for rejecting records that are counted for one file."""
 _FIRST_BLOCK_RECORDS = 64
@@ -51,7 +52,9 @@ class VerifiedFile:
             has been called.
         rejected: the rejected records.
         valid: number of valid records, duplicates included.
-        invalid: number of rejected records.
+        invalid: number of rejected records, foreign items included.
+        foreign: number of items that are no records.
+        is_blank: whether the file has nothing but white space.
         reasons: how often records were rejected for which reason, for the first few reasons.
         days: valid records per UTC day; ``unique`` subtracts the duplicates.
     """
@@ -62,6 +65,8 @@ class VerifiedFile:
         self.keys = RecordKeys(folder)
         self.valid = 0
         self.invalid = 0
+        self.foreign = 0
+        self.is_blank = False
         self.reasons: Counter[str] = Counter()
         self.days: Counter[date] = Counter()
         self._lines = CanonicalFile(folder)
@@ -90,6 +95,7 @@ class VerifiedFile:
         self.invalid += len(batch.invalid)
         self.rejected.add(batch.invalid)
         for record in batch.invalid:
+            self.foreign += record.is_foreign
             if record.reason in self.reasons or len(self.reasons) < _MAX_REASONS:
                 self.reasons[record.reason] += 1
 
@@ -104,6 +110,18 @@ class VerifiedFile:
             self._lines.write(Lines(text, len(block)))
             position += len(block)
             self._block_records = max(1, _BLOCK_BYTES * len(block) // len(text))
+
+    def check(self) -> None:
+        """Check that the file is an export.
+
+        Raises:
+            NoExportError: it has items, and none of them is a record.
+            UnfitExportError: its item is an object that holds a list, of the records presumably.
+        """
+        if not self.valid and 0 < self.invalid == self.foreign:
+            check_not_wrapped(next(self.rejected.batches())[0].record)
+            msg = f"the file is not an export: none of its {self.invalid} items has any of the stream's fields"
+            raise NoExportError(msg)
 
     def flush(self) -> None:
         """Write everything to disk."""
@@ -163,22 +181,14 @@ def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
     found = VerifiedFile(model, path.parent)
     try:
         with open_text(path) as text:
-            for batch in _read(text, found.fields):
+            for batch in read_export(text, found.fields):
                 found.add(batch)
+                if not found.valid and found.foreign > MAX_FOREIGN_ITEMS:
+                    break
+            found.is_blank = not text.last
+        found.check()
         found.flush()
     except BaseException:
         found.close()
         raise
     return found
-
-
-def _read(text: ExportText, fields: ExportFields) -> Iterator[Batch]:
-    """Decode an export in the layout that its first byte shows: a JSON array, JSON Lines, or CSV with a header row."""
-    start = text.peek()
-    if not start:
-        return iter(())
-    if start.startswith(b"[") and not fields.model.only_csv:
-        return read_array(text, fields)
-    if start.startswith(b"{") and not fields.model.only_csv:
-        return read_lines(text, fields)
-    return read_csv(text, fields)

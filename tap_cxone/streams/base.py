@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from typing_extensions import override
 
+from tap_cxone.errors import CxoneError
+from tap_cxone.records.rejected import is_type_mismatch
 from tap_cxone.streams.batch_files import BatchWriter
 from tap_cxone.streams.emission import decoded
 from tap_cxone.streams.extraction import Extraction
@@ -45,6 +47,8 @@ class ExportStream(CompatStream):
 
     keeps_samples = True
     """Whether the audit log may hold records of the stream."""
+    types_hint = "look for a release of tap-cxone that supports them"
+    """What to do if the records have other types than the schema."""
 
     def __init__(self, tap: Tap, context: RunContext, **options: Any) -> None:  # noqa: ANN401
         self.run_context = context
@@ -83,6 +87,7 @@ class ExportStream(CompatStream):
 
     def prepare(self, verified: VerifiedFile, window: Window) -> None:
         """Get ready to emit a verified file; write SCHEMA if need be; raise CxoneError if it cannot be emitted."""
+        self.check_types(verified, window)
         if verified.fields.unknown:
             names = ", ".join(sorted(map(repr, verified.fields.unknown)))
             self.logger.warning("Window %s: fields that the schema does not have are dropped: %s", window, names)
@@ -91,6 +96,23 @@ class ExportStream(CompatStream):
     def former_replication_keys(self) -> tuple[str, ...]:
         """Earlier names of the replication key, under which the state may have a bookmark."""
         return ()
+
+    def check_types(self, verified: VerifiedFile, window: Window) -> None:
+        """Check that the records of a window have the types of the stream, unless all are rejected but one.
+
+        A single record does not show whether it is the platform that has other types now or only this record. It is
+        rejected like any other, so that it does not block the stream.
+
+        Raises:
+            CxoneError: no record has the types. Nothing of the window has been written.
+        """
+        misfits = {reason: count for reason, count in verified.reasons.items() if is_type_mismatch(reason)}
+        if not verified.valid and 1 < verified.invalid == sum(misfits.values()):
+            msg = (
+                f"Window {window} of {self.name}: none of its {verified.invalid} records has the types of this stream "
+                f"({next(iter(misfits))}): {self.types_hint}."
+            )
+            raise CxoneError(msg)
 
     # --- What subclasses share ----------------------------------------------------------------------------------------
 

@@ -11,11 +11,10 @@ from typing_extensions import override
 
 from tap_cxone.config.entities import SETTING
 from tap_cxone.config.selection import is_named
-from tap_cxone.errors import CxoneError, SettingsError
+from tap_cxone.errors import SettingsError
 from tap_cxone.jobs.data_extraction import DataExtraction
-from tap_cxone.records.columns import ColumnModel
-from tap_cxone.records.rejected import is_type_mismatch
 from tap_cxone.streams.base import ExportStream
+from tap_cxone.streams.column_model import ColumnModel
 from tap_cxone.streams.new_columns import NewColumns, add_new_columns, keys_of, make_selectable, with_types
 from tap_cxone.streams.sdk_compat import with_columns
 
@@ -42,6 +41,7 @@ class DataExtractionStream(ExportStream):
     """
 
     selected_by_default = False
+    types_hint = f"give the stream a 'schema' that fits, in '{SETTING}'"
     keeps_samples = False  # rows may hold personal data, such as names and telephone numbers
 
     def __init__(self, tap: Tap, context: RunContext, entity: Entity) -> None:
@@ -148,7 +148,7 @@ class DataExtractionStream(ExportStream):
 
     @override
     def prepare(self, verified: VerifiedFile, window: Window) -> None:
-        self._check_types(verified, window)
+        self.check_types(verified, window)
         self._log_left_out(verified, window)
         self._log_missing_columns(verified, window)
         known = self.schema["properties"]
@@ -175,17 +175,3 @@ class DataExtractionStream(ExportStream):
             names = ", ".join(sorted(missing - self._missing))
             self.logger.warning("Window %s: columns that the file does not have: %s", window, names)
         self._missing = missing
-
-    def _check_types(self, verified: VerifiedFile, window: Window) -> None:
-        """Check that at least one row, if there are any, fits the types of the stream.
-
-        Raises:
-            CxoneError: none does. Nothing of the window has been written.
-        """
-        misfits = {reason: count for reason, count in verified.reasons.items() if is_type_mismatch(reason)}
-        if not verified.valid and 0 < verified.invalid == sum(misfits.values()):
-            msg = (
-                f"Window {window} of {self.name}: none of its {verified.invalid} rows has the types of this stream "
-                f"({next(iter(misfits))}): give the stream a 'schema' that fits, in '{SETTING}'."
-            )
-            raise CxoneError(msg)

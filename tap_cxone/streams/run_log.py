@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.exceptions import AbortedSyncExceptionBase, MaxRecordsLimitException
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 _MAX_LOGGED_REJECTIONS = 5
 """Rejected records of a window that the log names one by one; the audit log has all of them."""
 _STAGES = {None: Stage.CREATED, JobState.QUEUED: Stage.QUEUED, JobState.RUNNING: Stage.RUNNING}
+
+
+logger = logging.getLogger("tap-cxone")
 
 
 class StreamRunLog:
@@ -120,6 +125,31 @@ class StreamRunLog:
         """Record the windows of the run, and how their files are requested."""
         self._progress.plan(windows)
         self._file_fields = {"format": api.format, "compression": api.compression}
+
+    def report_emptiness(self, length: timedelta, export_filter: object) -> None:
+        """Log that no window of a run had a record, as a warning if they were a day or more.
+
+        Args:
+            length: time that the windows cover together.
+            export_filter: the setting, which may be the cause.
+        """
+        counts = self._progress.counts()
+        if counts.records or counts.duplicates or counts.refused or not counts.windows_done:
+            return
+        remedy = (
+            "check the setting 'export_filter' if that is unexpected"
+            if export_filter
+            else ("check the permissions of the credentials if that is unexpected")
+        )
+        logger.log(
+            logging.WARNING if length >= timedelta(days=1) else logging.INFO,
+            "Stream '%s': no record in any of the last %d windows, %s to %s; %s",
+            self._stream,
+            counts.windows_done,
+            self._range["dateFrom"],
+            self._range["dateTo"],
+            remedy,
+        )
 
     # --- Jobs (JobListener) -------------------------------------------------------------------------------------------
 

@@ -49,6 +49,7 @@ class FakeVerified:
     def __init__(self, content: bytes) -> None:
         self.content = content
         self.closed = False
+        self.is_blank = not content.strip()
 
     @property
     def size(self) -> int:

@@ -86,7 +86,7 @@ def test_a_file_is_verified_when_there_is_room_for_it(tmp_path: Path) -> None:
     fetched: dict[Window, ExportFile[FakeVerified]] = {}
 
     def fetch(window: Window) -> None:
-        fetched[window] = fetcher.fetch(ExportJob(f"{window}", window, january(15)), 1000.0, accept_empty=False)
+        fetched[window] = fetcher.fetch(ExportJob(f"{window}", window, january(15)), 1000.0, accept_blank=False)
 
     fetch(FIRST)
     later = threading.Thread(target=fetch, args=(SECOND,))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from tap_cxone.observability import days
 from tap_cxone.observability.days import add_days, count_days
-from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.verify import verify_export
+from tap_cxone.streams.column_model import ColumnModel
 from tests.records.exports import records_of
 
 if TYPE_CHECKING:

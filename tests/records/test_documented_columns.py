@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from tap_cxone.config.entities import Entity, entities
-from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.verify import verify_export
 from tap_cxone.sandbox import Sandbox
+from tap_cxone.streams.column_model import ColumnModel
 from tap_cxone.streams.new_columns import with_types
 from tests.conftest import PROJECT
 

@@ -11,10 +11,10 @@ import pytest
 
 from tap_cxone.errors import UnfitExportError
 from tap_cxone.records import batch
-from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.model import RecordModel
 from tap_cxone.records.rejected import InvalidRecord, RejectedRecords
 from tap_cxone.records.verify import VerifiedFile, verify_export
+from tap_cxone.streams.column_model import ColumnModel
 from tests.records.exports import (
     FIELDS,
     LAYOUTS,

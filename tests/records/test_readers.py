@@ -19,6 +19,7 @@ from tests.records.exports import (
     TRICKY,
     as_array,
     as_lines,
+    check_read,
     layouts,
     read,
     record,
@@ -46,14 +47,14 @@ def test_an_array_gives_the_same_records_as_the_json_module(
 ) -> None:
     data = as_array(values, indent=indent, separators=separators)
     bom_and_blanks, blanks_after = around[0] + around[1], around[2]
-    outcome = read(bom_and_blanks + data + blanks_after, batch_bytes=batch_bytes)
-    assert outcome == expected_from_json(json.loads(data))
+    expected = expected_from_json(json.loads(data))
+    check_read(bom_and_blanks + data + blanks_after, expected, batch_bytes=batch_bytes)
 
 
 @given(values=st.lists(any_records(), max_size=6), batch_bytes=batch_sizes)
 def test_a_batch_may_end_within_a_multi_byte_character(values: list[Any], batch_bytes: int) -> None:
     data = json.dumps(values, ensure_ascii=False).encode("utf-8", "replace")
-    assert read(data, batch_bytes=batch_bytes) == expected_from_json(json.loads(data))
+    check_read(data, expected_from_json(json.loads(data)), batch_bytes=batch_bytes)
 
 
 @given(
@@ -69,7 +70,7 @@ def test_json_lines_give_the_same_records_as_the_json_module(
 ) -> None:
     data = as_lines([first, *values], end, final=final)
     expected = expected_from_json([json.loads(line) for line in data.splitlines() if line.strip()])
-    assert read(bom + data, batch_bytes=batch_bytes) == expected
+    check_read(bom + data, expected, batch_bytes=batch_bytes)
 
 
 cells = st.one_of(
@@ -102,7 +103,7 @@ def test_csv_gives_the_same_records_as_the_csv_module(
     data = text.getvalue().encode("utf-8", "replace")
     if not final:
         data = data.removesuffix(line_end.encode())
-    assert read(bom + data, batch_bytes=batch_bytes) == expected_from_csv(data)
+    check_read(bom + data, expected_from_csv(data), batch_bytes=batch_bytes)
 
 
 @layouts

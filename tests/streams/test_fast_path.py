@@ -81,7 +81,7 @@ def test_both_paths_write_the_same_messages(
 ) -> None:
     found = stream()
     found._stream_version = version
-    with mock.patch("tap_cxone.records.batch.BATCH_BYTES", batch_bytes):
+    with mock.patch("tap_cxone.records.text.BATCH_BYTES", batch_bytes):
         for layout, data in layouts(records or [{}]).items():
             try:
                 fast = messages_of(tmp_path / "export", data, found)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tap_cxone.column_names import column_name, column_names
 from tap_cxone.errors import CorruptExportError, UnfitExportError
-from tap_cxone.records.columns import ColumnModel
 from tap_cxone.records.verify import verify_export
+from tap_cxone.streams.column_model import ColumnModel
 from tap_cxone.streams.new_columns import with_types
 from tests.records.exports import records_of, rejected_of
 
