@@ -9,8 +9,6 @@ import json
 import os
 import subprocess
 import tempfile
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 RECORDS_PER_FILE = 125_000  # a row group of Parquet: DuckDB loads them in parallel from 122,880 rows on
-FILES_AHEAD = 3  # in memory, besides the one that dlt writes
 TYPES = {"number": pa.float64(), "integer": pa.int64(), "boolean": pa.bool_()}
 
 
@@ -73,25 +70,20 @@ def cxone(
 def tables(messages: Iterable[bytes], kept: dict[str, Any]) -> Iterator[Any]:
     """Yield a table for each file that the tap's messages name, and keep its state."""
     schemas: dict[str, pa.Schema] = {}
-    ahead: deque[Any] = deque()  # files that threads read while dlt writes what has been read before
-    with ThreadPoolExecutor(2) as readers:
-        for message in map(json.loads, messages):
-            if message["type"] == "SCHEMA":
-                stream, keys = message["stream"], message["key_properties"]
-                schemas[stream] = arrow_schema(message["schema"]["properties"], keys)
-                # If one run has two versions of a row, that with the later date is loaded.
-                later = {name: {"dedup_sort": "desc"} for name in message.get("bookmark_properties") or ()}
-                hints = dlt.mark.make_hints(stream, write_disposition="merge", primary_key=keys, columns=later)
-                yield dlt.mark.with_hints(schemas[stream].empty_table(), hints, create_table_variant=True)
-            elif message["type"] == "BATCH":
-                stream = message["stream"]
-                ahead.extend(readers.submit(read, url, stream, schemas[stream]) for url in message["manifest"])
-                while len(ahead) > FILES_AHEAD:
-                    yield ahead.popleft().result()
-            elif message["type"] == "STATE":
-                kept["state"] = message["value"]
-        while ahead:
-            yield ahead.popleft().result()
+    for message in map(json.loads, messages):
+        if message["type"] == "SCHEMA":
+            stream, keys = message["stream"], message["key_properties"]
+            schemas[stream] = arrow_schema(message["schema"]["properties"], keys)
+            # If one run has two versions of a row, that with the later date is loaded.
+            later = {name: {"dedup_sort": "desc"} for name in message.get("bookmark_properties") or ()}
+            hints = dlt.mark.make_hints(stream, write_disposition="merge", primary_key=keys, columns=later)
+            yield dlt.mark.with_hints(schemas[stream].empty_table(), hints, create_table_variant=True)
+        elif message["type"] == "BATCH":
+            stream = message["stream"]
+            for url in message["manifest"]:
+                yield read(url, stream, schemas[stream])
+        elif message["type"] == "STATE":
+            kept["state"] = message["value"]
 
 
 def read(url: str, stream: str, schema: pa.Schema) -> Any:
