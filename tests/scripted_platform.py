@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    import requests
 
+    from tap_cxone.api.responses import ApiResponse
     from tap_cxone.sandbox import Sandbox
     from tests.http_server import Response
 
@@ -37,7 +37,7 @@ class Pauses(list[float]):
         assert len(self) < 100, "an endless loop"
 
 
-def as_json(response: requests.Response) -> Any:
+def as_json(response: ApiResponse) -> Any:
     return response.json()
 
 

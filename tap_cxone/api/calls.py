@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MAX_RESPONSE_BYTES = 1 << 20
+"""Longest body of a response to a call: documented ones have a few hundred bytes."""
+MAX_LIST_BYTES = 4 << 20
+"""Longest body of a list: room for some ten thousand entries."""
+
 
 @dataclass(frozen=True)
 class ApiCall:
@@ -27,8 +32,8 @@ class ApiCall:
         address_settings: the settings that determine the address, for errors ("the setting 'api_url'"). A
             ``PlatformClient`` fills it in.
         min_pause: shortest pause between two attempts, in seconds.
-        stream: whether to leave the body unread, for a download.
         follow_redirects: whether to follow redirects. A redirect from an API means that its address is wrong.
+        max_bytes: longest body of a response that is read, decompressed. Files are not limited.
     """
 
     name: str
@@ -42,8 +47,8 @@ class ApiCall:
     hints: Mapping[int, str] = field(default_factory=dict)
     address_settings: str = ""
     min_pause: float = 0.0
-    stream: bool = False
     follow_redirects: bool = False
+    max_bytes: int = MAX_RESPONSE_BYTES
 
     def hint(self, status: int) -> str:
         """Return what to check after a response with this status."""

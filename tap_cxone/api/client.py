@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import requests
 
     from tap_cxone.api.grants import Grant
+    from tap_cxone.api.responses import ApiResponse
     from tap_cxone.api.tokens import Token
     from tap_cxone.api.transport import RequestListener
 
@@ -82,7 +83,7 @@ class PlatformClient:
         self._identity = PlatformIdentity(host, tenant_id(token.access_token, token.id_token))
         return self._identity
 
-    def call(self, call: ApiCall, read: Callable[[requests.Response], _T]) -> _T:
+    def call(self, call: ApiCall, read: Callable[[ApiResponse], _T]) -> _T:
         """Make a call, with retries, and return what ``read`` extracts from its response.
 
         Args:
@@ -119,7 +120,7 @@ class PlatformClient:
             UnavailableError: the retries are used up.
             CxoneError: the file cannot be written.
         """
-        call = self._with_hints(ApiCall("download", "GET", path, stream=True, follow_redirects=True))
+        call = self._with_hints(ApiCall("download", "GET", path, follow_redirects=True))
 
         def attempt() -> int:
             with self._exchange(call) as response:
@@ -151,7 +152,7 @@ class PlatformClient:
             nonlocal refusals
             url = fresh_url()
             try:
-                return self._transport.download_signed_url(url, file)
+                return self._transport.download_signed_url(url, file, self._api_url.get(self._tokens.get()))
             except StorageRefusedError as err:
                 refusals += 1
                 if refusals >= MAX_STORAGE_REFUSALS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from http import HTTPStatus
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -11,28 +12,35 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import HTTPError
 
-from tap_cxone.api.error_messages import MALFORMED_RESPONSE_ERRORS, connection_reason, status_text
+from tap_cxone.api.addresses import is_download_address
+from tap_cxone.api.deadline import current_deadline
+from tap_cxone.api.error_messages import connection_reason, status_text
 from tap_cxone.api.responses import not_processed_error
 from tap_cxone.api.retry import RetriableError, retry_after_seconds
-from tap_cxone.api.sessions import INVALID_URL_ERRORS, TIMEOUT
+from tap_cxone.api.sessions import INVALID_REDIRECT, INVALID_URL_ERRORS, TIMEOUT, InvalidRedirectError
 from tap_cxone.api.tokens import NoAuth
 from tap_cxone.errors import DiskError, StorageRefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tap_cxone.api.sessions import Session
+
 CHUNK_BYTES = 1 << 18
+STALL_SECONDS = 120.0
+LEAST_BYTES_PER_SECOND = 16 << 10
+"""Least rate of a download, on average over ``STALL_SECONDS``. So its time follows its size, whatever length it has."""
 _NO_STORAGE_URL = "the platform returned no valid download URL"
 
 
-def download_signed_url(session: requests.Session, url: str, file: IO[bytes]) -> int:
+def download_signed_url(session: Session, url: str, file: IO[bytes]) -> int:
     """Download from a pre-signed storage URL in one attempt, without authorization.
 
     Storage rejects a request with two kinds of authorization (platform contract, section 2). The URL's query is a
     credential, so errors name only its host.
 
     Args:
-        session: session for the storage.
+        session: session for the storage; the URL must be valid for a download from its API.
         url: the pre-signed URL.
         file: overwritten from its beginning.
 
@@ -44,9 +52,11 @@ def download_signed_url(session: requests.Session, url: str, file: IO[bytes]) ->
         StorageRefusedError: the storage refused the download.
         DiskError: the file cannot be written.
     """
-    host = _storage_host(url)
+    host = _storage_host(url, session.redirects_from)
     try:
         response = session.get(url, auth=NoAuth(), timeout=TIMEOUT, stream=True)
+    except InvalidRedirectError:
+        raise RetriableError(INVALID_REDIRECT) from None
     except INVALID_URL_ERRORS:
         raise RetriableError(_NO_STORAGE_URL) from None
     except requests.RequestException as err:
@@ -83,12 +93,16 @@ def write_body(response: requests.Response, file: IO[bytes]) -> int:
 
 def _chunks(response: requests.Response) -> Iterator[bytes]:
     """Yield the body without decoding it: whether an export is compressed shows in its bytes, not in a header."""
-    arrived = 0
+    deadline = current_deadline()
+    arrived, wanted = 0, 0.0
     try:
-        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+        for chunk in chain([b""], response.raw.stream(CHUNK_BYTES, decode_content=False)):
             yield chunk
             arrived += len(chunk)
-    except (HTTPError, OSError) as err:
+            if deadline and arrived >= wanted:
+                deadline.restart(STALL_SECONDS)
+                wanted = arrived + STALL_SECONDS * LEAST_BYTES_PER_SECOND
+    except (HTTPError, OSError, ValueError) as err:
         reason = f"cut off after {arrived} bytes ({type(err).__name__})"
         raise RetriableError(reason) from None
 
@@ -110,12 +124,10 @@ def _raise_for_storage_status(host: str, response: requests.Response) -> None:
         raise StorageRefusedError(msg, status)
 
 
-def _storage_host(url: object) -> str:
-    with contextlib.suppress(*MALFORMED_RESPONSE_ERRORS):
-        parts = urlsplit(url) if isinstance(url, str) else None
-        if parts and parts.scheme.lower() in {"http", "https"} and parts.hostname:
-            return parts.hostname
-    raise RetriableError(_NO_STORAGE_URL)
+def _storage_host(url: str, api_url: str) -> str:
+    if not is_download_address(url, api_url):
+        raise RetriableError(_NO_STORAGE_URL)
+    return urlsplit(url).hostname or ""
 
 
 @contextlib.contextmanager

@@ -1,15 +1,14 @@
-"""Descriptions of failed requests: statuses, connection errors, and the platform's own explanation. No I/O."""
+"""Descriptions of failed requests: statuses and connection errors. No I/O."""
 
 from __future__ import annotations
 
-import contextlib
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import requests
 from urllib3.exceptions import NewConnectionError
 
-MALFORMED_RESPONSE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+MALFORMED_RESPONSE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 """Errors that code raises when it reads a response of an unexpected shape, such as a proxy's HTML page."""
 
 
@@ -37,14 +36,3 @@ def never_sent(err: requests.RequestException) -> bool:
         return True
     cause = err.args[0] if err.args else None
     return isinstance(getattr(cause, "reason", cause), NewConnectionError)
-
-
-def platform_reason(response: requests.Response) -> str:
-    """Return the platform's explanation of an error, from the JSON body or else from its header, or an empty string."""
-    in_header = response.headers.get("icStatusDescription", "")
-    with contextlib.suppress(*MALFORMED_RESPONSE_ERRORS, requests.RequestException):
-        body = response.json()
-        for key in ("message", "errorMessage", "error_description", "errorDescription", "error"):
-            if isinstance(body.get(key), str):
-                return str(body[key])
-    return in_header

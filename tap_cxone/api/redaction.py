@@ -36,8 +36,13 @@ def redact(text: str, secrets: Iterable[str]) -> str:
         longest_first = sorted(forms, key=len, reverse=True)
         text = re.sub("|".join(map(re.escape, longest_first)), "***", text, flags=re.IGNORECASE)
     text = " ".join(text.split())[:_MAX_SEARCHED_CHARACTERS]
-    text = _SIGNATURE.sub(r"\1***", _URL_WITH_QUERY.sub(r"\1/***", text))
+    text = _printable(_SIGNATURE.sub(r"\1***", _URL_WITH_QUERY.sub(r"\1/***", text)))
     return text if len(text) <= _MAX_CHARACTERS else text[:_MAX_CHARACTERS] + "…"
+
+
+def _printable(text: str) -> str:
+    """Escape control characters, with which a terminal can be misled, and lone surrogates, which cannot be written."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _forms(secret: str) -> set[str]:

@@ -2,23 +2,52 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tap_cxone.api.error_messages import MALFORMED_RESPONSE_ERRORS, platform_reason, status_text
+import requests
+
+from tap_cxone.api.error_messages import MALFORMED_RESPONSE_ERRORS, connection_reason, status_text
 from tap_cxone.api.retry import RETRY_AFTER_DEFAULT_SECONDS, RetriableError, retry_after_seconds
 from tap_cxone.errors import FatalError, OutcomeUnknownError, ThrottledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import requests
+    from collections.abc import Callable, Mapping
 
     from tap_cxone.api.calls import ApiCall
 
     Redact = Callable[[str], str]
 
 _T = TypeVar("_T")
+_PIECE_BYTES = 1 << 10
+"""Bytes that are decompressed at once: gzip makes a thousand times as much of them at most."""
+_REASON_KEYS = ("message", "errorMessage", "error_description", "errorDescription", "error")
+
+
+@dataclass(frozen=True)
+class ApiResponse:
+    """A response whose body has been read.
+
+    Attributes:
+        status_code: HTTP status.
+        headers: headers; their names are case-insensitive.
+        body: the decompressed body.
+    """
+
+    status_code: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the body as a JSON value; raises ValueError or RecursionError if it is none."""
+        return json.loads(self.body)
+
+
+class _TooLongError(ValueError):
+    """The body of a response is longer than a call allows."""
 
 
 def raise_for_status(call: ApiCall, response: requests.Response, redact: Redact) -> None:
@@ -48,22 +77,34 @@ def raise_for_status(call: ApiCall, response: requests.Response, redact: Redact)
         raise FatalError(msg, status)
 
 
-def read_value(
-    call: ApiCall, response: requests.Response, read: Callable[[requests.Response], _T], redact: Redact
-) -> _T:
+def read_value(call: ApiCall, response: requests.Response, read: Callable[[ApiResponse], _T], redact: Redact) -> _T:
     """Return what ``read`` extracts from a 2xx response.
 
     Raises:
-        RetriableError: the response is malformed (a proxy's page, say).
-        OutcomeUnknownError: the response is malformed, and the call is not repeatable.
+        RetriableError: the response is incomplete, too long, or malformed (a proxy's page, say).
+        OutcomeUnknownError: the same, and the call is not repeatable.
     """
     try:
-        return read(response)
+        return read(_read_body(call, response))
+    except requests.RequestException as err:
+        raise retriable_or_unknown(connection_reason(err, call.url), repeatable=call.repeatable) from None
+    except _TooLongError as err:
+        raise retriable_or_unknown(str(err), repeatable=call.repeatable) from None
     except MALFORMED_RESPONSE_ERRORS:
         content_type = redact(response.headers.get("Content-Type", "no content type"))
         reason = f"the response ({response.status_code}, {content_type}) does not have the documented form"
         # Not chained: the parser's error would contain the response.
         raise retriable_or_unknown(reason, repeatable=call.repeatable) from None
+
+
+def _read_body(call: ApiCall, response: requests.Response) -> ApiResponse:
+    body = bytearray()
+    for piece in response.iter_content(_PIECE_BYTES):
+        body += piece
+        if len(body) > call.max_bytes:
+            msg = f"the response is longer than {call.max_bytes >> 20} MiB"
+            raise _TooLongError(msg)
+    return ApiResponse(response.status_code, response.headers, bytes(body))
 
 
 def retriable_or_unknown(reason: str, *, repeatable: bool) -> RetriableError | OutcomeUnknownError:
@@ -96,6 +137,16 @@ def _throttled_error(call: ApiCall, response: requests.Response, redact: Redact)
 
 
 def _refusal(call: ApiCall, response: requests.Response, redact: Redact) -> str:
-    explanation = redact(platform_reason(response))
+    explanation = redact(_platform_reason(call, response))
     reason = f" ({explanation})" if explanation else ""
     return f"The platform refused the call '{call.name}' with {status_text(response.status_code)}{reason}"
+
+
+def _platform_reason(call: ApiCall, response: requests.Response) -> str:
+    """Return the platform's explanation of an error, from the JSON body or else from its header, or an empty string."""
+    with contextlib.suppress(*MALFORMED_RESPONSE_ERRORS, requests.RequestException):
+        body = _read_body(call, response).json()
+        for key in _REASON_KEYS:
+            if isinstance(body.get(key), str):
+                return str(body[key])
+    return response.headers.get("icStatusDescription", "")

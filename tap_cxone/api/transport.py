@@ -5,20 +5,34 @@ It does not know where tokens come from: the package ``grants`` fetches them wit
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 import requests
 
+from tap_cxone.api.deadline import Deadline
 from tap_cxone.api.downloads import download_signed_url
 from tap_cxone.api.error_messages import connection_reason, never_sent
 from tap_cxone.api.redaction import redact
 from tap_cxone.api.responses import raise_for_status, read_value, retriable_or_unknown
-from tap_cxone.api.retry import RETRY_BUDGET_SECONDS, THROTTLED_BUDGET_SECONDS, RetryPolicy, call_with_retry
-from tap_cxone.api.sessions import INVALID_URL_ERRORS, TIMEOUT, Sessions
+from tap_cxone.api.retry import (
+    RETRY_BUDGET_SECONDS,
+    THROTTLED_BUDGET_SECONDS,
+    RetriableError,
+    RetryPolicy,
+    call_with_retry,
+)
+from tap_cxone.api.sessions import (
+    INVALID_REDIRECT,
+    INVALID_URL_ERRORS,
+    TIMEOUT,
+    InvalidRedirectError,
+    Sessions,
+)
 from tap_cxone.api.tokens import NoAuth
-from tap_cxone.errors import FatalError
+from tap_cxone.errors import FatalError, OutcomeUnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +40,10 @@ if TYPE_CHECKING:
     from requests.auth import AuthBase
 
     from tap_cxone.api.calls import ApiCall
+    from tap_cxone.api.responses import ApiResponse
+
+MIN_ATTEMPT_SECONDS = 60.0
+"""Time that every attempt has, even if less is left of the retry budget."""
 
 _T = TypeVar("_T")
 
@@ -55,6 +73,7 @@ class Transport:
         retry_budget: seconds for all attempts and pauses of one call.
         secrets: returns what must not appear in messages.
         listener: is notified of every request to the API and of every retry.
+        clock: returns the seconds of a monotonic clock.
     """
 
     def __init__(
@@ -64,7 +83,9 @@ class Transport:
         retry_budget: float = RETRY_BUDGET_SECONDS,
         secrets: Callable[[], list[str]],
         listener: RequestListener | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._sleep = sleep
         self._policy = RetryPolicy(budget=retry_budget, throttled_budget=min(THROTTLED_BUDGET_SECONDS, retry_budget))
         self._secrets = secrets
@@ -74,7 +95,7 @@ class Transport:
     def call_with_retry(
         self, name: str, attempt: Callable[[], _T], *, min_attempts: int = 1, min_pause: float = 0.0
     ) -> _T:
-        """Repeat a call until it succeeds, within the budget of this client.
+        """Repeat a call until it succeeds, within the budget of this client, which limits every attempt, too.
 
         Args:
             name: name of the call, for messages.
@@ -85,15 +106,27 @@ class Transport:
         Raises:
             UnavailableError: the retries are used up.
         """
+        last_begin = self._clock() + self._policy.budget
+
+        def limited() -> _T:
+            with Deadline(max(last_begin - self._clock(), MIN_ATTEMPT_SECONDS)) as deadline:
+                try:
+                    return attempt()
+                except (RetriableError, OutcomeUnknownError) as err:
+                    if deadline.has_passed:
+                        reason = f"no complete response within {deadline.seconds:.0f} s"
+                        raise type(err)(reason) from None
+                    raise
+
         return call_with_retry(
-            attempt,
+            limited,
             what=f"Platform call '{name}'",
             sleep=self._sleep,
             policy=replace(self._policy, min_attempts=min_attempts, min_pause=min_pause),
             on_retry=partial(self._listener.retrying, name) if self._listener else None,
         )
 
-    def request(self, call: ApiCall, *, read: Callable[[requests.Response], _T], auth: AuthBase | None = None) -> _T:
+    def request(self, call: ApiCall, *, read: Callable[[ApiResponse], _T], auth: AuthBase | None = None) -> _T:
         """Make a call that needs no token, with retries, and return what ``read`` extracts from its response.
 
         Raises:
@@ -109,7 +142,7 @@ class Transport:
         return self.call_with_retry(call.name, attempt, min_pause=call.min_pause)
 
     def send(self, call: ApiCall, *, auth: AuthBase) -> requests.Response:
-        """Send one request and return its response, whatever the status.
+        """Send one request and return its response, whatever the status. Its body has not been read.
 
         Raises:
             FatalError: the URL is invalid.
@@ -118,8 +151,10 @@ class Transport:
         """
         if self._listener:
             self._listener.requested()
+        session = self._sessions.api()
+        session.redirects_from = call.url if call.follow_redirects else ""
         try:
-            return self._sessions.api().request(
+            return session.request(
                 call.method,
                 call.url,
                 params=call.params,
@@ -128,8 +163,10 @@ class Transport:
                 auth=auth,
                 timeout=TIMEOUT,
                 allow_redirects=call.follow_redirects,
-                stream=call.stream,
+                stream=True,
             )
+        except InvalidRedirectError:
+            raise RetriableError(INVALID_REDIRECT) from None
         except INVALID_URL_ERRORS:
             msg = f"Platform call '{call.name}': the address is invalid; check {call.address_settings}."
             raise FatalError(msg, 0) from None
@@ -141,13 +178,15 @@ class Transport:
         """Raise unless the status is a 2xx; see ``responses.raise_for_status``."""
         raise_for_status(call, response, self.redact)
 
-    def read(self, call: ApiCall, response: requests.Response, read: Callable[[requests.Response], _T]) -> _T:
+    def read(self, call: ApiCall, response: requests.Response, read: Callable[[ApiResponse], _T]) -> _T:
         """Return what ``read`` extracts from a 2xx response; see ``responses.read_value``."""
         return read_value(call, response, read, self.redact)
 
-    def download_signed_url(self, url: str, file: IO[bytes]) -> int:
+    def download_signed_url(self, url: str, file: IO[bytes], api_url: str) -> int:
         """Download from a pre-signed storage URL in one attempt; see ``downloads.download_signed_url``."""
-        return download_signed_url(self._sessions.storage(), url, file)
+        session = self._sessions.storage()
+        session.redirects_from = api_url
+        return download_signed_url(session, url, file)
 
     def redact(self, text: str) -> str:
         """Return text from the platform as one short line without secrets."""

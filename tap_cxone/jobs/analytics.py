@@ -13,18 +13,17 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
-from tap_cxone.api.calls import ApiCall
+from tap_cxone.api.calls import MAX_LIST_BYTES, ApiCall
 from tap_cxone.dates import format_date
 from tap_cxone.errors import FatalError
-from tap_cxone.jobs.model import ActiveExport, AsyncJobApi, BusyError, JobGoneError, JobState, JobStatus
+from tap_cxone.jobs.model import ActiveExport, AsyncJobApi, BusyError, JobGoneError, JobState, JobStatus, valid_job_id
 from tap_cxone.jobs.polling import MIN_POLL_SECONDS
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import requests
-
     from tap_cxone.api.client import PlatformClient
+    from tap_cxone.api.responses import ApiResponse
     from tap_cxone.windows import Window
 
 PATH = "/api/v2/analytics/exports"
@@ -85,7 +84,7 @@ class AnalyticsExports(AsyncJobApi):
 
     @override
     def list_active(self) -> list[ActiveExport]:
-        call = ApiCall("list", "GET", PATH, params={"status": "queued,running"})
+        call = ApiCall("list", "GET", PATH, params={"status": "queued,running"}, max_bytes=MAX_LIST_BYTES)
         return self._client.call(call, _active_exports)
 
     @override
@@ -127,7 +126,7 @@ class AnalyticsExports(AsyncJobApi):
                 raise JobGoneError from err
             raise
 
-    def _job_status(self, response: requests.Response) -> JobStatus:
+    def _job_status(self, response: ApiResponse) -> JobStatus:
         body = response.json()
         reason = self._client.redact(str(body.get("errorMessage") or ""))
         status = body["status"].lower()
@@ -141,17 +140,14 @@ def _job_path(job_id: str) -> str:
     return f"{PATH}/{quote(job_id, safe='')}"
 
 
-def _job_id(response: requests.Response) -> str:
-    job_id = response.json()["id"]
-    if not isinstance(job_id, str) or not job_id:
-        raise TypeError
-    return job_id
+def _job_id(response: ApiResponse) -> str:
+    return valid_job_id(response.json()["id"])
 
 
-def _active_exports(response: requests.Response) -> list[ActiveExport]:
+def _active_exports(response: ApiResponse) -> list[ActiveExport]:
     # The platform may ignore the filter by status. An entity without a status counts as active.
     return [
-        ActiveExport(str(entity["id"]), {key: entity[key] for key in _QUERY_KEYS & entity.keys()} or None)
+        ActiveExport(valid_job_id(entity["id"]), {key: entity[key] for key in _QUERY_KEYS & entity.keys()} or None)
         for entity in response.json()["entities"]
         if str(entity.get("status", "queued")).lower() in {"queued", "running"}
     ]

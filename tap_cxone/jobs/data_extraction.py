@@ -15,17 +15,16 @@ from urllib.parse import quote
 
 from typing_extensions import override
 
-from tap_cxone.api.calls import ApiCall
+from tap_cxone.api.calls import MAX_LIST_BYTES, ApiCall
 from tap_cxone.dates import utc_now
 from tap_cxone.errors import FatalError, StorageRefusedError, ThrottledError
-from tap_cxone.jobs.model import ActiveExport, AsyncJobApi, BusyError, JobGoneError, JobState, JobStatus
+from tap_cxone.jobs.model import ActiveExport, AsyncJobApi, BusyError, JobGoneError, JobState, JobStatus, valid_job_id
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import requests
-
     from tap_cxone.api.client import PlatformClient
+    from tap_cxone.api.responses import ApiResponse
     from tap_cxone.jobs.polling import CreateThrottle
     from tap_cxone.windows import Window
 
@@ -113,7 +112,9 @@ class DataExtraction(AsyncJobApi):
 
     @override
     def list_active(self) -> list[ActiveExport]:
-        jobs = self._client.call(ApiCall("list", "GET", PATH, throttled=_THROTTLED, hints=_HINTS), _jobs)
+        jobs = self._client.call(
+            ApiCall("list", "GET", PATH, throttled=_THROTTLED, hints=_HINTS, max_bytes=MAX_LIST_BYTES), _jobs
+        )
         others = frozenset(jobs) - self._created
         if self._others is not None and others - self._others:
             self._others_create = True
@@ -186,7 +187,7 @@ class DataExtraction(AsyncJobApi):
                 return _JOB_UNKNOWN
             raise
 
-    def _read_status(self, response: requests.Response) -> _StatusResponse:
+    def _read_status(self, response: ApiResponse) -> _StatusResponse:
         if response.status_code == HTTPStatus.NO_CONTENT:
             return _NO_CONTENT
         body: dict[str, Any] = response.json()["jobStatus"]
@@ -200,19 +201,17 @@ class DataExtraction(AsyncJobApi):
         return _StatusResponse(JobStatus(state, reason), str(result.get("url") or ""))
 
 
-def _job_id(response: requests.Response) -> str:
+def _job_id(response: ApiResponse) -> str:
     job_id = response.json()
     if isinstance(job_id, dict):  # as existing clients have seen it; a bare string is documented
         job_id = job_id["jobId"]
-    if not isinstance(job_id, str) or not job_id:
-        raise TypeError
-    return job_id
+    return valid_job_id(job_id)
 
 
-def _jobs(response: requests.Response) -> dict[str, JobState]:
+def _jobs(response: ApiResponse) -> dict[str, JobState]:
     if response.status_code == HTTPStatus.NO_CONTENT:
         return {}
     return {
-        str(job["id"]): _STATES.get(str(job["status"]).upper(), JobState.RUNNING)
+        valid_job_id(job["id"]): _STATES.get(str(job["status"]).upper(), JobState.RUNNING)
         for job in response.json().get("jobs") or ()
     }

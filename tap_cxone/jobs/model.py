@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from tap_cxone.dates import format_date
+from tap_cxone.errors import FatalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from tap_cxone.errors import CxoneError
     from tap_cxone.windows import Window
+
+MAX_JOB_ID_CHARACTERS = 512
 
 
 class JobState(enum.Enum):
@@ -45,6 +48,37 @@ class ActiveExport:
 
     job_id: str
     query: dict[str, Any] | None = None
+
+
+def valid_job_id(value: object) -> str:
+    """Return a job id as text.
+
+    An id becomes part of a path and of log lines, so it must consist of printable characters, at most
+    ``MAX_JOB_ID_CHARACTERS`` of them, and must not be ``.`` or ``..``.
+
+    Args:
+        value: the id as the platform sent it: text, or an integer.
+
+    Raises:
+        InvalidJobIdError: it is not valid.
+    """
+    job_id = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(job_id, str) or not 0 < len(job_id) <= MAX_JOB_ID_CHARACTERS:
+        raise InvalidJobIdError
+    if not job_id.isprintable() or job_id in {".", ".."}:
+        raise InvalidJobIdError
+    return job_id
+
+
+class InvalidJobIdError(FatalError):
+    """The platform gave a job an id that cannot be used. It would do so again, so no other job is created."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"The platform sent a job id that is not usable (printable text of up to {MAX_JOB_ID_CHARACTERS} characters "
+            "is expected): check that the API's address is that of the platform.",
+            0,
+        )
 
 
 @dataclass(frozen=True)

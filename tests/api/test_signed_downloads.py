@@ -90,7 +90,7 @@ def test_the_target_of_a_storage_redirect_gets_no_authorization(
 ) -> None:
     with_netrc(tmp_path, monkeypatch)
     store = serve({FILE: [WHOLE]})
-    for host in ("127.0.0.1", "localhost", "user:password@localhost"):
+    for host in ("127.0.0.1", "localhost"):
         elsewhere = f"{store.url.replace('127.0.0.1', host)}{FILE}?{SIGNATURE}"
         first = serve({FILE: [refusal(status, Location=elsewhere)]})
         assert fetched(first) == b"whole"
@@ -99,11 +99,14 @@ def test_the_target_of_a_storage_redirect_gets_no_authorization(
         assert store.calls(FILE)[-1].query == SIGNATURE
 
 
-def test_a_user_in_the_url_is_not_sent_as_authorization(serve: Serve) -> None:
+@pytest.mark.parametrize("is_redirected", [False, True])
+def test_no_request_is_sent_to_an_address_with_a_user(serve: Serve, *, is_redirected: bool) -> None:
     store = serve({FILE: [WHOLE]})
-    url = store.url.replace("//", "//user:password@")
-    assert store.client().download_signed(lambda: f"{url}{FILE}", io.BytesIO()) == 5
-    assert store.calls(FILE)[0].authorization is None
+    url = f"{store.url.replace('//', '//user:password@')}{FILE}"
+    first = serve({FILE: [refusal(302, Location=url)]})
+    with pytest.raises(UnavailableError, match="valid"):
+        first.client(retry_budget=0).download_signed(lambda: first.url + FILE if is_redirected else url, io.BytesIO())
+    assert store.requests == []
 
 
 def test_a_redirected_api_download_sends_nothing_from_netrc(

@@ -14,12 +14,14 @@ from tap_cxone.errors import CxoneError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import requests
-
+    from tap_cxone.api.responses import ApiResponse
     from tap_cxone.api.transport import Transport
 
 DEFAULT_TOKEN_SECONDS = 1200.0
 """Lifetime of a token whose response names none (platform contract, section 1). If it is shorter, a 401 reveals it."""
+
+MAX_TOKEN_SECONDS = 86400.0
+"""Longest time for which a token is used, whatever lifetime its response names."""
 
 
 class Grant(Protocol):
@@ -61,7 +63,7 @@ class Grant(Protocol):
         raise CxoneError(msg)
 
 
-def read_token(response: requests.Response) -> Token:
+def read_token(response: ApiResponse) -> Token:
     """Parse the response of a token endpoint.
 
     Raises:
@@ -76,7 +78,9 @@ def read_token(response: requests.Response) -> Token:
         ):
             raise TypeError
         others = [found if isinstance(found := body.get(key), str) else "" for key in ("id_token", "refresh_token")]
-        return Token(access_token, float(body.get("expires_in") or DEFAULT_TOKEN_SECONDS), *others)
+        return Token(
+            access_token, min(float(body.get("expires_in") or DEFAULT_TOKEN_SECONDS), MAX_TOKEN_SECONDS), *others
+        )
     except MALFORMED_RESPONSE_ERRORS:
         reason = f"the response ({response.status_code}) contains no usable token"
         # Not chained: the parser's error would contain the response, which may contain a token.

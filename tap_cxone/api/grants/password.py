@@ -17,8 +17,7 @@ from tap_cxone.api.identity import tenant_id
 from tap_cxone.errors import CxoneError, FatalError, UnavailableError
 
 if TYPE_CHECKING:
-    import requests
-
+    from tap_cxone.api.responses import ApiResponse
     from tap_cxone.api.tokens import Token
     from tap_cxone.api.transport import Transport
 
@@ -165,7 +164,7 @@ class Password(Grant):
         )
 
 
-def _json_object(response: requests.Response) -> dict[str, Any]:
+def _json_object(response: ApiResponse) -> dict[str, Any]:
     body = response.json()
     if not isinstance(body, dict):
         raise TypeError

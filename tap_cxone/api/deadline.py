@@ -1,0 +1,101 @@
+"""Deadlines: a time limit for everything that a thread waits for in the responses to a call.
+
+The time limits of a socket end silence only. A server that sends a byte a second, or interim responses without an end,
+never reaches them. When a deadline passes, it shuts down the connections of its call, so that reading from them ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+_local = threading.local()
+
+
+class Deadline:
+    """The time limit of the calls that this thread makes within a ``with`` block.
+
+    Blocks may be nested: each limits the connections that are used within it, except for those of inner blocks.
+
+    Args:
+        seconds: how long the block may take.
+
+    Attributes:
+        seconds: how long the block, or what has begun with the last ``restart``, may take.
+        has_passed: whether it took longer.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.has_passed = False
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self._timer: threading.Timer | None = None
+        self._outer: Deadline | None = None
+
+    def __enter__(self) -> Self:
+        """Start the clock."""
+        self._outer = current_deadline()
+        _local.deadline = self
+        self.restart(self.seconds)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop the clock."""
+        _local.deadline = self._outer
+        if self._timer:
+            self._timer.cancel()
+        with self._lock:
+            for sock in self._sockets:
+                sock.close()
+            self._sockets.clear()
+
+    def restart(self, seconds: float) -> None:
+        """Give the block this many seconds from now, unless its time is up already."""
+        if self._timer:
+            self._timer.cancel()
+        self.seconds = seconds
+        self._timer = threading.Timer(seconds, self._pass)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def watch(self, sock: socket.socket) -> None:
+        """Shut down a connection when the time is up. It may be given more than once."""
+        # A duplicate refers to the same connection, and remains valid when TLS takes the socket over.
+        duplicate = socket.fromfd(sock.fileno(), sock.family, sock.type)
+        with self._lock:
+            self._sockets.append(duplicate)
+            if self.has_passed:
+                _shut_down(duplicate)
+
+    def _pass(self) -> None:
+        with self._lock:
+            self.has_passed = True
+            for sock in self._sockets:
+                _shut_down(sock)
+
+
+def current_deadline() -> Deadline | None:
+    """Return the innermost deadline of this thread."""
+    deadline: Deadline | None = getattr(_local, "deadline", None)
+    return deadline
+
+
+def watch(sock: socket.socket | None) -> None:
+    """Have the innermost deadline of this thread, if there is one, limit the use of a connection."""
+    deadline = current_deadline()
+    if deadline and sock:
+        deadline.watch(sock)
+
+
+def _shut_down(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the server has closed the connection
+        sock.shutdown(socket.SHUT_RDWR)
