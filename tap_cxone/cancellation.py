@@ -2,8 +2,8 @@
 
 How a run ends early, whatever the cause (a signal, a closed standard output, a window that failed):
 
-1. Somebody calls ``CancellationToken.cancel`` with the reason and the exit code. That is a plain assignment, because a
-   signal handler must not wait for a lock that the interrupted code may hold.
+1. Somebody calls ``CancellationToken.cancel`` with the reason and the exit code. It takes no lock, because a signal
+   handler must not wait for one that the interrupted code may hold.
 2. Every wait sleeps in short slices and raises ``RunCancelledError`` soon afterwards, so nothing is cut in the middle.
 3. The stream that was being read writes a last STATE and its audit events; temporary files are removed.
 4. If the run does not get there in time, because the target does not read its input, ``Shutdown`` ends the process.
@@ -39,17 +39,20 @@ class CancellationToken:
 
     def __init__(self, parent: CancellationToken | None = None, clock: Clock | None = None) -> None:
         self._parent = parent
-        self._error: RunCancelledError | None = None
+        self._errors: list[RunCancelledError] = []
         self.clock: Clock = clock or (parent.clock if parent else time)
 
     def cancel(self, error: RunCancelledError | None = None) -> None:
         """Ask everything that uses this token to end; the first error is kept."""
-        self._error = self._error or error or RunCancelledError("The run has ended.")
+        # One atomic step: a signal handler may call this in the middle of another call.
+        self._errors.append(error or RunCancelledError("The run has ended."))
 
     @property
     def cause(self) -> RunCancelledError | None:
         """Why the run was cancelled, or None while it goes on."""
-        return self._error or (self._parent.cause if self._parent else None)
+        if self._errors:
+            return self._errors[0]
+        return self._parent.cause if self._parent else None
 
     def check(self) -> None:
         """Raise RunCancelledError if the run was cancelled."""

@@ -12,6 +12,7 @@ from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from typing_extensions import override
 
 from tap_cxone.errors import CxoneError, exit_on_error
+from tap_cxone.shutdown import release_signals
 from tap_cxone.tap import TapCXone
 
 
@@ -45,14 +46,18 @@ def _read_object(name: str, subject: str) -> str:
     try:
         text = Path(name).read_text(encoding="utf-8")
         content = json.loads(text)
+        json.dumps(content, ensure_ascii=False).encode()
     except OSError as err:
         msg = f"{subject} cannot be read ({err.strerror})."
         raise CxoneError(msg) from None
     except json.JSONDecodeError as err:
         msg = f"{subject} is not valid JSON (line {err.lineno}, column {err.colno})."
         raise CxoneError(msg) from None
-    except ValueError:  # the decoding of the text failed
+    except UnicodeError:  # bytes that are not UTF-8, or half of a surrogate pair
         msg = f"{subject} is not valid JSON: it is not in UTF-8."
+        raise CxoneError(msg) from None
+    except (ValueError, RecursionError):
+        msg = f"{subject} cannot be read: a number in it is too long, or its objects and lists are nested too deeply."
         raise CxoneError(msg) from None
     if not isinstance(content, dict):
         msg = f"{subject} must hold a JSON object."
@@ -78,3 +83,5 @@ def _run() -> None:
     except (MapExpressionError, StreamMapConfigError) as err:
         msg = f"Setting 'stream_maps': {err}"
         raise CxoneError(msg) from err
+    finally:
+        release_signals()

@@ -77,6 +77,18 @@ class Shutdown:
             callback()
 
 
+def release_signals() -> None:
+    """Call off a forced end, and give the signals their default action: the run has ended, and its exit code is known.
+
+    A run that was complete when a signal came ends like one without a signal. Python removes its own handlers while it
+    exits; an alarm that went off then would kill the process.
+    """
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, signal.SIG_DFL)
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 @contextlib.contextmanager
 def _registered(callbacks: list[Callable[[], object]], callback: Callable[[], object]) -> Iterator[None]:
     callbacks.append(callback)

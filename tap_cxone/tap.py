@@ -82,6 +82,13 @@ class TapCXone(CompatTap):
         _ = self._context.settings  # raises SettingsError
 
     @override
+    def load_state(self, state: dict[str, Any]) -> None:
+        from tap_cxone.streams.state import check_form
+
+        check_form(state)
+        super().load_state(state)
+
+    @override
     def discover_streams(self) -> Sequence[Stream]:
         from tap_cxone.config.entities import SETTING, entities
         from tap_cxone.streams.bot_conversations import BotConversationsStream

@@ -28,6 +28,20 @@ def test_the_first_cause_counts() -> None:
     assert token.cause is SIGTERM
 
 
+def test_a_cause_that_comes_in_the_middle_of_another_call_is_the_first_one() -> None:
+    token = CancellationToken()
+
+    class InterruptedByError(RunCancelledError):
+        """Evaluating it is the moment at which a signal handler is called."""
+
+        def __bool__(self) -> bool:
+            token.cancel(SIGTERM)
+            return True
+
+    token.cancel(InterruptedByError("Another one."))
+    assert token.cause is SIGTERM
+
+
 def test_a_parent_cancels_its_children_but_not_the_other_way_round() -> None:
     parent = CancellationToken()
     first, second = CancellationToken(parent), CancellationToken(parent)

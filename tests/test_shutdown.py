@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_cxone.cancellation import CancellationToken
-from tap_cxone.shutdown import Shutdown
+from tap_cxone.shutdown import Shutdown, release_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +30,11 @@ def order(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         raise ExitError
 
     monkeypatch.setattr(os, "_exit", leave)
-    handler = signal.getsignal(signal.SIGALRM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT)}
     yield events
     signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 def test_a_signal_cancels_the_run_with_its_exit_code(order: list[str]) -> None:
@@ -89,3 +90,12 @@ def test_a_lock_held_by_the_interrupted_code_does_not_prevent_the_exit(order: li
         with pytest.raises(ExitError):
             signal.raise_signal(signal.SIGALRM)
     assert order == ["exit 143"]
+
+
+def test_a_run_that_has_ended_is_not_forced_to_exit_and_handles_no_signals(order: list[str]) -> None:
+    shutdown = Shutdown(CancellationToken(), lambda: None)
+    signal.signal(signal.SIGTERM, lambda number, _: shutdown.on_signal(number))
+    signal.raise_signal(signal.SIGTERM)
+    release_signals()
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert {signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)} == {signal.SIG_DFL}

@@ -15,7 +15,7 @@ import msgspec
 
 from tap_cxone.dates import format_date, parse_date
 from tap_cxone.observability.jsonlines import JsonLinesFile
-from tap_cxone.windows import Window, complete_until
+from tap_cxone.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +45,17 @@ class JobRecord:
     active_before: tuple[str, ...] = ()
     until: datetime | None = None
 
-    def complete_until(self, settle: timedelta) -> datetime:
-        """Return the time up to which the job's file has every event, given the platform's settling time."""
-        return complete_until(self.window, self.requested_at, settle)
+    # Dates are compared as differences, because a date in a damaged file may be too early for its difference with
+    # ``settle`` to be a date.
+
+    def had_settled(self, settle: timedelta) -> bool:
+        """Return whether the platform had every event of the window when the job was requested."""
+        return self.requested_at - self.window.end >= settle
 
     def is_loaded_at(self, bookmark: datetime, settle: timedelta) -> bool:
         """Return whether a target with this bookmark has everything that the job was created for."""
-        return min(self.complete_until(settle), self.until or self.window.end) <= bookmark
+        needed_until = min(self.until or self.window.end, self.window.end)
+        return needed_until <= bookmark or self.requested_at - bookmark <= settle
 
     def to_dict(self) -> dict[str, Any]:
         """Return the form in which state and journal hold it."""
@@ -166,7 +170,7 @@ class Journal:
         if self._path:
             with self._path.open("rb") as lines:
                 for line in lines:
-                    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError):
+                    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                         value = msgspec.json.decode(line)
                         if isinstance(value, dict):
                             yield value

@@ -67,7 +67,11 @@ class CreateThrottle:
         self._lock = threading.Lock()
 
     def restart(self, ago: float = 0.0) -> None:
-        """Count from a request that was answered ``ago`` seconds ago, unless a later one is known."""
+        """Count from a request that was answered ``ago`` seconds ago, unless a later one is known.
+
+        One in the future, which a wrong clock has recorded, counts as answered now: nobody knows when it was sent.
+        """
+        ago = max(0.0, ago)
         with self._lock:
             extra = random.uniform(0, self.seconds) if self._shared_creates else 0.0  # noqa: S311 - not a secret
             self._shared_creates = max(0, self._shared_creates - 1)

@@ -53,14 +53,17 @@ class JobStore:
         self._announce = announce
         self._settle = settle
         self._end = end
-        remembered = [*state, *journal.records()]
-        self._records = sorted(filter(self._is_usable, remembered), key=lambda record: record.requested_at)
+        now = utc_now()
+        remembered = sorted([*state, *journal.records()], key=lambda record: record.requested_at)
+        recent = [record for record in remembered if now - record.requested_at <= MAX_JOB_AGE and self._fits(record)]
+        # A job of the future was requested with a wrong clock: nobody knows what its file lacks.
+        self._records = [record for record in recent if record.requested_at <= now and self._is_whole(record)]
         self.last_request = max(
             filter(None, [journal.last_request, *(record.requested_at for record in state)]), default=None
         )
         """When a job was last requested, by this stream or by another one that shares the journal."""
         self._lock = threading.Lock()
-        self._ours = {record.job_id for record in self._records if record.job_id}
+        self._ours = {record.job_id for record in recent if record.job_id}
         self._taken: set[str] = set()
 
     def windows(self) -> list[Window]:
@@ -105,7 +108,8 @@ class JobStore:
         self._journal.record(record)
         return record
 
-    def _is_usable(self, record: JobRecord) -> bool:
-        is_whole = record.window.end > self._end or record.complete_until(self._settle) == record.window.end
-        is_recent = record.requested_at >= utc_now() - MAX_JOB_AGE
-        return is_whole and is_recent and record.fingerprint == self._fingerprint(record.window)
+    def _fits(self, record: JobRecord) -> bool:
+        return record.fingerprint == self._fingerprint(record.window)
+
+    def _is_whole(self, record: JobRecord) -> bool:
+        return record.window.end > self._end or record.had_settled(self._settle)

@@ -3,23 +3,56 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.api.identity import PlatformIdentity
-from tap_cxone.dates import format_date, parse_date
+from tap_cxone.dates import format_date, parse_date, utc_now
 from tap_cxone.errors import CxoneError
 from tap_cxone.jobs.journal import JobRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping, Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
+    from datetime import datetime
 
 JOBS_IN_STATE = "export_jobs"
 """Key of the stream's bookmark under which the state carries jobs: id, window, fingerprint and time."""
 PLATFORM_IN_STATE = "platform"
 """Key of the stream's bookmark under which the state says which platform and tenant the bookmark belongs to."""
+_MAX_AHEAD = timedelta(days=1)
+"""How far ahead of the clock a bookmark may be; it is never ahead unless a clock was wrong."""
 
 logger = logging.getLogger("tap-cxone")
+
+
+def check_form(state: Mapping[str, Any]) -> None:
+    """Check that a state has the form on which the SDK and ``StreamState`` rely.
+
+    Raises:
+        CxoneError: it has another form.
+    """
+    bookmarks = state.get("bookmarks", {})
+    if not isinstance(bookmarks, dict):
+        msg = (
+            "The state is damaged: 'bookmarks' is not an object: correct it, or read everything again with "
+            "--full-refresh."
+        )
+        raise CxoneError(msg)
+    for stream, part in bookmarks.items():
+        if not _has_sdk_form(part):
+            msg = (
+                f"The state is damaged: what it has for stream '{stream}' is not an object, or is not in the form of "
+                "the Meltano SDK: correct it, or remove it to read the stream again from 'start_date' on."
+            )
+            raise CxoneError(msg)
+
+
+def _has_sdk_form(part: object) -> bool:
+    if not isinstance(part, dict):
+        return False
+    partitions = part.get("partitions", [])
+    has_markers = isinstance(part.get("progress_markers", {}), dict)
+    return has_markers and isinstance(partitions, list) and all(map(_has_sdk_form, partitions))
 
 
 class StreamState:
@@ -60,23 +93,31 @@ class StreamState:
         """Return the bookmark, or None.
 
         Raises:
-            CxoneError: it is not a date.
+            CxoneError: it is not a date, or far in the future.
         """
         text = self._state.get("replication_key_value")
         is_of_this_key = self._state.get("replication_key", self._replication_key) in self._valid_keys
         if not self._replication_key or not text or not is_of_this_key:
             return None
         try:
-            return parse_date(text)
+            bookmark = parse_date(text)
         except (ValueError, AttributeError):
             msg = f"The bookmark of '{self._stream}' in the state is not an ISO 8601 date: correct or remove it."
             raise CxoneError(msg) from None
+        if bookmark - utc_now() > _MAX_AHEAD:
+            msg = (
+                f"The bookmark of '{self._stream}' in the state ({format_date(bookmark)}) is more than a day in the "
+                "future: set the clock of this machine, or, if the clock is right, correct the bookmark, or read "
+                "everything again with --full-refresh."
+            )
+            raise CxoneError(msg)
+        return bookmark
 
     def platform(self) -> PlatformIdentity | None:
         """Return the platform that the bookmark belongs to; None without a bookmark, or in the state of 0.1.0.
 
         Raises:
-            CxoneError: the bookmark is not a date.
+            CxoneError: the bookmark is not valid.
         """
         return PlatformIdentity.from_dict(self._state.get(PLATFORM_IN_STATE)) if self.bookmark() else None
 
@@ -97,11 +138,25 @@ class StreamState:
         """Return where a run begins: the bookmark less the look-back, or the start date.
 
         Raises:
-            CxoneError: the bookmark is not a date.
+            CxoneError: the bookmark is not valid.
         """
-        bookmark = self.bookmark()
+        bookmark, now = self.bookmark(), utc_now()
+        if start_date > now:
+            logger.warning(
+                "Stream '%s': setting 'start_date' (%s) is in the future: nothing is extracted until then, and nothing "
+                "before it; set an earlier date, or the clock of this machine if it is wrong",
+                self._stream,
+                format_date(start_date),
+            )
         if bookmark is None:
             return start_date
+        if bookmark > now:
+            logger.warning(
+                "Stream '%s': the bookmark (%s) is in the future: the time before it counts as extracted; set the "
+                "clock of this machine if it is wrong, or set the bookmark in the state to an earlier date",
+                self._stream,
+                format_date(bookmark),
+            )
         if start_date > bookmark:
             logger.warning(
                 "Stream '%s': setting 'start_date' (%s) is later than the bookmark (%s): the time between them is not "
@@ -110,7 +165,8 @@ class StreamState:
                 format_date(start_date),
                 format_date(bookmark),
             )
-        return max(start_date, bookmark - lookback)
+        # Compared as a difference, because the look-back may begin before the first representable date.
+        return bookmark - lookback if bookmark - start_date > lookback else start_date
 
     def commit(self, loaded_until: datetime, window_end: datetime) -> str | None:
         """Move the bookmark forwards and write the state, with the jobs of later windows only.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from isal import igzip
 
-from tests.conftest import Run
+from tests.conftest import Run, read_lines
 from tests.http_server import HttpServer, Request, json_response
 
 if TYPE_CHECKING:
@@ -115,6 +115,12 @@ def many_cells() -> Iterator[bytes]:
         yield b"," * (4 * MIB - 100) + b"\n"
 
 
+def impossible_dates() -> Iterator[bytes]:
+    """Yield records whose dates are valid, but not in UTC: their years would be 10000 and 0."""
+    dates = ("2024-01-01T00:00:00.000Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59")
+    yield json.dumps([record(number, dateFrom=date) for number, date in enumerate(dates)]).encode()
+
+
 ENDLESS = {
     "zeros": ("row", lambda: endless(repeated=b"\0")),
     "commas": ("row", lambda: endless(repeated=b",")),
@@ -198,3 +204,13 @@ def test_a_full_disk_ends_the_run_with_the_folder_and_loses_nothing(
     again = tap(config, state=run.states[-1], catalog=catalog)
     assert len({found["id"] for found in again.records}) == len(again.records) == 50_000
     assert platform.jobs == 1, "the second run uses the job of the first"
+
+
+@pytest.mark.parametrize("platform", [impossible_dates], indirect=True)
+def test_dates_that_utc_does_not_have_do_not_stop_a_run(tap: Tap, platform: FilePlatform, tmp_path: Path) -> None:
+    audit = tmp_path / "audit.jsonl"
+    run = tap(platform.config(audit_log_path=str(audit)))
+    assert run.code == 0
+    assert [record["id"] for record in run.records] == ["e0", "e1", "e2"]
+    [extracted] = [event for event in read_lines(audit) if event["event"] == "window_extracted"]
+    assert extracted["days"] == {"2024-01-01": 1}

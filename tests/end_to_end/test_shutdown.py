@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import config_for, read_lines, wait_until
-from tests.end_to_end.helpers import SHUTDOWN_SECONDS
+from tests.conftest import Run, by_id, config_for, read_lines, wait_until
+from tests.end_to_end.helpers import SHUTDOWN_SECONDS, expected_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +69,16 @@ def test_a_signal_ends_a_run_whose_target_does_not_read(
     running.wait_until_output_is_full()
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(SHUTDOWN_SECONDS) == 143
+
+
+def test_a_signal_that_comes_when_the_run_is_complete_changes_nothing(start_sandbox: StartSandbox, tap: Tap) -> None:
+    sandbox = start_sandbox()
+    python, _, _, *arguments = tap.command(config_for(sandbox))
+    done = tap._run([python, "-m", "tests.end_to_end.signalled_tap", *arguments], None)
+    run = Run(done.returncode, done.stdout, done.stderr)
+    assert run.code == 0
+    assert by_id(run.records) == expected_events(sandbox)
+    assert "Traceback" not in run.log
 
 
 @pytest.mark.parametrize("moment", ["polling", "emitting"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tap_cxone.dates import parse_date
 from tap_cxone.jobs.journal import JobRecord, Journal
 from tests.conftest import january, read_lines
 from tests.jobs.fakes import DAYS, SETTLE, a_record
@@ -61,6 +62,7 @@ def test_lines_of_another_scope_are_ignored_but_their_time_counts(tmp_path: Path
         b"null",
         b'"text"',
         b"\xff\xfe",
+        pytest.param(b"[" * 100_000, id="nested"),
         b'{"event": "created"}',
         b'{"event": "created", "scope": "scope", "job_id": ""}',
         b'{"event": "created", "scope": "scope", "job_id": 1, "dateFrom": "2024-01-01"}',
@@ -119,3 +121,13 @@ def test_a_value_of_another_form_is_not_a_record(value: Any) -> None:
 def test_a_record_survives_json() -> None:
     record = a_record("job", DAYS[0], requested_at=LONG_AFTER)
     assert JobRecord.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+@pytest.mark.parametrize("at", ["0001-01-01", "9999-12-31T23:59:59.999Z"])
+def test_a_job_with_an_impossible_time_is_compared_with_a_bookmark(tmp_path: Path, at: str) -> None:
+    path = tmp_path / "journal"
+    written(path, a_record("job", DAYS[0], requested_at=parse_date(at)))
+    with Journal(str(path), "scope", SETTLE) as journal:
+        assert [job.had_settled(SETTLE) for job in journal.records()] == [at.startswith("9999")]
+        journal.record_start(january(2))
+    assert read_back(path) == []

@@ -61,6 +61,18 @@ def test_a_request_of_an_earlier_run_leaves_the_rest_of_the_interval() -> None:
     assert throttle.remaining() == 18, "an older request does not shorten the wait"
 
 
+@pytest.mark.parametrize("share", [False, True])
+def test_a_request_in_the_future_is_waited_for_no_longer_than_twice_the_interval(*, share: bool) -> None:
+    clock = FakeClock()
+    throttle = CreateThrottle(30, clock.monotonic)
+    if share:
+        throttle.share()
+    throttle.restart(ago=-(10.0**11))
+    assert 30 <= throttle.remaining() <= 60
+    clock.sleep(60)
+    assert throttle.remaining() == 0
+
+
 def test_other_integrations_get_a_gap_for_a_few_creates() -> None:
     clock = FakeClock()
     throttle = CreateThrottle(30, clock.monotonic)

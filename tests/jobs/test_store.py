@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tap_cxone.dates import utc_now
+from tap_cxone.jobs import store as store_module
 from tap_cxone.jobs.model import ExportJob
 from tap_cxone.windows import Window
 from tests.conftest import january, read_lines
@@ -49,10 +52,27 @@ def test_a_job_of_another_query_is_not_used() -> None:
 def test_a_job_is_not_used_if_its_window_had_not_settled() -> None:
     """Events at the end of the window reached the platform after the request: the file lacks them."""
     now = utc_now()
-    window = Window(now - timedelta(days=1), now - timedelta(minutes=10))
-    assert a_store(FakeApi(), [a_record("job", window, requested_at=now)], end=now).windows() == []
-    later = now + SETTLE
-    assert a_store(FakeApi(), [a_record("job", window, requested_at=later)], end=now).windows() == [window]
+    young, settled = (Window(now - timedelta(days=1), now - age) for age in (timedelta(minutes=10), SETTLE))
+    assert a_store(FakeApi(), [a_record("job", young, requested_at=now)], end=now).windows() == []
+    assert a_store(FakeApi(), [a_record("job", settled, requested_at=now)], end=now).windows() == [settled]
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=1), timedelta(days=365)], ids=str)
+def test_a_job_of_the_future_is_not_used_but_is_ours(monkeypatch: pytest.MonkeyPatch, ahead: timedelta) -> None:
+    monkeypatch.setattr(store_module, "utc_now", lambda: january(20))
+    jobs = [a_record(job_id, DAYS[0], requested_at=january(20) + ahead) for job_id in ("job", None)]
+    store = a_store(FakeApi(), jobs)
+    assert store.windows() == []
+    assert store.take_job(DAYS[0]) is None
+    assert store.open_intention(DAYS[0]) is None
+    assert store.ours(["job", "other"]) == {"job"}, "it may be active, and counts towards our limit"
+
+
+def test_a_job_of_the_first_year_is_too_old() -> None:
+    first = datetime.min.replace(tzinfo=UTC)
+    store = a_store(FakeApi(), [a_record("job", DAYS[0], requested_at=first)])
+    assert store.windows() == []
+    assert store.last_request == first
 
 
 def test_a_job_of_a_window_that_has_not_ended_is_used() -> None:
@@ -61,7 +81,7 @@ def test_a_job_of_a_window_that_has_not_ended_is_used() -> None:
 
 
 def test_the_newest_record_decides_whether_an_outcome_is_open() -> None:
-    now = utc_now()
+    now = utc_now() - timedelta(minutes=1)
     job = a_record("job", DAYS[0], requested_at=now - timedelta(hours=1))
     intention = a_record(None, DAYS[0], requested_at=now, active_before=("a",))
     assert a_store(FakeApi(), [job, intention]).open_intention(DAYS[0]) == intention

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tap_cxone.api.identity import PlatformIdentity
-from tap_cxone.dates import format_date
+from tap_cxone.dates import format_date, parse_date
 from tap_cxone.errors import CxoneError
-from tap_cxone.streams.state import JOBS_IN_STATE, PLATFORM_IN_STATE, StreamState
+from tap_cxone.streams import state as state_module
+from tap_cxone.streams.state import JOBS_IN_STATE, PLATFORM_IN_STATE, StreamState, check_form
 from tests.conftest import january
 from tests.jobs.fakes import DAYS, a_record
 
@@ -57,7 +58,55 @@ def test_a_start_date_after_the_bookmark_wins_and_is_logged(caplog: pytest.LogCa
     assert "'start_date' (2024-01-08T00:00:00.000Z) is later than the bookmark (2024-01-03" in caplog.text
 
 
-@pytest.mark.parametrize("value", ["soon", "2024-13-01", 7, ["2024-01-01"], {"a": 1}], ids=str)
+def test_a_look_back_may_begin_before_the_first_date_there_is() -> None:
+    first = parse_date("0001-01-01")
+    state = Written().state({"replication_key": "dateFrom", "replication_key_value": "0001-01-02"})
+    assert state.start(first, timedelta(days=7)) == first
+    assert state.start(first, timedelta(hours=1)) == first + timedelta(hours=23)
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """Stop the clock."""
+    monkeypatch.setattr(state_module, "utc_now", lambda: january(10))
+    return january(10)
+
+
+def test_a_start_date_in_the_future_is_logged(now: datetime, caplog: pytest.LogCaptureFixture) -> None:
+    state = Written().state({})
+    assert state.start(now, NO_LOOKBACK) == now
+    assert not caplog.records
+    assert state.start(now + timedelta(days=400), NO_LOOKBACK) == now + timedelta(days=400)
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert "'start_date' (2025-02-13T00:00:00.000Z) is in the future" in record.message
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=1), timedelta(days=1)], ids=str)
+def test_a_bookmark_in_the_future_is_logged(now: datetime, caplog: pytest.LogCaptureFixture, ahead: timedelta) -> None:
+    state = Written().state(bookmark_at(10) | {"replication_key_value": format_date(now + ahead)})
+    assert state.start(START_DATE, timedelta(days=2)) == now + ahead - timedelta(days=2)
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert f"the bookmark ({format_date(now + ahead)}) is in the future" in record.message
+    assert "set the clock" in record.message
+
+
+def test_a_bookmark_that_is_not_in_the_future_is_not_logged(now: datetime, caplog: pytest.LogCaptureFixture) -> None:
+    assert Written().state(bookmark_at(10)).start(START_DATE, NO_LOOKBACK) == now
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("value", ["2024-01-11T00:00:00.001Z", "9999-12-31T23:59:59.999Z"])
+def test_a_bookmark_more_than_a_day_in_the_future_is_an_error(now: datetime, value: str) -> None:
+    state = Written().state({"replication_key": "dateFrom", "replication_key_value": value})
+    with pytest.raises(CxoneError, match=r"'events' in the state .* is more than a day in the future: set the clock"):
+        state.bookmark()
+    with pytest.raises(CxoneError):
+        state.platform()
+
+
+@pytest.mark.parametrize("value", ["soon", "2024-13-01", 7, 10**400, ["2024-01-01"], {"a": 1}])
 def test_a_bookmark_that_is_not_a_date_is_an_error(value: Any) -> None:
     state = Written().state({"replication_key": "dateFrom", "replication_key_value": value})
     with pytest.raises(CxoneError, match="'events' in the state is not an ISO 8601 date"):
@@ -136,6 +185,44 @@ def test_jobs_in_the_state_that_make_no_sense_are_ignored(nonsense: Any) -> None
     state = Written().state({JOBS_IN_STATE: nonsense})
     assert state.jobs() == []
     state.commit(january(2), january(2))
+
+
+# --- The form ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bookmarks", [None, [], [{}], "text", 7, True], ids=str)
+def test_bookmarks_that_are_not_an_object_are_an_error(bookmarks: Any) -> None:
+    with pytest.raises(CxoneError, match="'bookmarks' is not an object: correct it, or"):
+        check_form({"bookmarks": bookmarks})
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        None,
+        [],
+        "text",
+        7,
+        {"progress_markers": "text"},
+        {"partitions": None},
+        {"partitions": {}},
+        {"partitions": ["text"]},
+        {"partitions": [{"progress_markers": 1}]},
+    ],
+    ids=str,
+)
+def test_a_stream_whose_state_has_another_form_is_named(part: Any) -> None:
+    with pytest.raises(CxoneError, match=r"for stream 'events' is not .*: correct it, or remove it"):
+        check_form({"bookmarks": {"other": {}, "events": part}})
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{}, {"bookmarks": {}}, {"other": 1}, {"bookmarks": {"events": bookmark_at(1) | {"partitions": [{}]}}}],
+    ids=str,
+)
+def test_a_state_of_the_right_form_is_accepted(state: dict[str, Any]) -> None:
+    check_form(state)
 
 
 # --- The platform -----------------------------------------------------------------------------------------------------
