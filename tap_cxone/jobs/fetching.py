@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import logging
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from typing_extensions import override
 
 from tap_cxone.errors import CorruptExportError, ExportFailedError, NoExportError, UnfitExportError, disk_errors
 from tap_cxone.jobs.model import ExportFile, JobFailedError, JobGoneError, Verified
@@ -104,7 +107,7 @@ class FileFetcher(Generic[V]):
         path = folder / f"export-{self._next_number()}"
         try:
             with disk_errors(folder):
-                file = path.open("wb")
+                file = _LimitedFile(io.FileIO(path, "w"), budget.limit)
             with file:
                 size = self._api.download(job.job_id, file)
             # One at a time, the earliest first: verifying three files at once would make none of them ready sooner.
@@ -112,6 +115,13 @@ class FileFetcher(Generic[V]):
                 verified = self._files.verify(path)
                 _check_blank(verified, job, accept=accept_blank)
                 budget.hold(job.window, verified.size)
+        except _FileTooLongError:
+            msg = (
+                f"Window {job.window} of {self._policy.stream}: its file is longer than {budget.limit >> 20} MiB "
+                "('work_dir_max_mib'): raise that setting, or shorten the windows by 'window_days' or "
+                "'extraction_window_days'."
+            )
+            raise ExportFailedError(msg) from None
         except JobGoneError as err:
             raise JobFailedError(job, str(err) or "the platform does not have its file any more") from err
         finally:
@@ -135,6 +145,29 @@ class FileFetcher(Generic[V]):
                 f"Window {job.window} of {self._policy.stream} could not be read (job {job.job_id}): {damage.message}."
             )
         return JobFailedError(job, damage.message, may_split=not isinstance(damage, NoExportError))
+
+
+class _FileTooLongError(Exception):
+    """A download is longer than what may lie in the work folder."""
+
+
+class _LimitedFile(io.BufferedWriter):
+    """A file for a download. Without a limit, a server could fill the disk.
+
+    Args:
+        raw: the file.
+        limit: its greatest length in bytes.
+    """
+
+    def __init__(self, raw: io.RawIOBase, limit: int) -> None:
+        super().__init__(raw)
+        self._limit = limit
+
+    @override
+    def write(self, buffer: Any, /) -> int:
+        if self.tell() + len(buffer) > self._limit:
+            raise _FileTooLongError
+        return super().write(buffer)
 
 
 def _check_blank(verified: Verified, job: ExportJob, *, accept: bool) -> None:

@@ -75,8 +75,8 @@ class InvalidJobIdError(FatalError):
 
     def __init__(self) -> None:
         super().__init__(
-            f"The platform sent a job id that is not usable (printable text of up to {MAX_JOB_ID_CHARACTERS} characters "
-            "is expected): check that the API's address is that of the platform.",
+            "The platform sent a job id that is not usable (printable text of up to "
+            f"{MAX_JOB_ID_CHARACTERS} characters is expected): check that the API's address is that of the platform.",
             0,
         )
 

@@ -54,19 +54,19 @@ class DiskBudget:
     The limit applies to the start of a verification, whose size is not known before, and never to the earliest window,
     since nothing would be emitted otherwise. So the files together exceed it by one file at most.
 
-    Args:
-        limit: bytes from which no further file is verified ahead.
+    Attributes:
+        limit: bytes from which no further file is verified ahead; no download may be longer.
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._held: dict[Window, int] = {}
         self._lock = threading.Lock()
 
     def has_room(self, window: Window) -> bool:
         """Return whether the file of a window may be verified now."""
         with self._lock:
-            return sum(self._held.values()) < self._limit or not any(held < window for held in self._held)
+            return sum(self._held.values()) < self.limit or not any(held < window for held in self._held)
 
     def hold(self, window: Window, size: int) -> None:
         """Count the verified file of a window, of this size in bytes."""

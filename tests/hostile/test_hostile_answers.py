@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +15,7 @@ from tests.hostile.zygote import MAX_SECONDS, Ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.hostile.cases import Case, Surface
 
@@ -89,6 +89,7 @@ def run(zygote: subprocess.Popen[str], server: HostileServer, tmp_path: Path) ->
             "quarantine_path": str(tmp_path / "quarantine.jsonl"),
             "journal_path": str(tmp_path / "journal.jsonl"),
             "work_dir": str(tmp_path / "work"),
+            "work_dir_max_mib": 32,
         }
         (tmp_path / "config.json").write_text(json.dumps(config))
         arguments = ["--config", str(tmp_path / "config.json")]

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tap_cxone import cli, tap
-from tap_cxone.api import downloads, responses, retry, transport
+from tap_cxone.api import downloads, retry, transport
 from tap_cxone.api.client import PlatformClient
 from tap_cxone.jobs import creation
 from tap_cxone.jobs.data_extraction import DataExtraction
@@ -74,7 +74,7 @@ def _become_the_tap(arguments: list[str], folder: Path) -> None:
         os.dup2(opened, descriptor)
         os.close(opened)
     # The real limits, made short: the time that they allow is not what is tested.
-    retry.RETRY_AFTER_CAP_SECONDS = responses.RETRY_AFTER_DEFAULT_SECONDS = 0.1
+    retry.RETRY_AFTER_CAP_SECONDS = 0.1
     transport.MIN_ATTEMPT_SECONDS = BUDGET_SECONDS
     PlatformClient.__init__.__kwdefaults__["retry_budget"] = BUDGET_SECONDS  # type: ignore[index]
     downloads.STALL_SECONDS = STALL_SECONDS
