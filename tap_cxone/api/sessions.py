@@ -20,6 +20,7 @@ READ_SECONDS = 60.0
 TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 """Time limits of one request, as ``requests`` takes them."""
 MAX_REDIRECTS = 5
+_USER_AGENT = f"tap-cxone/{metadata.version('tap-cxone')}"
 
 INVALID_URL_ERRORS = (
     requests.exceptions.InvalidURL,
@@ -61,7 +62,7 @@ class _Session(requests.Session):
         self.max_redirects = MAX_REDIRECTS
         # Downloads are stored undecoded, and their compression is detected by the first bytes: gzip only.
         self.headers["Accept-Encoding"] = "gzip"
-        self.headers["User-Agent"] = f"tap-cxone/{metadata.version('tap-cxone')}"
+        self.headers["User-Agent"] = _USER_AGENT
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> str | None:
