@@ -1,6 +1,6 @@
 """``python -m tap_cxone``: the command ``tap-cxone``."""
 
-from tap_cxone.cli import main
+from tap_cxone.commands import tap
 
 if __name__ == "__main__":
-    main()
+    tap()

@@ -11,7 +11,7 @@ import click
 from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from typing_extensions import override
 
-from tap_cxone.errors import CxoneError, exit_on_error
+from tap_cxone.errors import CxoneError
 from tap_cxone.shutdown import release_signals
 from tap_cxone.tap import TapCXone
 
@@ -66,14 +66,14 @@ def _read_object(name: str, subject: str) -> str:
 
 
 def main() -> None:
-    """Run the command with the arguments of the process."""
+    """Run the command with the arguments of the process.
+
+    Raises:
+        CxoneError: the command cannot be carried out.
+    """
     # Rows of CSV files are thousands of lists, which are freed soon after they were made. With the default of 700, the
     # garbage collector would traverse all of them in between.
     gc.set_threshold(50_000, 20, 100)
-    exit_on_error(_run)
-
-
-def _run() -> None:
     command = TapCXone.cli
     for param in command.params:
         if param.name in {"config", "state", "catalog"}:

@@ -12,7 +12,9 @@
     │   ├── NoExportError        a file has something else than records: an error message, for example
     │   └── UnfitExportError     a file is intact, but does not belong to this stream
     ├── ExportFailedError        a window could not be exported
-    └── DiskError                a file cannot be written
+    ├── DiskError                a file cannot be written or read
+    ├── OpenFilesError           no more files can be opened
+    └── OutputError              standard output cannot be written
 
 A message names what to change. It never holds a secret, a signed URL or a record value.
 """
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
 
 class CxoneError(Exception):
@@ -107,7 +110,7 @@ class ExportFailedError(CxoneError):
 
 
 class DiskError(CxoneError):
-    """A file cannot be written: the disk is full, for example.
+    """A file cannot be written or read: the disk is full, for example.
 
     Args:
         folder: the folder of the file.
@@ -117,26 +120,69 @@ class DiskError(CxoneError):
 
     def __init__(self, folder: object, err: OSError, setting: str = "work_dir") -> None:
         reason = err.strerror or type(err).__name__
-        remedy = "free space on its disk" if err.errno in _NO_SPACE else "check it"
+        remedy = "free space (or inodes) on its disk" if err.errno in _NO_SPACE else "check it"
         super().__init__(
-            f"The folder {folder} cannot be written ({reason}): {remedy}, or name another folder in the setting "
+            f"The folder {folder} cannot be used ({reason}): {remedy}, or name another folder in the setting "
             f"'{setting}'."
         )
 
 
+class OpenFilesError(CxoneError):
+    """The process, or the whole machine, has as many open files and connections as it may have."""
+
+    def __init__(self, err: OSError) -> None:
+        super().__init__(f"No more files and connections can be opened ({err.strerror}): raise the limit (ulimit -n).")
+
+
+class OutputError(CxoneError):
+    """Standard output cannot be written; what has been written may be incomplete."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Standard output cannot be written ({reason}).")
+
+
 @contextlib.contextmanager
 def disk_errors(folder: object, setting: str = "work_dir") -> Iterator[None]:
-    """Raise DiskError where a file in a folder cannot be written, with the setting that names the folder."""
+    """Raise DiskError where a file in a folder cannot be written or read, with the setting that names the folder."""
     try:
         yield
     except OSError as err:
+        if err.errno in _NO_DESCRIPTOR:
+            raise OpenFilesError(err) from err
         raise DiskError(folder, err, setting) from err
 
 
-def exit_on_error(command: Callable[[], object]) -> None:
-    """Run a command; if it raises a CxoneError, log its sentence and exit with its code."""
+def open_files_cause(err: BaseException) -> OSError | None:
+    """Return the error that no more files can be opened, if it is this one or one that it was raised from."""
+    chain = [err]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
+        chain.append(cause)
+    return next((cause for cause in chain if isinstance(cause, OSError) and cause.errno in _NO_DESCRIPTOR), None)
+
+
+@contextlib.contextmanager
+def open_files_errors() -> Iterator[None]:
+    """Raise OpenFilesError where any error that is not ours says that no more files can be opened."""
     try:
-        command()
+        yield
+    except CxoneError:
+        raise
+    except Exception as err:
+        if cause := open_files_cause(err):
+            raise OpenFilesError(cause) from err
+        raise
+
+
+def exit_on_error(command: Callable[[], object], exit_code: int | None = None) -> None:
+    """Run a command; if it raises a CxoneError, or no more files can be opened, log one sentence and exit.
+
+    Args:
+        command: the command.
+        exit_code: exit code for every error; None: that of the error.
+    """
+    try:
+        with open_files_errors():
+            command()
     except CxoneError as err:
         logging.getLogger("tap-cxone").error("%s", err.message)  # noqa: TRY400 - one sentence, no traceback
-        sys.exit(err.exit_code)
+        sys.exit(exit_code or err.exit_code)

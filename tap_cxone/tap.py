@@ -17,6 +17,7 @@ from tap_cxone.config.environment import check_environment, check_sdk_environmen
 from tap_cxone.config.schema import JSONSCHEMA
 from tap_cxone.config.settings import normalise
 from tap_cxone.context import RunContext
+from tap_cxone.errors import OutputError
 from tap_cxone.shutdown import Shutdown
 from tap_cxone.streams.sdk_compat import CompatTap
 
@@ -109,5 +110,5 @@ class TapCXone(CompatTap):
     def _write_last_state(self) -> None:
         from tap_cxone.streams.writer import OutputClosedError
 
-        with contextlib.suppress(OutputClosedError):
+        with contextlib.suppress(OutputClosedError, OutputError):
             self.write_message(StateMessage(value=self.state))

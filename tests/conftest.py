@@ -17,6 +17,7 @@ import sys
 import termios
 import threading
 import time
+import tomllib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +65,13 @@ def skip_or_fail(reason: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(f"not to be skipped in CI: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def console_script(name: str) -> list[str]:
+    """Return the command line that starts a console script of this checkout, whichever version is installed."""
+    scripts = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    module, _, function = scripts[name].partition(":")
+    return [sys.executable, "-c", f"from {module} import {function}; {function}()"]
 
 
 def january(day: int) -> datetime:

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import requests
 from urllib3.exceptions import NewConnectionError
 
+from tap_cxone.errors import open_files_cause
+
 MALFORMED_RESPONSE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 """Errors that code raises when it reads a response of an unexpected shape, such as a proxy's HTML page."""
 
@@ -22,6 +24,8 @@ def status_text(status: int) -> str:
 
 def connection_reason(err: requests.RequestException, url: str) -> str:
     """Describe a connection error by its kind and the host. The error's own text would contain the whole URL."""
+    if cause := open_files_cause(err):
+        return f"no more connections can be opened ({cause.strerror})"
     host = urlsplit(url).hostname
     if isinstance(err, requests.exceptions.SSLError):
         return f"the TLS connection to {host} failed"

@@ -35,6 +35,7 @@ TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 """Time limits of one request, as ``requests`` takes them."""
 MAX_REDIRECTS = 5
 INVALID_REDIRECT = "a redirect to an address that is not valid for a download"
+_USER_AGENT = f"tap-cxone/{metadata.version('tap-cxone')}"
 
 INVALID_URL_ERRORS = (
     requests.exceptions.InvalidURL,
@@ -86,7 +87,7 @@ class Session(requests.Session):
         self.max_redirects = MAX_REDIRECTS
         # Downloads are stored undecoded, and their compression is detected by the first bytes: gzip only.
         self.headers["Accept-Encoding"] = "gzip"
-        self.headers["User-Agent"] = f"tap-cxone/{metadata.version('tap-cxone')}"
+        self.headers["User-Agent"] = _USER_AGENT
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter())
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from tap_cxone.dates import format_date, parse_date
-from tap_cxone.observability.jsonlines import JsonLinesFile
+from tap_cxone.observability.jsonlines import UNREADABLE, JsonLinesFile
 from tap_cxone.windows import Window
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Journal:
         if self._path:
             with self._path.open("rb") as lines:
                 for line in lines:
-                    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    with contextlib.suppress(*UNREADABLE):
                         value = msgspec.json.decode(line)
                         if isinstance(value, dict):
                             yield value

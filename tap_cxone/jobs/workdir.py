@@ -1,13 +1,16 @@
 """The work folder: a private folder for files until they are emitted, removed however the run ends.
 
 A process that is killed cannot remove its folder. The operating system releases the lock on the folder, so the next
-run recognises it as abandoned and removes it.
+run recognises it as abandoned and removes it. A folder is recognised by its marker, which no other folder has by
+accident. It is written when the lock is held, so that no folder with a marker can be locked before its owner ends.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import stat
 import tempfile
 import threading
 from pathlib import Path
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 
 _PREFIX = "tap-cxone-"
 _LOCK = "lock"
+_MARKER = "tap-cxone-work-folder"
+_MARKER_CONTENT = (
+    b"b2c1f0a46d7e4c0c9f9d3f6f5a8e7d21: made by tap-cxone, which removes it when no process holds its lock.\n"
+)
 
 
 @contextlib.contextmanager
@@ -36,7 +43,8 @@ def open_workdir(parent: str | None = None) -> Iterator[Path]:
     Raises:
         DiskError: it cannot be created.
     """
-    place = Path(parent or tempfile.gettempdir())
+    with disk_errors(parent or "for temporary files"):
+        place = Path(parent or tempfile.gettempdir())  # a full disk is an OSError here, too
     _remove_abandoned(place)
     with contextlib.ExitStack() as stack:
         with disk_errors(place):
@@ -45,6 +53,7 @@ def open_workdir(parent: str | None = None) -> Iterator[Path]:
                 stack.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place, ignore_cleanup_errors=True))
             )
             stack.enter_context(FileLock(folder / _LOCK))
+            (folder / _MARKER).write_bytes(_MARKER_CONTENT)
         yield folder
 
 
@@ -80,11 +89,29 @@ class DiskBudget:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove the folders that killed runs have left."""
-    for folder in parent.glob(f"{_PREFIX}*"):
-        lock = folder / _LOCK
-        # Without a lock file the folder belongs to another user, is being created, or is not one of ours.
-        with contextlib.suppress(OSError, Timeout):
-            if lock.is_file():
-                with FileLock(lock, blocking=False):
-                    shutil.rmtree(folder, ignore_errors=True)
+    """Remove the folders that killed runs of the same user have left."""
+    with contextlib.suppress(OSError):
+        for folder in parent.glob(f"{_PREFIX}*"):
+            with contextlib.suppress(OSError, Timeout):
+                _remove_if_abandoned(folder)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    if not _is_work_folder(folder):
+        return
+    with FileLock(folder / _LOCK, blocking=False):
+        if _is_work_folder(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        else:  # its owner has just removed it, and taking the lock has created it again
+            (folder / _LOCK).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+def _is_work_folder(folder: Path) -> bool:
+    """Return whether this program has made and locked a folder, for the same user."""
+    try:
+        status = folder.lstat()
+        is_own = stat.S_ISDIR(status.st_mode) and (not hasattr(os, "getuid") or status.st_uid == os.getuid())
+        return is_own and (folder / _MARKER).read_bytes() == _MARKER_CONTENT
+    except OSError:
+        return False

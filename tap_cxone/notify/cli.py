@@ -250,7 +250,3 @@ def _warn_or_fail(message: str, *, strict: bool) -> None:
     if strict:
         raise CxoneError(message)
     logger.warning("%s", message)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,6 +18,7 @@ from tap_cxone.notify.locking import locked
 from tap_cxone.notify.replacing import replacement
 from tap_cxone.observability.audit_log import MAX_ID_CHARACTERS
 from tap_cxone.observability.events import EventName
+from tap_cxone.observability.jsonlines import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     Fields = dict[str, msgspec.Raw]
 
 _EVENT_NAMES = frozenset(EventName)
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 @dataclass
@@ -153,5 +153,5 @@ class _Eraser:
 def _decode_or_none(data: bytes | msgspec.Raw, kind: Any) -> Any:  # noqa: ANN401 - any type that msgspec decodes
     try:
         return msgspec.json.decode(data, type=kind)
-    except _UNREADABLE:
+    except UNREADABLE:
         return None

@@ -7,18 +7,15 @@ A tap that writes in the meantime waits for the replacement and continues in the
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from tap_cxone.files import remove_leftovers, replacing
 from tap_cxone.observability.jsonlines import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_SUFFIX = ".tmp"
+    from pathlib import Path
 
 
 @contextlib.contextmanager
@@ -35,18 +32,9 @@ def replacement(path: Path, reading: BinaryIO) -> Iterator[BinaryIO]:
     Raises:
         OSError: the new file cannot be written.
     """
-    for leftover in path.parent.glob(f"{glob.escape(path.name)}.????????{_SUFFIX}"):
-        leftover.unlink()
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=_SUFFIX)  # mode 0600
-    try:
-        with os.fdopen(descriptor, "wb") as writing, locked(reading.fileno()):
-            owner = os.fstat(reading.fileno())
-            if hasattr(os, "chown") and owner.st_uid != os.getuid():  # root may replace the file of another user
-                os.chown(name, owner.st_uid, owner.st_gid)
-            yield writing
-            writing.flush()
-            os.fsync(writing.fileno())
-            Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    remove_leftovers(path)
+    with locked(reading.fileno()), replacing(path, private=True) as writing:
+        owner = os.fstat(reading.fileno())
+        if hasattr(os, "fchown") and owner.st_uid != os.getuid():  # root may replace the file of another user
+            os.fchown(writing.fileno(), owner.st_uid, owner.st_gid)
+        yield writing

@@ -15,13 +15,13 @@ import msgspec
 
 from tap_cxone.errors import CxoneError
 from tap_cxone.observability.events import Event
+from tap_cxone.observability.jsonlines import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
 _LINES_TO_RECOGNISE = 20
 _LONGEST_LINE_TO_RECOGNISE = 2**20
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Entry(NamedTuple):
@@ -140,7 +140,7 @@ class AuditLogReader:
                 continue
             try:
                 event = decode(line)
-            except _UNREADABLE:
+            except UNREADABLE:
                 self._skip(line, offset)
                 continue
             if event.event in names:
@@ -150,7 +150,7 @@ class AuditLogReader:
         try:
             if msgspec.json.decode(line, type=_NameOnly).event not in self._names:
                 return
-        except _UNREADABLE:
+        except UNREADABLE:
             if not line.strip():
                 return
         self.unreadable += 1
@@ -167,7 +167,7 @@ def is_audit_log(path: Path) -> bool:
     decode = msgspec.json.Decoder(_Named).decode
     with path.open("rb") as file:
         for _ in range(_LINES_TO_RECOGNISE):
-            with contextlib.suppress(*_UNREADABLE):
+            with contextlib.suppress(*UNREADABLE):
                 decode(file.readline(_LONGEST_LINE_TO_RECOGNISE))
                 return True
     return False
@@ -183,7 +183,7 @@ def first_offset_since(log: BinaryIO, logged_at: str) -> int:
     decode = msgspec.json.Decoder(_TimeOnly).decode
     offset = 0
     for line in log:
-        with contextlib.suppress(*_UNREADABLE):
+        with contextlib.suppress(*UNREADABLE):
             if decode(line).logged_at >= logged_at:
                 break
         offset += len(line)
@@ -203,5 +203,5 @@ def read_sample(log: BinaryIO, offset: int, length: int) -> list[msgspec.Raw]:
     try:
         line.decode()  # msgspec.Raw is not decoded, but has to be valid UTF-8 to be sent
         return msgspec.json.decode(line, type=_SampleOnly).sample
-    except _UNREADABLE:
+    except UNREADABLE:
         return []

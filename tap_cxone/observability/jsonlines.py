@@ -8,7 +8,9 @@ replaced or moved away (by ``cxone-notify prune`` or a log rotation), it is open
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import stat
 import sys
 import threading
 from pathlib import Path
@@ -25,9 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""Errors that msgspec raises for a line that is not JSON, not UTF-8, or nested too deeply."""
 _OWNER_ONLY = 0o600
+_OTHERS = 0o077
 _MAX_REOPENS = 100
 """Maximum for one line: a file system that reports a new identity of the file at every check would need more."""
+
+logger = logging.getLogger("tap-cxone")
 
 
 class JsonLinesFile:
@@ -47,6 +54,7 @@ class JsonLinesFile:
         self._durable = durable
         self._lock = threading.Lock()
         self._closed = False
+        self._has_warned = False
         try:
             self._path = Path(path).expanduser().absolute()
             self._fd = self._open()
@@ -102,7 +110,27 @@ class JsonLinesFile:
 
     def _open(self) -> int:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
+        if sys.platform != "win32" and not self._has_warned and _is_accessible_to_others(descriptor):
+            self._has_warned = True
+            self._exclude_others(descriptor)
+        return descriptor
+
+    def _exclude_others(self, descriptor: int) -> None:
+        """Make a file that others may read or write one of its owner only, and say so."""
+        with contextlib.suppress(OSError):  # it belongs to another user, for example
+            os.fchmod(descriptor, _OWNER_ONLY)
+        if _is_accessible_to_others(descriptor):
+            logger.warning(
+                "Setting '%s': the file can be read or written by others than its owner, and its mode cannot be "
+                "changed: it should be 0600",
+                self._setting,
+            )
+        else:
+            logger.warning(
+                "Setting '%s': the file could be read or written by others than its owner: its mode is 0600 now",
+                self._setting,
+            )
 
     def _append(self, data: bytes, *, even_if_moved: bool = False) -> int | None:
         """Write a line; return the number of bytes that are missing, or None if the file was moved or replaced."""
@@ -133,6 +161,11 @@ def locked(fd: int) -> Iterator[None]:
         if sys.platform != "win32":
             with contextlib.suppress(OSError):
                 fcntl.flock(fd, fcntl.LOCK_UN)
+
+
+def _is_accessible_to_others(fd: int) -> bool:
+    mode = os.fstat(fd).st_mode
+    return stat.S_ISREG(mode) and bool(mode & _OTHERS)
 
 
 def _ends_in_incomplete_line(fd: int) -> bool:

@@ -6,6 +6,7 @@ own. It can be wrapped into a RECORD message, or written to a batch file, withou
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from array import array
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ class CanonicalFile:
 
     def close(self) -> None:
         """Delete the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written is not needed any more
+            self._file.close()
 
 
 def split(lines: Lines, duplicates: DuplicateFlags) -> tuple[Lines, Lines]:

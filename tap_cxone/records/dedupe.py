@@ -7,6 +7,7 @@ at a time. The result is one bit per record.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from typing import IO, TYPE_CHECKING, Any
 
@@ -56,6 +57,7 @@ class RecordKeys:
         rows = np.column_stack((digests, np.arange(self._written, self._count, dtype=np.uint64)))
         buckets = (digests[:, 0] % _BUCKETS).astype(np.uint8)
         self._file.write(rows[buckets.argsort(kind="stable")].tobytes())
+        self._file.flush()  # so that a full disk is found while the file is verified
         self._ends.append(self._written + np.bincount(buckets, minlength=_BUCKETS).cumsum())
         self._digests.clear()
         self._written = self._count
@@ -83,7 +85,8 @@ class RecordKeys:
 
     def close(self) -> None:
         """Delete the temporary file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written is not needed any more
+            self._file.close()
 
     def _bucket(self, number: int) -> Table:
         """Return the rows of a bucket in the order of the records."""

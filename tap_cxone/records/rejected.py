@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import tempfile
 from dataclasses import dataclass, replace
@@ -107,4 +108,5 @@ class RejectedRecords:
     def close(self) -> None:
         """Delete the temporary file."""
         if self._file:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written is not needed any more
+                self._file.close()

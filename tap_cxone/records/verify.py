@@ -47,6 +47,7 @@ class VerifiedFile:
         folder: directory for the temporary files.
 
     Attributes:
+        folder: directory of the temporary files.
         fields: the fields of the export.
         keys: keys of the valid records, in the order of the records. ``close`` closes them, too, unless ``take_keys``
             has been called.
@@ -60,6 +61,7 @@ class VerifiedFile:
     """
 
     def __init__(self, model: RecordModel, folder: Path) -> None:
+        self.folder = folder
         self.fields = ExportFields(model)
         self.rejected = RejectedRecords(folder)
         self.keys = RecordKeys(folder)

@@ -282,7 +282,3 @@ def _check(figures: Figures, range_: _Range, options: _Options) -> None:
 
 def _name(row: Gap | StreamKey, *, has_tenants: bool) -> str:
     return f"{clean(str(row.tenant))} {row.stream}" if has_tenants else row.stream
-
-
-if __name__ == "__main__":
-    main()

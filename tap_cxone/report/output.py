@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from pathlib import Path
 
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import CxoneError, OutputError
+from tap_cxone.files import replacing
 
 STANDARD_OUTPUT = "-"
 
@@ -29,10 +29,8 @@ def write(text: str, output: str) -> None:
         try:
             sys.stdout.buffer.write(content)
             sys.stdout.buffer.flush()
-        except OSError as err:
-            sys.stdout = None  # so that it is not flushed again at exit
-            msg = f"Standard output cannot be written ({err.strerror})."
-            raise ReportError(msg) from None
+        except OutputError as err:
+            raise ReportError(err.message) from None
         return
     try:
         path = Path(output).expanduser()
@@ -41,12 +39,8 @@ def write(text: str, output: str) -> None:
             return
         path = path.resolve()  # a link is followed, not replaced
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_bytes(content)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as file:
+            file.write(content)
     except (OSError, ValueError, RuntimeError) as err:
         reason = (isinstance(err, OSError) and err.strerror) or "it is not a usable path"
         msg = f"Option '--output': the file cannot be written ({reason})."

@@ -119,7 +119,3 @@ def main(host: str, port: int, print_events: tuple[datetime, datetime] | None, *
         _print_events(options, *print_events)
     else:
         _serve(host, port, options)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tap_cxone.errors import disk_errors
 from tap_cxone.streams.rejection import reduced
 
 if TYPE_CHECKING:
@@ -48,34 +49,38 @@ def emit(
         sample_size: records that the audit log keeps as a sample.
         kept_fields: fields of rejected records that audit log and quarantine may keep; None: all.
         bookmark: time up to which the file has everything, for the audit log.
+
+    Raises:
+        DiskError: the records cannot be read from the work folder.
     """
     verified = file.verified
-    begun = time.monotonic()
-    rejected = 0
-    for records in verified.rejected.batches():
-        if kept_fields is not None:
-            records = [reduced(record, kept_fields, verified.model.keys) for record in records]  # noqa: PLW2901
-        run_log.rejected(file.job, records, rejected)
-        rejected += len(records)
-    duplicates = verified.keys.duplicates(previous)
-    sampled: list[Record] = []
-    for lines in verified.unique(duplicates):
-        if missing := sample_size - len(sampled):
-            sampled += sample(decoded(lines)[:missing])
-        yield lines
-    duplicate_count = duplicates.count if duplicates else 0
-    totals = {
-        "validated": verified.valid - duplicate_count,
-        "duplicates": duplicate_count,
-        "schema_errors": verified.invalid,
-    }
-    run_log.window_extracted(
-        file.job,
-        totals,
-        bytes=file.size,
-        seconds=round(file.seconds, 3),
-        emit_seconds=round(time.monotonic() - begun, 3),
-        bookmark=bookmark,
-        days={day.isoformat(): count for day, count in sorted(verified.days.items()) if count},
-        sample=sampled,
-    )
+    with disk_errors(verified.folder):
+        begun = time.monotonic()
+        rejected = 0
+        for records in verified.rejected.batches():
+            if kept_fields is not None:
+                records = [reduced(record, kept_fields, verified.model.keys) for record in records]  # noqa: PLW2901
+            run_log.rejected(file.job, records, rejected)
+            rejected += len(records)
+        duplicates = verified.keys.duplicates(previous)
+        sampled: list[Record] = []
+        for lines in verified.unique(duplicates):
+            if missing := sample_size - len(sampled):
+                sampled += sample(decoded(lines)[:missing])
+            yield lines
+        duplicate_count = duplicates.count if duplicates else 0
+        totals = {
+            "validated": verified.valid - duplicate_count,
+            "duplicates": duplicate_count,
+            "schema_errors": verified.invalid,
+        }
+        run_log.window_extracted(
+            file.job,
+            totals,
+            bytes=file.size,
+            seconds=round(file.seconds, 3),
+            emit_seconds=round(time.monotonic() - begun, 3),
+            bookmark=bookmark,
+            days={day.isoformat(): count for day, count in sorted(verified.days.items()) if count},
+            sample=sampled,
+        )

@@ -12,7 +12,7 @@ from singer_sdk.exceptions import AbortedSyncExceptionBase, MaxRecordsLimitExcep
 
 from tap_cxone.cancellation import CancellationToken
 from tap_cxone.dates import format_date, utc_now
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import CxoneError, open_files_errors
 from tap_cxone.jobs.context import JobContext, JobPolicy
 from tap_cxone.jobs.fetching import FileStore
 from tap_cxone.jobs.journal import Journal
@@ -149,7 +149,7 @@ class Extraction:
     @contextlib.contextmanager
     def _run(self, start: datetime, end: datetime) -> Iterator[None]:
         try:
-            with self._run_log.run(start, end):
+            with self._run_log.run(start, end), open_files_errors():
                 yield
         except CxoneError:
             self._context.shutdown.complete()

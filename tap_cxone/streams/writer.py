@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import select
 import sys
 from typing import TYPE_CHECKING
@@ -14,11 +12,7 @@ from typing_extensions import override
 from tap_cxone.errors import RunCancelledError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from singer_sdk.singerlib.encoding.simple import Message
-
-_STDOUT = 1
 
 
 class OutputClosedError(RunCancelledError):
@@ -40,23 +34,15 @@ class MessageWriter(MsgSpecWriter):
     @staticmethod
     def write_block(*pieces: bytes | memoryview) -> None:
         """Write encoded messages, given in pieces; raises OutputClosedError if the reader has gone."""
-        with _closed_output_detected():
+        try:
             for piece in pieces:
                 left = memoryview(piece)
-                # Without a buffer (PYTHONUNBUFFERED), a signal can interrupt a write after a part of it.
+                # Without a buffer (a terminal, PYTHONUNBUFFERED), a signal can interrupt a write after a part of it.
                 while left:
                     left = left[sys.stdout.buffer.write(left) :]
             sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _closed_output_detected() -> Iterator[None]:
-    try:
-        yield
-    except BrokenPipeError:
-        # The rest of the buffer would fail again when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
-        raise OutputClosedError from None
+        except BrokenPipeError:
+            raise OutputClosedError from None
 
 
 def is_output_closed() -> bool:

@@ -69,10 +69,21 @@ def compressed(path: Path, parts: Iterable[bytes]) -> bytes:
     return path.read_bytes()
 
 
-def run_limited(tap: Tap, config: dict[str, Any], file_bytes: int = 0, **files: Any) -> tuple[Run, int]:
-    """Run the tap, which may write files of so many bytes; return the run and its memory peak in MiB."""
+def run_limited(
+    tap: Tap, config: dict[str, Any], file_bytes: int = 0, open_files: int = 0, **files: Any
+) -> tuple[Run, int]:
+    """Run the tap with limits, of which 0 is none; return the run and its memory peak in MiB.
+
+    Args:
+        tap: the tap.
+        config: its configuration.
+        file_bytes: bytes that a file may have.
+        open_files: files and connections that may be open.
+        **files: the state, for example.
+    """
     [python, *_], arguments = (command := tap.command(config, **files))[:1], command[3:]
-    done = tap._run([python, "-m", "tests.end_to_end.limited_tap", str(file_bytes), *arguments], None)
+    limits = [str(file_bytes), str(open_files)]
+    done = tap._run([python, "-m", "tests.end_to_end.limited_tap", *limits, *arguments], None)
     run = Run(done.returncode, done.stdout, done.stderr)
     return run, int(re.search(r"peak_mib=(\d+)", run.log)[1])  # type: ignore[index]
 
@@ -158,7 +169,8 @@ def test_a_part_without_an_end_ends_the_run_after_the_first_job(tap: Tap, platfo
 def test_long_records_need_little_memory(tap: Tap, platform: FilePlatform, records: int) -> None:
     command = tap.command(platform.config(quarantine_path=str(tap.folder / "quarantine.jsonl")))
     running = tap._run(
-        ["sh", "-c", '"$@" | wc -l', "sh", command[0], "-m", "tests.end_to_end.limited_tap", "0", *command[3:]], None
+        ["sh", "-c", '"$@" | wc -l', "sh", command[0], "-m", "tests.end_to_end.limited_tap", "0", "0", *command[3:]],
+        None,
     )
     assert int(running.stdout) == records + 3, "SCHEMA, RECORDs, and STATE for the job and for the window"
     assert int(re.search(r"peak_mib=(\d+)", running.stderr)[1]) < PEAK_MIB  # type: ignore[index]
@@ -184,8 +196,8 @@ def plain_ids() -> dict[str, Any]:
 @pytest.mark.parametrize("platform", [plain_records], ids=["50,000 records"], indirect=True)
 @pytest.mark.parametrize(
     ("file_bytes", "catalog"),
-    [(100_000, None), (5_000_000, None), (1_100_000, plain_ids())],
-    ids=["download", "records", "keys"],
+    [(100_000, None), (5_000_000, None), (1_100_000, plain_ids()), (1_199_000, plain_ids())],
+    ids=["download", "records", "keys", "last keys"],
 )
 def test_a_full_disk_ends_the_run_with_the_folder_and_loses_nothing(
     tap: Tap, platform: FilePlatform, tmp_path: Path, file_bytes: int, catalog: Any
@@ -214,3 +226,27 @@ def test_dates_that_utc_does_not_have_do_not_stop_a_run(tap: Tap, platform: File
     assert [record["id"] for record in run.records] == ["e0", "e1", "e2"]
     [extracted] = [event for event in read_lines(audit) if event["event"] == "window_extracted"]
     assert extracted["days"] == {"2024-01-01": 1}
+
+
+# --- Too many open files ----------------------------------------------------------------------------------------------
+
+
+def few_records() -> Iterator[bytes]:
+    """Yield a valid record and one that is rejected, for which there is a file, too."""
+    yield json.dumps([record(1), {**record(2), "duration": "long"}]).encode()
+
+
+@pytest.mark.parametrize("platform", [few_records], ids=["few records"], indirect=True)
+@pytest.mark.parametrize("open_files", [8, 9, 10, 11, 12, 14, 16, 20, 32])
+def test_too_few_open_files_end_the_run_in_one_sentence(
+    tap: Tap, platform: FilePlatform, tmp_path: Path, open_files: int
+) -> None:
+    place = tmp_path / "work"
+    names = ("audit_log", "quarantine", "journal")
+    paths = {f"{name}_path": str(tmp_path / f"{name}.jsonl") for name in names}
+    config = platform.config(work_dir=str(place), end_date="2024-01-09", window_days=1, **paths)
+    run, _ = run_limited(tap, config, open_files=open_files)
+    assert "Traceback" not in run.log
+    assert len(run.errors) == run.code
+    assert run.code == 0 or "(Too many open files): raise the limit (ulimit -n)" in run.errors[0]
+    assert not place.exists() or list(place.iterdir()) == []

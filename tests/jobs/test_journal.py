@@ -63,12 +63,14 @@ def test_lines_of_another_scope_are_ignored_but_their_time_counts(tmp_path: Path
         b'"text"',
         b"\xff\xfe",
         pytest.param(b"[" * 100_000, id="nested"),
+        pytest.param(b'{"event": ' * 100_000, id="nested objects"),
         b'{"event": "created"}',
         b'{"event": "created", "scope": "scope", "job_id": ""}',
         b'{"event": "created", "scope": "scope", "job_id": 1, "dateFrom": "2024-01-01"}',
         b'{"event": "began", "scope": "scope", "behind": "never"}',
         b'{"event": "created", "scope": "scope", "job_id": "a", "dateFrom": "2024-01-02", "dateTo": "2024-01-01"}',
     ],
+    ids=lambda line: line[:60],
 )
 def test_an_invalid_line_is_skipped(tmp_path: Path, line: bytes) -> None:
     job = a_record("job", DAYS[0], requested_at=LONG_AFTER)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,8 +25,6 @@ from tests.conftest import january, wait_until
 from tests.jobs.fakes import DAYS, FakeApi, FakeVerified, RecordingListener, a_context
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tap_cxone.jobs.model import ExportFile
     from tap_cxone.windows import Window
 
@@ -40,6 +44,92 @@ def test_a_place_that_cannot_be_written_is_named_with_its_setting(tmp_path: Path
     file.touch()
     with pytest.raises(DiskError, match=rf"{file}.*'work_dir'"), open_workdir(str(file / "folder")):
         pass
+
+
+def abandoned(place: Path) -> Path:
+    """Return a folder that a killed run has left."""
+    with open_workdir(str(place)) as folder:
+        left = shutil.copytree(folder, place / "tap-cxone-left")
+    return Path(left)
+
+
+def sweep(place: Path) -> None:
+    with open_workdir(str(place)):
+        pass
+
+
+def test_a_folder_of_a_killed_run_is_removed(tmp_path: Path) -> None:
+    folder = abandoned(tmp_path)
+    (folder / "export-0").touch()
+    sweep(tmp_path)
+    assert not folder.exists()
+
+
+def test_a_folder_that_merely_looks_like_a_work_folder_is_kept(tmp_path: Path) -> None:
+    for name in ("tap-cxone-notes", "tap-cxone-other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lock").touch()
+    (tmp_path / "tap-cxone-other" / "tap-cxone-work-folder").write_bytes(b"\xff my notes")
+    (tmp_path / "tap-cxone-link").symlink_to(abandoned(tmp_path / "elsewhere"))
+    before = sorted(tmp_path.rglob("*"))
+    sweep(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_of_another_user_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = abandoned(tmp_path)
+    user = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: user + 1)
+    sweep(tmp_path)
+    assert folder.exists()
+
+
+def test_a_folder_in_use_is_kept(tmp_path: Path) -> None:
+    with open_workdir(str(tmp_path)) as folder:
+        sweep(tmp_path)
+        assert folder.exists()
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_being_created_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process sweeps just before the lock of the folder is taken."""
+    flock = fcntl.flock
+    swept = threading.Event()
+
+    def flock_late(descriptor: int, operation: int) -> None:
+        if not swept.is_set() and list(tmp_path.glob("*/lock")):  # it is created just before
+            swept.set()
+            subprocess.run([sys.executable, "-c", SWEEP, str(tmp_path)], check=True, timeout=60)
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock_late)
+    with open_workdir(str(tmp_path)) as folder:
+        assert swept.is_set()
+        assert folder.stat().st_mode & 0o077 == 0, "it is not a new folder of that name"
+
+
+SWEEP = """
+import sys
+from tap_cxone.jobs.workdir import open_workdir
+with open_workdir(sys.argv[1]):
+    pass
+"""
+START_AND_SWEEP = """
+import sys
+from tap_cxone.jobs.workdir import open_workdir
+for _ in range(400):
+    with open_workdir(sys.argv[1]) as folder:
+        (folder / "export").write_bytes(b"x")
+        assert (folder / "export").read_bytes() == b"x"
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_the_same_time_keep_their_folders(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", START_AND_SWEEP, str(tmp_path)]
+    processes = [subprocess.Popen(command) for _ in range(6)]
+    assert [process.wait(120) for process in processes] == [0] * 6
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_of_the_disk_names_the_folder(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import pytest
 
 from tap_cxone.dates import format_date, utc_now
 from tests import http_server
-from tests.conftest import january, read_lines
+from tests.conftest import console_script, january, read_lines
 from tests.http_server import HttpServer
 
 if TYPE_CHECKING:
@@ -208,7 +207,7 @@ class Notify:
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "tap_cxone.notify.cli", *arguments],
+            [*console_script("cxone-notify"), *arguments],
             env=self.environment(**settings),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -289,7 +289,7 @@ def test_new_file_is_private_and_has_the_owner_of_the_old(files: Files, monkeypa
     owners = []
     owner = files.audit_log.stat()
     monkeypatch.setattr("tap_cxone.notify.replacing.os.getuid", lambda: owner.st_uid + 1)
-    monkeypatch.setattr("tap_cxone.notify.replacing.os.chown", lambda _, *ids: owners.append(ids))
+    monkeypatch.setattr("tap_cxone.notify.replacing.os.fchown", lambda _, *ids: owners.append(ids))
     files.erase(ID)
     assert owners == [(owner.st_uid, owner.st_gid)] * 2
     assert files.audit_log.stat().st_mode & 0o777 == 0o600
@@ -313,8 +313,8 @@ def test_failed_erase_leaves_the_file_unchanged(files: Files, monkeypatch: pytes
 
 
 def test_copy_that_a_killed_process_has_left_is_removed(files: Files) -> None:
-    (files.folder / "audit.jsonl.abcd_123.tmp").write_text(ID)
-    backup = files.folder / "audit.jsonl.20240101"
+    (files.folder / "audit.jsonl.tap-cxone-0123456789abcdef.tmp").write_text(ID)
+    backup = files.folder / "audit.jsonl.20240101.tmp"
     backup.touch()
     files.erase(ID)
     assert ID.encode() not in everything_in(files.folder)

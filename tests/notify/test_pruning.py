@@ -91,6 +91,15 @@ def test_prune_keeps_deliveries_to_other_receivers(notify: Notify, listener: Lis
     assert listener.jobs == before + before
 
 
+@pytest.mark.parametrize("line", [b"[" * 100_000, b'{"event":"window_extracted","logged_at":' + b"[" * 100_000])
+def test_prune_survives_a_deeply_nested_line(notify: Notify, log: Log, line: bytes) -> None:
+    lines = log.path.read_bytes()
+    log.path.write_bytes(line + b"\n" + lines)
+    assert notify("prune", "--keep-days", "30", webhook_url="http://127.0.0.1:9/")[0] == 0
+    assert notify("status")[0] == 0
+    assert len(log.path.read_bytes()) < len(line)
+
+
 def test_prune_keeps_the_counts_of_a_recent_window(log: Log) -> None:
     lines = log.lines
     log.path.write_bytes(b"\xff half a li\n[]\n{}\n")

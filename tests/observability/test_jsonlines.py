@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import math
@@ -45,6 +46,57 @@ def test_the_folder_is_created_and_only_the_owner_can_read_the_file(tmp_path: Pa
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602, 0o666], ids=oct)
+def test_a_file_that_others_can_read_or_write_is_made_one_of_its_owner(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int
+) -> None:
+    path = tmp_path / "log.jsonl"
+    path.touch()
+    path.chmod(mode)
+    write(path, {"number": 1})
+    write(path, {"number": 2})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    [warning] = caplog.records
+    assert warning.levelname == "WARNING"
+    assert "'audit_log_path'" in warning.getMessage()
+
+
+def test_a_file_whose_mode_cannot_be_changed_is_written_with_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    path = tmp_path / "log.jsonl"
+    path.touch()
+    path.chmod(0o644)
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with JsonLinesFile(str(path), "audit_log_path") as file:
+        file.write({"number": 1})
+        path.rename(tmp_path / "rotated")
+        path.touch()
+        path.chmod(0o644)
+        file.write({"number": 2})
+    assert read_lines(path) == [{"number": 2}]
+    [message] = caplog.messages
+    assert "'audit_log_path'" in message
+    assert "cannot be changed" in message
+
+
+def test_a_file_that_others_could_read_is_not_opened_silently_after_a_rotation(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "log.jsonl"
+    with JsonLinesFile(str(path), "audit_log_path") as file:
+        file.write({"number": 1})
+        path.rename(tmp_path / "rotated")
+        path.touch()
+        path.chmod(0o644)
+        file.write({"number": 2})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(caplog.records) == 1
 
 
 @pytest.mark.parametrize("partial", ["{", '{"number": 1', "x" * 5000], ids=lambda text: text[:12])

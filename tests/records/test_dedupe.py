@@ -7,7 +7,7 @@ import tracemalloc
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import gettempdir
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from unittest import mock
 
 import pytest
@@ -116,6 +116,19 @@ def test_memory_does_not_grow_with_the_number_of_keys(tmp_path: Path) -> None:
         few, many = peak_bytes(10_000), peak_bytes(40_000)
     # In memory are a 256th of the keys and one byte per record. A set of all keys would take 100 bytes per key.
     assert many - few < 30_000 * 10
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_found_when_the_keys_are_flushed(tmp_path: Path) -> None:
+    def full(**_: object) -> IO[bytes]:
+        return Path("/dev/full").open("w+b")
+
+    with (
+        mock.patch("tempfile.TemporaryFile", full),
+        window(tmp_path, [["a"]]) as found,
+        pytest.raises(OSError, match="No space left on device"),
+    ):
+        found.flush()
 
 
 # --- With records -----------------------------------------------------------------------------------------------------

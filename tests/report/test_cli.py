@@ -30,6 +30,32 @@ def test_page_is_written_to_the_output(faulty: Log, tmp_path: Path, monkeypatch:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl", "cxone-report.html", "new"]
 
 
+def test_a_planted_link_is_not_written_through(faulty: Log, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f".page.html.{os.getpid()}").symlink_to(victim)
+    assert report(faulty, "--output", str(tmp_path / "page.html")).exit_code == 0
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_page_that_only_its_owner_may_read_stays_so(faulty: Log, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.touch(0o600)
+    assert report(faulty, "--output", str(page)).exit_code == 0
+    assert page.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("option", ["--json", "--check"])
+def test_a_deeply_nested_line_is_skipped(faulty: Log, option: str) -> None:
+    options = [option] if option == "--json" else [option, "2024-01-01", "2024-01-02"]
+    before = report(faulty, *options)
+    faulty.raw(b"[" * 100_000 + b"\n")
+    faulty.raw(b'{"event":"window_extracted","logged_at":"2024-03-01","sample":' + b"[" * 100_000 + b"\n")
+    after = report(faulty, *options)
+    assert after.exit_code == before.exit_code == 0
+
+
 def test_json_has_the_figures(faulty: Log, tmp_path: Path) -> None:
     content = json.loads(report(faulty, "--json").stdout)
     assert content["totals"]["records"] == 390

@@ -20,16 +20,17 @@ from click.testing import CliRunner
 
 from tap_cxone.sandbox import Sandbox, SandboxError, SandboxOptions
 from tap_cxone.sandbox.cli import main
+from tests.conftest import console_script
 
 from .export_client import CREDENTIALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COMMAND = [sys.executable, "-m", "tap_cxone.sandbox.cli"]
+COMMAND = console_script("cxone-sandbox")
 # Processes that a shell starts in the background ignore SIGINT; restore the default.
 INTERRUPTIBLE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-START = f"{INTERRUPTIBLE}; from tap_cxone.sandbox.cli import main; main()"
+START = f"{INTERRUPTIBLE}; {COMMAND[-1]}"
 
 
 @contextmanager
