@@ -17,7 +17,7 @@ import msgspec
 from tap_cxone.errors import CorruptExportError
 from tap_cxone.records.batch import MAX_RECORD_BYTES, Batch, check_length
 from tap_cxone.records.cells import CellConverter
-from tap_cxone.records.rejected import InvalidRecord
+from tap_cxone.records.rejected import NOT_A_RECORD, InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,8 @@ def read_csv(stream: ExportText, fields: ExportFields) -> Iterator[Batch]:
     """Read rows into records. An empty cell is an absent field, or null if the schema allows null.
 
     Raises:
-        CorruptExportError: a quoted field is not closed, the last row is truncated, or the key has no column.
+        CorruptExportError: a quoted field is not closed, or the last row is truncated.
+        NoExportError, UnfitExportError: the header is not one of the stream.
     """
     csv.field_size_limit(MAX_RECORD_BYTES)
     reader = _CsvReader(fields)
@@ -158,7 +159,8 @@ class _CsvReader:
 
     def _convert_row(self, row: list[str]) -> dict[str, object] | InvalidRecord:
         if len(row) != len(self._columns):
-            reason = f"the row has {len(row)} cells, the header {len(self._columns)}"
+            is_foreign = 2 * len(row) < len(self._columns)  # an error message below the header, for example
+            reason = NOT_A_RECORD if is_foreign else f"the row has {len(row)} cells, the header {len(self._columns)}"
             return InvalidRecord(row, None, (), reason)
         values = {
             name: self._cells.value(name, cell) if name in self._model.properties else cell
