@@ -79,17 +79,22 @@ def _parse(data: bytes) -> tuple[list[list[str]], bool] | None:
         None if the data ends within a quoted cell.
     """
     try:
-        text, is_unicode = data.decode(), True
-    except UnicodeDecodeError:
-        # The bytes become lone surrogates, for which a record is rejected later.
-        text, is_unicode = data.decode("utf-8", "surrogateescape"), False
-    try:
-        return list(filter(None, csv.reader(io.StringIO(text, newline=""), strict=True))), is_unicode
+        try:
+            return _rows(data, "strict"), True
+        except UnicodeDecodeError:
+            # The bytes become lone surrogates, for which a record is rejected later.
+            return _rows(data, "surrogateescape"), False
     except csv.Error as err:
         if str(err) == "unexpected end of data":
             return None
         msg = "the file is damaged: a quoted CSV field is not closed properly"
         raise CorruptExportError(msg) from None
+
+
+def _rows(data: bytes, errors: str) -> list[list[str]]:
+    # Decoded piece by piece: a StringIO would need four times the memory of a long row.
+    lines = io.TextIOWrapper(io.BytesIO(data), "utf-8", errors, newline="")
+    return list(filter(None, csv.reader(lines, strict=True)))
 
 
 class _CsvReader:
