@@ -9,6 +9,7 @@
     ├── UnavailableError         retries were used up
     │   └── OutcomeUnknownError  nobody knows whether a request was carried out
     ├── CorruptExportError       a file is truncated or damaged
+    │   ├── BlankExportError     a file has nothing but white space
     │   ├── NoExportError        a file has something else than records: an error message, for example
     │   └── UnfitExportError     a file is intact, but does not belong to this stream
     ├── ExportFailedError        a window could not be exported
@@ -97,8 +98,12 @@ class CorruptExportError(CxoneError):
     """An export file is truncated or damaged."""
 
 
+class BlankExportError(CorruptExportError):
+    """An export file has nothing but white space."""
+
+
 class NoExportError(CorruptExportError):
-    """An export file has items, but none of them is a record. Another job may bring an export, a shorter window not."""
+    """A file has no records, but something else. Another job may bring an export, a shorter window not."""
 
 
 class UnfitExportError(CorruptExportError):

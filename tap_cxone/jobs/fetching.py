@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from typing_extensions import override
 
-from tap_cxone.errors import CorruptExportError, ExportFailedError, NoExportError, UnfitExportError, disk_errors
+from tap_cxone.errors import (
+    BlankExportError,
+    CorruptExportError,
+    ExportFailedError,
+    NoExportError,
+    UnfitExportError,
+    disk_errors,
+)
 from tap_cxone.jobs.model import ExportFile, JobFailedError, JobGoneError, Verified
 from tap_cxone.jobs.slots import JobSlots
 
@@ -87,20 +94,22 @@ class FileFetcher(Generic[V]):
         """
         self._listener.downloading(job)
         begun = self._clock.monotonic()
-        attempt = 0
-        while True:
-            attempt += 1
+        is_blank = True  # as far as it has been downloaded
+        for attempt in range(1, FETCH_ATTEMPTS + 1):
             last = attempt == FETCH_ATTEMPTS
             try:
-                file = self._fetch_once(job, started, accept_blank=accept_blank and last)
+                file = self._fetch_once(job, started, accept_blank=accept_blank and is_blank and last)
             except CorruptExportError as err:
                 logger.warning("Job %s, download %d of %d: %s", job.job_id, attempt, FETCH_ATTEMPTS, err.message)
-                if last:
-                    raise self._unusable(job, err) from err
+                is_blank = is_blank and isinstance(err, BlankExportError)
+                kind, message = type(err), err.message
             else:
                 self._listener.downloaded(file, self._clock.monotonic() - begun, attempt)
                 return file
-            self._cancellation.sleep(self._schedule.pause(0))
+            if not last:
+                self._cancellation.sleep(self._schedule.pause(0))
+        # Raised here and not where it is caught, so that it does not refer to the buffers of the failed download.
+        raise self._unusable(job, kind, message, is_blank=is_blank)
 
     def _fetch_once(self, job: ExportJob, started: float, *, accept_blank: bool) -> ExportFile[V]:
         folder, budget = self._files.folder, self._files.budget
@@ -139,12 +148,14 @@ class FileFetcher(Generic[V]):
         with self._lock:
             return next(self._numbers)
 
-    def _unusable(self, job: ExportJob, damage: CorruptExportError) -> Exception:
-        if isinstance(damage, UnfitExportError):
+    def _unusable(
+        self, job: ExportJob, kind: type[CorruptExportError], message: str, *, is_blank: bool
+    ) -> ExportFailedError | JobFailedError:
+        if issubclass(kind, UnfitExportError):
             return ExportFailedError(
-                f"Window {job.window} of {self._policy.stream} could not be read (job {job.job_id}): {damage.message}."
+                f"Window {job.window} of {self._policy.stream} could not be read (job {job.job_id}): {message}."
             )
-        return JobFailedError(job, damage.message, may_split=not isinstance(damage, NoExportError))
+        return JobFailedError(job, message, may_split=not issubclass(kind, NoExportError), is_blank=is_blank)
 
 
 class _FileTooLongError(Exception):
@@ -174,6 +185,6 @@ def _check_blank(verified: Verified, job: ExportJob, *, accept: bool) -> None:
     if verified.is_blank and not accept:
         verified.close()
         msg = "the file is empty: it does not even hold an empty list or a header"
-        raise CorruptExportError(msg)
+        raise BlankExportError(msg)
     if verified.is_blank:
         logger.warning("Window %s: its export stays empty and counts as one without records", job.window)

@@ -171,13 +171,13 @@ class JobOrchestrator(Generic[V]):
 
     def _work(self, runner: WindowRunner[V]) -> None:
         while task := self._next_task():
-            error: BaseException | None = None
             try:
                 for file in runner.files(task.window):
                     self._messages.put(_Message(task, file))
             except BaseException as err:  # noqa: BLE001 - raised again in the caller's thread
-                error = err
-            self._messages.put(_Message(task, error=error))
+                self._messages.put(_Message(task, error=err))
+            else:
+                self._messages.put(_Message(task))
 
     def _next_task(self) -> _Task[V] | None:
         """Wait until another window may be started; return None if there is none left or the run ends."""

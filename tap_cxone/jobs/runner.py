@@ -108,15 +108,18 @@ class JobRunner(Generic[V]):
             yield from self._files(half, budget)
 
     def _try_jobs(self, window: Window, budget: _Budget) -> tuple[ExportFile[V] | None, JobFailedError | None]:
-        """Return the file of the first job that succeeds, or None and the last failure."""
+        """Return the file of the first job that succeeds, or None and the last failure.
+
+        A blank file is accepted if the job before it had one, too.
+        """
         failure: JobFailedError | None = None
-        for attempt in range(1, JOB_ATTEMPTS + 1):
+        for _ in range(JOB_ATTEMPTS):
             if budget.is_spent:
                 break
             try:
-                return self._run_job(window, budget, accept_blank=attempt == JOB_ATTEMPTS), None
+                return self._run_job(window, budget, accept_blank=failure is not None and failure.is_blank), None
             except JobFailedError as err:
-                failure = err
+                failure = err.with_traceback(None)  # it is kept, and must not keep what the frames refer to
                 self._listener.job_failed(err.job, err.reason)
         return None, failure
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tap_cxone.dates import as_date_time
 from tap_cxone.records.model import type_names
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ _NUMBERS: dict[str, Any] = {"number": int | float, "integer": int}
 class CellConverter:
     """Converts the cells of a stream's files, a column or a single cell at a time.
 
-    An empty cell is null if the schema allows it, else UNSET: an absent field.
+    An empty cell is null if the schema allows it and the field is not a key, else UNSET: an absent field.
 
     Args:
         model: the records of the stream.
@@ -42,53 +41,51 @@ class CellConverter:
             ValueError, msgspec.DecodeError: not every cell is valid; the rows must then be converted one by one.
         """
         has_empty = "" in cells
-        if has_empty and (name in self._model.required or "null" in cells):
+        if has_empty and name in self._model.required:
             raise ValueError(name)
-        kind, empty = self._kinds[name], self._empty_value(name)
-        if kind in _NUMBERS:
-            return _numbers(_NUMBERS[kind] | None if has_empty else _NUMBERS[kind], cells, empty)
-        if kind in {"date-time", "date"} and not self._model.converts_dates:
-            self._model.parse_dates(name, list(filter(None, cells)))
-        elif kind != "text":
-            return [self._convert(kind, cell) if cell else empty for cell in cells]
-        return [cell or empty for cell in cells] if has_empty else cells
+        empty = self._empty_value(name)
+        if self._kinds[name] == "string" and name not in self._model.dates:
+            return [cell or empty for cell in cells] if has_empty else cells
+        values = self._values(name, list(filter(None, cells)))
+        if not has_empty:
+            return values
+        following = iter(values)
+        return [next(following) if cell else empty for cell in cells]
 
     def value(self, name: str, cell: str) -> object:
-        """Return the value of one cell; its text if it is not valid, so that the model rejects it and says why."""
+        """Return the value of one cell; its text if it is not valid, so that the model rejects it and says why.
+
+        The model converts dates, too.
+        """
         if not cell:
             return self._empty_value(name)
+        if self._kinds[name] == "string":
+            return cell
         try:
-            return self._convert(self._kinds[name], cell)
+            return self._values(name, [cell])[0]
         except (ValueError, msgspec.DecodeError):
             return cell
 
     def _empty_value(self, name: str) -> object:
-        return None if "null" in type_names(self._model.properties[name]) else msgspec.UNSET
+        is_nullable = "null" in type_names(self._model.properties[name]) and name not in self._model.keys
+        return None if is_nullable else msgspec.UNSET
 
-    def _convert(self, kind: str, cell: str) -> object:
-        """Convert a cell that is not empty; raise ValueError or msgspec.DecodeError if it is not of this kind."""
+    def _values(self, name: str, cells: list[str]) -> list[Any]:
+        """Convert cells that are not empty; raise ValueError or msgspec.DecodeError if one is not valid."""
+        kind = self._kinds[name]
         if kind in _NUMBERS:
-            return msgspec.json.decode(cell, type=_NUMBERS[kind])
+            values: list[Any] = msgspec.json.decode(f"[{','.join(cells)}]", type=list[_NUMBERS[kind]])  # type: ignore[valid-type]
+            if len(values) != len(cells):
+                raise ValueError  # a cell holds several numbers
+            return values
         if kind == "boolean":
-            value = _BOOLEANS.get(cell.strip().lower())
-            if value is None:
+            values = [_BOOLEANS.get(cell.strip().lower()) for cell in cells]
+            if None in values:
                 raise ValueError
-            return value
-        if kind == "text" or not self._model.converts_dates:
-            return cell
-        return as_date_time(cell) if kind == "date-time" else as_date_time(cell)[:10]
-
-
-def _numbers(number: Any, cells: Sequence[str], empty: object) -> Sequence[Any]:  # noqa: ANN401 - a type expression
-    values = msgspec.json.decode(f"[{','.join([cell or 'null' for cell in cells])}]", type=list[number])
-    if len(values) != len(cells):
-        raise ValueError  # a cell holds several numbers
-    return values if empty is None else [empty if value is None else value for value in values]
+            return values
+        return self._model.as_dates(name, cells) if name in self._model.dates else cells
 
 
 def _kind_of(spec: dict[str, Any]) -> str:
-    """Return how cells are converted: text, date-time, date, number, integer or boolean."""
-    types = set(type_names(spec)) - {"null"}
-    if "string" in types:
-        return spec["format"] if spec.get("format") in {"date-time", "date"} and types == {"string"} else "text"
-    return next((kind for kind in ("number", "integer", "boolean") if kind in types), "text")
+    """Return how cells are converted: string, number, integer or boolean."""
+    return next((kind for kind in ("string", "number", "integer", "boolean") if kind in type_names(spec)), "string")

@@ -17,7 +17,7 @@ import msgspec
 from tap_cxone.errors import CorruptExportError
 from tap_cxone.records.batch import MAX_RECORD_BYTES, Batch, check_length
 from tap_cxone.records.cells import CellConverter
-from tap_cxone.records.rejected import InvalidRecord
+from tap_cxone.records.rejected import NOT_A_RECORD, InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,8 @@ def read_csv(stream: ExportText, fields: ExportFields) -> Iterator[Batch]:
     """Read rows into records. An empty cell is an absent field, or null if the schema allows null.
 
     Raises:
-        CorruptExportError: a quoted field is not closed, the last row is truncated, or the key has no column.
+        CorruptExportError: a quoted field is not closed, or the last row is truncated.
+        NoExportError, UnfitExportError: the header is not one of the stream.
     """
     csv.field_size_limit(MAX_RECORD_BYTES)
     reader = _CsvReader(fields)
@@ -78,17 +79,22 @@ def _parse(data: bytes) -> tuple[list[list[str]], bool] | None:
         None if the data ends within a quoted cell.
     """
     try:
-        text, is_unicode = data.decode(), True
-    except UnicodeDecodeError:
-        # The bytes become lone surrogates, for which a record is rejected later.
-        text, is_unicode = data.decode("utf-8", "surrogateescape"), False
-    try:
-        return list(filter(None, csv.reader(io.StringIO(text, newline=""), strict=True))), is_unicode
+        try:
+            return _rows(data, "strict"), True
+        except UnicodeDecodeError:
+            # The bytes become lone surrogates, for which a record is rejected later.
+            return _rows(data, "surrogateescape"), False
     except csv.Error as err:
         if str(err) == "unexpected end of data":
             return None
         msg = "the file is damaged: a quoted CSV field is not closed properly"
         raise CorruptExportError(msg) from None
+
+
+def _rows(data: bytes, errors: str) -> list[list[str]]:
+    # Decoded piece by piece: a StringIO would need four times the memory of a long row.
+    lines = io.TextIOWrapper(io.BytesIO(data), "utf-8", errors, newline="")
+    return list(filter(None, csv.reader(lines, strict=True)))
 
 
 class _CsvReader:
@@ -158,7 +164,8 @@ class _CsvReader:
 
     def _convert_row(self, row: list[str]) -> dict[str, object] | InvalidRecord:
         if len(row) != len(self._columns):
-            reason = f"the row has {len(row)} cells, the header {len(self._columns)}"
+            is_foreign = 2 * len(row) < len(self._columns)  # an error message below the header, for example
+            reason = NOT_A_RECORD if is_foreign else f"the row has {len(row)} cells, the header {len(self._columns)}"
             return InvalidRecord(row, None, (), reason)
         values = {
             name: self._cells.value(name, cell) if name in self._model.properties else cell

@@ -35,20 +35,13 @@ class JsonDecoder:
         self._ignored = list(fields.model.deselected)
         self._set_decoders()
 
-    def decode_array(self, data: bytes) -> list[Any]:
-        """Decode a JSON array into structs.
+    def decode(self, data: bytes, *, as_lines: bool) -> list[Any]:
+        """Decode JSON Lines, or a JSON array, into structs.
 
         Raises:
             msgspec.ValidationError: a record is not valid.
             msgspec.DecodeError: the data is not JSON, or JSON that this decoder does not support.
         """
-        return self._decode(data, as_lines=False)
-
-    def decode_lines(self, data: bytes) -> list[Any]:
-        """Decode JSON Lines into structs; raises the same errors as ``decode_array``."""
-        return self._decode(data, as_lines=True)
-
-    def _decode(self, data: bytes, *, as_lines: bool) -> list[Any]:
         try:
             while True:
                 try:
@@ -58,7 +51,7 @@ class JsonDecoder:
                         raise
                 else:
                     unset(records, self._ignored_attributes)
-                    self._fields.model.check_dates(records)
+                    self._fields.model.convert_dates(records)
                     return records
         finally:
             if not self._is_strict and not self._fields.is_full:

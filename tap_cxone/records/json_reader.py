@@ -35,7 +35,7 @@ def _parse_integer(digits: str) -> int | float:
 
 
 # Not strict: a control character in a string (a bare tab, for example) does not make the file damaged.
-_parse_one = json.JSONDecoder(parse_int=_parse_integer, strict=False).raw_decode
+parse_value = json.JSONDecoder(parse_int=_parse_integer, strict=False).raw_decode
 
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -73,7 +73,7 @@ def read_lines(stream: ExportText, fields: ExportFields) -> Iterator[Batch]:
     def take(text: bytes, *, at_end: bool) -> tuple[Batch, int]:
         end = len(text) if at_end else text.rfind(b"\n") + 1
         try:
-            return Batch(decoder.decode_lines(text[:end])), end
+            return Batch(decoder.decode(text[:end], as_lines=True)), end
         except _UNDECODABLE:
             return fields.check_each(_parse_lines(text[:end])), end
 
@@ -100,7 +100,7 @@ def _take_elements(text: bytes, decoder: JsonDecoder, fields: ExportFields, *, i
             break
         # If the brace is part of a string or of a nested value, what precedes it is not a valid array.
         try:
-            records = decoder.decode_array(b"".join((b"[", text[start : end + 1], b"]")))
+            records = decoder.decode(b"".join((b"[", text[start : end + 1], b"]")), as_lines=False)
         except msgspec.ValidationError:
             break
         except _UNDECODABLE:
@@ -141,7 +141,7 @@ def _next_element(text: str, position: int, *, is_first: bool) -> tuple[object, 
             return None
         position = _skip_blanks(text, position + 1)
     try:
-        value, position = _parse_one(text, position)
+        value, position = parse_value(text, position)
     except (ValueError, RecursionError):
         return None
     # Without one of these, a number may continue in bytes that are not read yet.
@@ -155,7 +155,7 @@ def _parse_lines(block: bytes) -> Iterator[object]:
         position = _skip_blanks(text, 0)
         while position < len(text):  # usually once, but the typed decoder also accepts several objects on a line
             try:
-                value, position = _parse_one(text, position)
+                value, position = parse_value(text, position)
             except (ValueError, RecursionError):
                 msg = "the file is cut off or damaged: one of its lines is not valid JSON"
                 raise CorruptExportError(msg) from None

@@ -42,6 +42,11 @@ class InvalidRecord:
         """Whether it is no record of any kind, but a part of an error document, for example."""
         return self.reason == NOT_A_RECORD
 
+    @property
+    def is_misfit(self) -> bool:
+        """Whether a value does not have the type of its field."""
+        return self.reason.startswith(("Expected", "Invalid"))
+
     def shortened(self) -> InvalidRecord:
         """Return it with the first ``MAX_PARTS_KEPT`` fields or cells of the record only."""
         if isinstance(self.record, dict) and len(self.record) > MAX_PARTS_KEPT:
@@ -51,62 +56,47 @@ class InvalidRecord:
         return self
 
 
-def is_type_mismatch(reason: str) -> bool:
-    """Return whether a record was rejected because a value does not have the type of its field."""
-    return reason.startswith(("Expected", "Invalid"))
-
-
 class RejectedRecords:
     """The rejected records of one file, kept on disk.
 
     Args:
         folder: directory for the temporary file. It has no name, so nothing is left of it after ``close`` or the end
-            of the process. It is created with the first record.
+            of the process.
 
     Attributes:
         size: bytes on disk.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._file: IO[bytes] | None = None
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
         self.size = 0
 
     def add(self, records: Iterable[InvalidRecord]) -> None:
         """Write rejected records."""
         for record in records:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - see close
             # Unlike JSON, marshal keeps every decoded value as it is, invalid Unicode and NaN included.
             values: Any = (record.record, record.record_id, record.missing_fields, record.reason)
             try:
                 data = marshal.dumps(values, _MARSHAL_VERSION)
             except ValueError:  # nested too deeply
                 data = marshal.dumps((_TOO_DEEP, *values[1:]), _MARSHAL_VERSION)
-            self._file.write(data)
-            self.size += len(data)
+            self.size += self._file.write(data)
 
     def flush(self) -> None:
         """Write everything to disk."""
-        if self._file:
-            self._file.flush()
+        self._file.flush()
 
     def batches(self) -> Iterator[list[InvalidRecord]]:
         """Yield the records in their order, a limited number at a time."""
-        if self._file is None:
-            return
         self._file.seek(0)
-        batch: list[InvalidRecord] = []
-        while self._file.tell() < self.size:
-            batch.append(InvalidRecord(*marshal.load(self._file)))  # noqa: S302 - our own file
-            if len(batch) == _RECORDS_READ:
-                yield batch
-                batch = []
-        if batch:
+        while batch := list(islice(self._records(), _RECORDS_READ)):
             yield batch
+
+    def _records(self) -> Iterator[InvalidRecord]:
+        while self._file.tell() < self.size:
+            yield InvalidRecord(*marshal.load(self._file))  # noqa: S302 - our own file
 
     def close(self) -> None:
         """Delete the temporary file."""
-        if self._file:
-            with contextlib.suppress(OSError):  # what could not be written is not needed any more
-                self._file.close()
+        with contextlib.suppress(OSError):  # what could not be written is not needed any more
+            self._file.close()

@@ -11,7 +11,7 @@ import gzip
 import io
 import zlib
 from codecs import BOM_UTF8
-from typing import IO, TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import IO, TYPE_CHECKING, TypeVar, cast
 
 from isal import igzip, isal_zlib
 
@@ -19,7 +19,7 @@ from tap_cxone.errors import CorruptExportError
 from tap_cxone.records.batch import BATCH_BYTES, MAX_RECORD_BYTES, WHITESPACE, check_length
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
     from pathlib import Path
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -29,14 +29,6 @@ _BUFFER_BYTES = 1 << 18
 _HEAD_BYTES = 1 << 16
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
-
-
-class TakePart(Protocol[T_co]):
-    """Takes as much as possible from the start of a text; returns it and its length, 0 if more text is needed."""
-
-    def __call__(self, text: bytes, *, at_end: bool) -> tuple[T_co, int]:
-        """Take a part; ``at_end``: no more text follows."""
 
 
 class ExportText:
@@ -69,11 +61,12 @@ class ExportText:
         self.last = data[-1:] or self.last
         return data
 
-    def parts(self, take: TakePart[T], what: str = "record") -> Generator[T, None, bytes]:
+    def parts(self, take: Callable[..., tuple[T, int]], what: str = "record") -> Generator[T, None, bytes]:
         """Yield the parts that a function takes from the start of the text; return what it leaves at the end.
 
         Args:
-            take: see ``TakePart``.
+            take: takes as much as possible from a text, and is told whether it is the rest (``at_end``); returns that
+                and the bytes that it took, none if it needs more.
             what: what is read until it is complete, for the message of the error.
 
         Raises:

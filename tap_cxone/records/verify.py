@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 MAX_FOREIGN_ITEMS = 100_000
 """Items without any record among them after which a file is given up."""
-_MAX_REASONS = 20
-"""Different reasons for rejecting records that are counted for one file."""
 _FIRST_BLOCK_RECORDS = 64
 _BLOCK_BYTES = 1 << 20
 _encode_lines = msgspec.json.Encoder().encode_lines
@@ -55,8 +53,9 @@ class VerifiedFile:
         valid: number of valid records, duplicates included.
         invalid: number of rejected records, foreign items included.
         foreign: number of items that are no records.
+        misfits: number of records with values of other types than the schema's.
+        misfit: why the first of these was rejected.
         is_blank: whether the file has nothing but white space.
-        reasons: how often records were rejected for which reason, for the first few reasons.
         days: valid records per UTC day; ``unique`` subtracts the duplicates.
     """
 
@@ -68,8 +67,9 @@ class VerifiedFile:
         self.valid = 0
         self.invalid = 0
         self.foreign = 0
+        self.misfits = 0
+        self.misfit = ""
         self.is_blank = False
-        self.reasons: Counter[str] = Counter()
         self.days: Counter[date] = Counter()
         self._lines = CanonicalFile(folder)
         self._owns_keys = True
@@ -98,8 +98,9 @@ class VerifiedFile:
         self.rejected.add(batch.invalid)
         for record in batch.invalid:
             self.foreign += record.is_foreign
-            if record.reason in self.reasons or len(self.reasons) < _MAX_REASONS:
-                self.reasons[record.reason] += 1
+            self.misfits += record.is_misfit
+            if record.is_misfit:
+                self.misfit = self.misfit or record.reason
 
     def _write(self, records: list[Any]) -> None:
         """Write records in blocks of about ``_BLOCK_BYTES``: names of empty columns can make them far longer."""
@@ -113,16 +114,21 @@ class VerifiedFile:
             position += len(block)
             self._block_records = max(1, _BLOCK_BYTES * len(block) // len(text))
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the file has items, and none of them is a record."""
+        return 0 < self.foreign == self.valid + self.invalid
+
     def check(self) -> None:
         """Check that the file is an export.
 
         Raises:
-            NoExportError: it has items, and none of them is a record.
-            UnfitExportError: its item is an object that holds a list, of the records presumably.
+            NoExportError: ``is_foreign``.
+            UnfitExportError: and its first item holds a list of records.
         """
-        if not self.valid and 0 < self.invalid == self.foreign:
-            check_not_wrapped(next(self.rejected.batches())[0].record)
-            msg = f"the file is not an export: none of its {self.invalid} items has any of the stream's fields"
+        if self.is_foreign:
+            check_not_wrapped(next(self.rejected.batches())[0].record, self.model)
+            msg = f"the file is not an export: it has items ({self.invalid}), but none is a record of this stream"
             raise NoExportError(msg)
 
     def flush(self) -> None:
@@ -177,7 +183,7 @@ def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
         The result, which the caller must close.
 
     Raises:
-        CorruptExportError: the file is truncated, damaged, or not an export.
+        CorruptExportError: the file is truncated, damaged, or not an export of this stream.
         OSError: a temporary file cannot be written.
     """
     found = VerifiedFile(model, path.parent)
@@ -185,7 +191,7 @@ def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
         with open_text(path) as text:
             for batch in read_export(text, found.fields):
                 found.add(batch)
-                if not found.valid and found.foreign > MAX_FOREIGN_ITEMS:
+                if found.is_foreign and found.foreign > MAX_FOREIGN_ITEMS:
                     break
             found.is_blank = not text.last
         found.check()

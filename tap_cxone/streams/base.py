@@ -10,7 +10,6 @@ from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from typing_extensions import override
 
 from tap_cxone.errors import CxoneError
-from tap_cxone.records.rejected import is_type_mismatch
 from tap_cxone.streams.batch_files import BatchWriter
 from tap_cxone.streams.emission import decoded
 from tap_cxone.streams.extraction import Extraction
@@ -49,6 +48,8 @@ class ExportStream(CompatStream):
     """Whether the audit log may hold records of the stream."""
     types_hint = "look for a release of tap-cxone that supports them"
     """What to do if the records have other types than the schema."""
+    absence_hint = "check the permissions of the credentials"
+    """What to do if a run finds no record, and that is unexpected."""
 
     def __init__(self, tap: Tap, context: RunContext, **options: Any) -> None:  # noqa: ANN401
         self.run_context = context
@@ -106,11 +107,10 @@ class ExportStream(CompatStream):
         Raises:
             CxoneError: no record has the types. Nothing of the window has been written.
         """
-        misfits = {reason: count for reason, count in verified.reasons.items() if is_type_mismatch(reason)}
-        if not verified.valid and 1 < verified.invalid == sum(misfits.values()):
+        if not verified.valid and 1 < verified.misfits == verified.invalid - verified.foreign:
             msg = (
-                f"Window {window} of {self.name}: none of its {verified.invalid} records has the types of this stream "
-                f"({next(iter(misfits))}): {self.types_hint}."
+                f"Window {window} of {self.name}: none of its {verified.misfits} records has the types of this stream "
+                f"({verified.misfit}): {self.types_hint}."
             )
             raise CxoneError(msg)
 

@@ -22,6 +22,7 @@ class BotConversationsStream(ExportStream):
     name = "bot_conversations"
     primary_keys: ClassVar = ("id",)
     replication_key = "dateFrom"
+    absence_hint = "check the setting 'export_filter'"
     schema: ClassVar[StreamSchema] = StreamSchema(SchemaDirectory(schemas))
 
     @property

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from tap_cxone.column_names import TEXT, column_names
-from tap_cxone.errors import CorruptExportError, UnfitExportError
+from tap_cxone.column_names import TEXT, ColumnMatcher, column_names
+from tap_cxone.errors import NoExportError, UnfitExportError
 from tap_cxone.records.model import RecordModel
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ class ColumnModel(RecordModel):
     """
 
     only_csv = True
-    converts_dates = True
 
     def __init__(
         self,
@@ -53,11 +52,13 @@ class ColumnModel(RecordModel):
 
     @override
     def fields_of(self, header: Sequence[str]) -> list[str]:
-        if header and header[0].lstrip().startswith("<"):
-            msg = "the file is not CSV but a web page (from a proxy, for example)"
-            raise CorruptExportError(msg)
+        if header and header[0].lstrip().startswith(("<", "{", "[")):
+            msg = "the file is not CSV but a web page or JSON (from a proxy, for example)"
+            raise NoExportError(msg)
         others_of_keys = [other for others in self._aliases.values() for other in others]
-        names = list(column_names(tuple(header), (*self.properties, *others_of_keys)))
+        known = (*self.properties, *others_of_keys)
+        names = list(column_names(tuple(header), known))
+        self._check_doubles(header, names, known)
         for key, others in self._aliases.items():
             alias = next((other for other in others if other in names), None)
             if key not in names and alias:
@@ -70,8 +71,32 @@ class ColumnModel(RecordModel):
             kind = "key" if set(missing) & set(self.keys) else "required field"
             lacks = f"the file has no column for the {kind} {', '.join(missing)}"
             msg = f"{lacks}; it has {shown or 'no header'}{self._hint}"
-            raise UnfitExportError(msg)
+            # Without any known column, it may be an error message.
+            raise (NoExportError if self.is_foreign(dict.fromkeys(names, "")) else UnfitExportError)(msg)
         return names
+
+    def _check_doubles(self, header: Sequence[str], names: Sequence[str], known: tuple[str, ...]) -> None:
+        """Check that no two columns of a file are the same one of the schema: nobody knows which of them is meant.
+
+        Args:
+            header: the headers of the file.
+            names: the names that they get.
+            known: names of the schema's columns and of aliases.
+
+        Raises:
+            UnfitExportError: two are, and the schema does not have the second one by the name that it gets.
+        """
+        others_of_keys = [other for key, others in self._aliases.items() if key not in names for other in others]
+        matcher, single = ColumnMatcher(known), {*self.fields, *others_of_keys}
+        for title, name in zip(header, names, strict=True):
+            first = matcher.name(title)
+            if first != name and first in single and name not in self.properties:
+                titles = f"{header[names.index(first)][:_MAX_NAME_LENGTH]!r} and {title[:_MAX_NAME_LENGTH]!r}"
+                msg = (
+                    f"the file has two columns '{first}', {titles}: if both are wanted, add the column '{name}' to the "
+                    "schema of the stream"
+                )
+                raise UnfitExportError(msg)
 
     @override
     def with_columns(self, fields: Sequence[str]) -> RecordModel:

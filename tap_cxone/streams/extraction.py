@@ -51,6 +51,7 @@ class ExtractedStream(Protocol):
 
     name: str
     keeps_samples: bool
+    absence_hint: str
 
     @property
     def window_length(self) -> timedelta:
@@ -110,7 +111,7 @@ class Extraction:
                     )
                     return
                 yield from self._read(start, journal, folder)
-                self._run_log.report_emptiness(end - start, self._settings.export_filter)
+                self._run_log.report_absence(end - start, self._stream.absence_hint)
             # The next run's bookmark shows that the range was loaded, except for what a bookmark never shows: the
             # look-back before the bookmark that this run was given, and a full read.
             if loaded_until := bookmark if self._state.is_incremental else utc_now():

@@ -126,29 +126,24 @@ class StreamRunLog:
         self._progress.plan(windows)
         self._file_fields = {"format": api.format, "compression": api.compression}
 
-    def report_emptiness(self, length: timedelta, export_filter: object) -> None:
+    def report_absence(self, length: timedelta, hint: str) -> None:
         """Log that no window of a run had a record, as a warning if they were a day or more.
 
         Args:
             length: time that the windows cover together.
-            export_filter: the setting, which may be the cause.
+            hint: what to do if that is unexpected.
         """
         counts = self._progress.counts()
         if counts.records or counts.duplicates or counts.refused or not counts.windows_done:
             return
-        remedy = (
-            "check the setting 'export_filter' if that is unexpected"
-            if export_filter
-            else ("check the permissions of the credentials if that is unexpected")
-        )
         logger.log(
             logging.WARNING if length >= timedelta(days=1) else logging.INFO,
-            "Stream '%s': no record in any of the last %d windows, %s to %s; %s",
+            "Stream '%s': no record, all windows of the run (%d, %s to %s) were empty: %s if that is unexpected",
             self._stream,
             counts.windows_done,
             self._range["dateFrom"],
             self._range["dateTo"],
-            remedy,
+            hint,
         )
 
     # --- Jobs (JobListener) -------------------------------------------------------------------------------------------

@@ -147,7 +147,7 @@ def test_a_wrong_type_in_the_catalog_fails_the_run(start_extraction_sandbox: Sta
 @pytest.mark.parametrize(
     ("schema", "reason"),
     [
-        ({"properties": {"Payroll ID": {"type": "integer"}}}, "none of its 12 rows has the types"),
+        ({"properties": {"Payroll ID": {"type": "integer"}}}, "none of its 12 records has the types"),
         (
             {"properties": {"Tax": {"type": "string"}}, "required": ["Tax"]},
             "no column for the required field tax",

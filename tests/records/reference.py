@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import math
-from datetime import datetime
+import re
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.records.exports import FIELDS, Outcome
@@ -18,7 +19,7 @@ def expected_from_json(values: list[Any]) -> Outcome:
     for value in values:
         missing = tuple(name for name in FIELDS if name not in value) if isinstance(value, dict) else ()
         if isinstance(value, dict) and not missing and all(_is_valid(name, value[name]) for name in FIELDS):
-            outcome.records.append({name: value[name] for name in FIELDS})
+            outcome.records.append({name: _emitted(name, value[name]) for name in FIELDS})
         else:
             outcome.invalid.append((value, missing))
     return outcome
@@ -48,9 +49,17 @@ def _is_valid(name: str, value: Any) -> bool:
 
 def _is_date_time(text: str) -> bool:
     try:
-        return bool(datetime.fromisoformat(text)) and len(text) >= len("2024-01-01T00:00:00")
+        return bool(datetime.fromisoformat(text.strip()))
     except ValueError:
         return False
+
+
+def _emitted(name: str, value: Any) -> Any:
+    if not name.startswith("date") or re.fullmatch(r"[\d-]{10}T[\d:]{8}(\.\d+)?(Z|[+-]\d\d:\d\d)", value):
+        return value
+    instant = datetime.fromisoformat(value.strip())
+    instant = instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _typed(name: str, cell: str) -> Any:

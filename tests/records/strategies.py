@@ -54,9 +54,13 @@ dates = st.sampled_from(
         "2024-01-01T00:00:00.123456-11:30",
         "9999-12-31T23:59:59.999Z",
         "0001-01-01T00:00:00Z",
+        "2024-01-01 00:00:00",
+        "2024-01-01T00:00:00.5",
+        "2024-01-01 00:00:00+02:00",
+        "2024-01-01",
     ]
 )
-not_dates = st.sampled_from(["", "today", "2023-02-29T00:00:00Z", "2024-01-01", "2024-01-01T00:00:61Z", "}"])
+not_dates = st.sampled_from(["", "today", "2023-02-29T00:00:00Z", "1/1/2024", "2024-01-01T00:00:61Z", "}"])
 ids = st.integers(0, 9).map("id-{}".format) | any_text.filter(bool)
 
 valid_records = st.fixed_dictionaries(

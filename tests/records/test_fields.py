@@ -219,3 +219,61 @@ def test_a_header_may_have_a_quarter_of_a_mebibyte(tmp_path: Path) -> None:
     header = ",".join((*FIELDS, *(f"c{number}" for number in range(60_000))))
     with pytest.raises(UnfitExportError, match=r"longer than 256 KiB"):
         verified(tmp_path, header.encode() + b"\n")
+
+
+# --- Dates ------------------------------------------------------------------------------------------------------------
+
+DATES = {
+    "2024-01-31T15:04:05.123Z": "2024-01-31T15:04:05.123Z",
+    "2024-01-31T15:04:05.123456789+02:00": "2024-01-31T15:04:05.123456789+02:00",
+    "2024-01-31 15:04:05Z": "2024-01-31T15:04:05.000Z",
+    "2024-01-31t15:04:05z": "2024-01-31T15:04:05.000Z",
+    "2024-01-31T15:04:05": "2024-01-31T15:04:05.000Z",
+    "2024-01-31 15:04:05.5+0200": "2024-01-31T13:04:05.500Z",
+    "2024-01-31T15:04:05+0000": "2024-01-31T15:04:05.000Z",
+    "20240131T150405Z": "2024-01-31T15:04:05.000Z",
+    "2024-01-31": "2024-01-31T00:00:00.000Z",
+    " 2024-01-31T15:04:05Z ": "2024-01-31T15:04:05Z",
+    "31/01/2024 15:04": None,
+    "2024-02-30T00:00:00Z": None,
+    "2024-01-31T15:04:60Z": None,
+    "2024-01-31T15:04:05 Z": None,
+    "yesterday": None,
+    "2024-01-31T15:04:05\u0661Z": None,
+}
+
+
+@pytest.mark.parametrize("layout", ["array", "lines", "csv", "rows"])
+@pytest.mark.parametrize("neighbours", ["none", "valid", "without an offset", "invalid"])
+@pytest.mark.parametrize(("text", "emitted"), DATES.items())
+def test_a_date_time_is_emitted_as_rfc_3339_or_rejected_in_every_layout(
+    tmp_path: Path, layout: str, neighbours: str, text: str, emitted: str | None
+) -> None:
+    values = [record(1, dateFrom=text)]
+    if neighbours != "none":
+        other = {"valid": "2024-01-01T00:00:00Z", "without an offset": "2024-01-01 00:00:00"}.get(neighbours, "x")
+        values += [record(2, dateFrom=other), record(3)]
+    data = as_csv(values) if layout in {"csv", "rows"} else LAYOUTS[layout](values)
+    properties = {"id": {"type": "string"}, "datefrom": {"type": ["string", "null"], "format": "date-time"}}
+    rows = ColumnModel({"type": "object", "properties": properties}, ["id"], date_field="datefrom")
+    model = rows if layout == "rows" else RecordModel(SCHEMA, ["id"], date_field="dateFrom")
+    with closing(verified(tmp_path, data, model)) as found:
+        dates = {line["id"]: line.get("dateFrom", line.get("datefrom")) for line in records_of(found)}
+        assert dates.get("event-1") == emitted
+        assert found.invalid == (emitted is None) + (neighbours == "invalid")
+        assert sum(found.days.values()) == found.valid
+
+
+def test_a_day_is_emitted_as_a_day(tmp_path: Path) -> None:
+    properties = {"id": {"type": "string"}, "day": {"type": ["string", "null"], "format": "date"}}
+    model = ColumnModel({"type": "object", "properties": properties}, ["id"])
+    text = "ID,Day\n1,2024-01-31\n2,\n3,20240131\n4,2024-01-31T23:00:00-05:00\n"
+    with closing(verified(tmp_path, text.encode(), model)) as found:
+        assert [line["day"] for line in records_of(found)] == ["2024-01-31", None, "2024-01-31", "2024-01-31"]
+
+
+def test_dates_that_are_rfc_3339_are_not_converted_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tap_cxone.records.model.as_date_time", None)
+    for data in (as_array([record(1), record(2)]), as_csv([record(1), record(2)])):
+        with closing(verified(tmp_path, data)) as found:
+            assert found.valid == 2

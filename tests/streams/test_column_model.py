@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_cxone.column_names import column_name, column_names
-from tap_cxone.errors import CorruptExportError, UnfitExportError
+from tap_cxone.errors import CorruptExportError, NoExportError, UnfitExportError
 from tap_cxone.records.verify import verify_export
 from tap_cxone.streams.column_model import ColumnModel
 from tap_cxone.streams.new_columns import with_types
@@ -253,7 +253,7 @@ def test_many_equal_headers_are_named_in_no_time() -> None:
 def test_a_reason_does_not_quote_the_value(tmp_path: Path) -> None:
     _, [(_, reason)], found = rows(tmp_path, "Segment ID,Score\n1,secret\n", extensible_model(TYPED))
     assert "secret" not in reason
-    assert found.reasons == {reason: 1}
+    assert found.misfit == reason
 
 
 def test_invalid_utf8_rejects_only_its_own_row(tmp_path: Path) -> None:
@@ -300,7 +300,38 @@ def test_a_web_page_is_not_csv(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["Note,Agent\n1,2\n", "Note\n"])
 def test_the_error_for_a_missing_key_lists_the_columns_of_the_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(UnfitExportError, match=r"no column for the key segment_id; it has note"):
-        rows(tmp_path, text, extensible_model())
+        rows(tmp_path, text, extensible_model(TYPED))
+    with pytest.raises(NoExportError, match=r"no column for the key segment_id; it has note"):
+        rows(tmp_path, text, extensible_model())  # without any column of the schema
+
+
+@pytest.mark.parametrize("text", ["Score,SCORE", "Score %,Other,Score", "score_2,Score,SCORE", "Score,Score,Score"])
+def test_two_columns_of_a_file_are_not_the_same_one_of_the_schema(tmp_path: Path, text: str) -> None:
+    first, *_, second = [header for header in text.split(",") if header.lower().startswith("score")][-2:]
+    data = f"Segment ID,{text}\n1{',2' * len(text.split(','))}\n"
+    with pytest.raises(UnfitExportError, match=rf"two columns 'score', '{first}' and '{second}': .* 'score_[23]'"):
+        rows(tmp_path, data, extensible_model(TYPED))
+
+
+@pytest.mark.parametrize("text", ["Segment ID,SEGMENT-ID", "Recording,RECORDING"])
+def test_two_columns_of_a_file_are_not_the_same_key(tmp_path: Path, text: str) -> None:
+    model = ColumnModel(BARE, ["segment_id"], adds=anything, aliases={"segment_id": ("recording",)})
+    with pytest.raises(UnfitExportError, match=r"two columns '.*', '.*' and '.*'"):
+        rows(tmp_path, f"{text}\n1,2\n", model)
+
+
+def test_a_second_column_that_nothing_is_lost_by_is_read(tmp_path: Path) -> None:
+    wider = TYPED | {"properties": TYPED["properties"] | {"note_2": {"type": ["string", "null"]}}}
+    records, _, _ = rows(tmp_path, "Segment ID,Note,NOTE\n1,a,b\n", extensible_model(wider))
+    assert records == [{"segment_id": "1", "note": "a", "note_2": "b"}]
+    records, _, _ = rows(tmp_path, "Segment ID,Team,TEAM\n1,a,b\n", extensible_model(TYPED))
+    assert records == [{"segment_id": "1", "team": "a", "team_2": "b"}], "of columns that the schema does not have"
+    model = ColumnModel(TYPED, ["segment_id"], adds=anything, selected={"segment_id"})
+    records, _, _ = rows(tmp_path, "Segment ID,Note,NOTE\n1,a,b\n", model)
+    assert records == [{"segment_id": "1", "note_2": "b"}], "of a deselected column"
+    model = ColumnModel(BARE, ["segment_id"], adds=anything, aliases={"segment_id": ("recording",)})
+    records, _, _ = rows(tmp_path, "Segment ID,Recording,RECORDING\n1,a,b\n", model)
+    assert records == [{"segment_id": "1", "recording": "a", "recording_2": "b"}], "of an alias that is not needed"
 
 
 def test_the_error_for_a_missing_required_field_ends_with_the_hint(tmp_path: Path) -> None:
