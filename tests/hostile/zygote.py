@@ -16,7 +16,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tap_cxone import cli, tap
+from tap_cxone import cli, commands
 from tap_cxone.api import downloads, retry, transport
 from tap_cxone.api.client import PlatformClient
 from tap_cxone.jobs import creation
@@ -44,7 +44,7 @@ class Ended:
 
 
 def main() -> None:
-    assert tap
+    assert cli  # imported here, and not in every run
     gc.freeze()
     for line in sys.stdin:
         run = json.loads(line)
@@ -84,7 +84,7 @@ def _become_the_tap(arguments: list[str], folder: Path) -> None:
     sys.argv = ["tap-cxone", *arguments]
     code = 1
     try:
-        cli.main()
+        commands.tap()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
