@@ -88,6 +88,33 @@ class JobRecord:
         return None
 
 
+class _Replay:
+    """Follows the lines of a journal, and keeps the jobs and intentions whose data may not have been loaded yet."""
+
+    def __init__(self, settle: timedelta) -> None:
+        self.kept: list[JobRecord] = []
+        self._settle = settle
+        self._last_start: datetime | None = None
+        self._last_end: datetime | None = None
+        self._done: tuple[JobRecord, ...] = ()
+
+    def apply(self, event: str, bookmark: datetime) -> None:
+        """Drop what a run has loaded that began, completed or ended with a bookmark."""
+        if event == "began":
+            if self._last_start is None or bookmark > self._last_start:
+                self._drop_loaded(bookmark)
+            if self._last_end and bookmark >= self._last_end:
+                self.kept = [record for record in self.kept if record not in self._done]
+            self._last_start = bookmark
+        elif event == "completed":
+            self._drop_loaded(bookmark)
+        elif event == "ended":
+            self._last_end, self._done = bookmark, tuple(self.kept)
+
+    def _drop_loaded(self, bookmark: datetime) -> None:
+        self.kept = [record for record in self.kept if not record.is_loaded_at(bookmark, self._settle)]
+
+
 class Journal:
     """The journal of one stream; the file may be shared by several. Thread-safe for writing.
 
@@ -112,8 +139,7 @@ class Journal:
 
     def records(self) -> list[JobRecord]:
         """Return the jobs and intentions whose data may not have been loaded yet, the newest last."""
-        kept: list[JobRecord] = []
-        last_start: datetime | None = None
+        replay = _Replay(self._settle)
         for line in self._lines():
             with contextlib.suppress(*_MALFORMED):
                 record = JobRecord.from_dict(line)
@@ -121,14 +147,11 @@ class Journal:
                     self.last_request = max(record.requested_at, self.last_request or record.requested_at)
                 if line["scope"] != self._scope:
                     continue
-                if line["event"] in {"began", "completed"}:
-                    loaded_until = parse_date(line["behind"])
-                    if line["event"] == "completed" or last_start is None or loaded_until > last_start:
-                        kept = [other for other in kept if not other.is_loaded_at(loaded_until, self._settle)]
-                    last_start = loaded_until if line["event"] == "began" else last_start
-                elif record:
-                    kept.append(record)
-        return kept
+                if record:
+                    replay.kept.append(record)
+                else:
+                    replay.apply(line["event"], parse_date(line["behind"]))
+        return replay.kept
 
     def record_start(self, bookmark: datetime) -> None:
         """Write the bookmark with which a run begins.
@@ -146,6 +169,13 @@ class Journal:
                 look-back before the run's first bookmark, or a full read.
         """
         self._write("completed", {"behind": format_date(loaded_until)})
+
+    def record_end(self, bookmark: datetime) -> None:
+        """Write the last bookmark of a run that has completed.
+
+        A run that begins at it has everything of that run, also what is later than the bookmark.
+        """
+        self._write("ended", {"behind": format_date(bookmark)})
 
     def record(self, record: JobRecord) -> None:
         """Write a job, or the intention to create one."""

@@ -15,6 +15,7 @@ import msgspec
 from isal import isal_zlib
 
 from tap_cxone.sandbox.events import EVENT_TYPE, FIELDS
+from tap_cxone.sandbox.lateness import Lateness
 from tap_cxone.sandbox.variations import EXTRA_FIELDS, apply_variations
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ def export_file(job: Job, stream: EventStream, options: SandboxOptions, damage: 
     count = 0
     if request.event_type == EVENT_TYPE:
         start, end = request.covered_range(job.created_utc, inclusive=options.inclusive_end)
-        events, count = stream.between(start, end), stream.count(start, end)
+        events = Lateness(options).events(stream.between(start, end), job.created_utc)
+        count = stream.count(start, end)
     size = min(_RECORDS_PER_CHUNK, max(1, count // options.members))
     plain = _serialise(_batches(apply_variations(events, options), size), layout, job, options)
     if damage == "unclosed":

@@ -24,6 +24,8 @@ ClientAuth = Literal["any", "basic", "body"]
 StatusCase = Literal["upper", "lower", "title"]
 HeaderSpelling = Literal["words", "camel", "capitals"]
 
+_SHARES = ("bad_records", "repeated_records", "invalid_first", "bad_rows", "late_records", "corrected_records")
+
 _FAULT = re.compile(
     r"(?P<call>[a-z]+)=(?P<kind>[a-z0-9-]+)(:(?P<times>[0-9]+))?(@(?P<after>[0-9]+))?(%(?P<percent>[0-9]+(\.[0-9]+)?))?"
 )
@@ -113,6 +115,13 @@ class SandboxOptions:
     bad_records: float = _switch(0.0, "Share of events that are invalid in every export.")
     repeated_records: float = _switch(0.0, "Share of events and rows that appear twice in a file.")
     invalid_first: float = _switch(0.0, "Share of events that are preceded by an invalid copy of themselves.")
+    late_records: float = _switch(
+        0.0, "Share of events and rows that exports lack until late_minutes after their date."
+    )
+    corrected_records: float = _switch(
+        0.0, "Share of events and rows that exports hold in a first version until late_minutes after their date."
+    )
+    late_minutes: float = _switch(60.0, "How late the late and corrected events and rows are complete, in minutes.")
     extra_fields: bool = _switch(default=False, text="Records have fields that are not part of the API contract.")
     rows_per_day: int = _switch(
         120, "Rows per day of each Data Extraction entity. One of them is dated exactly midnight."
@@ -220,7 +229,7 @@ class SandboxOptions:
             if isinstance(value, (int, float)) and value < 0:
                 msg = f"{switch.name} must not be negative, but is {value}"
                 raise ValueError(msg)
-        for name in ("bad_records", "repeated_records", "invalid_first", "bad_rows"):
+        for name in _SHARES:
             if getattr(self, name) > 1:
                 msg = f"{name} must be a share from 0 to 1, but is {getattr(self, name)}"
                 raise ValueError(msg)

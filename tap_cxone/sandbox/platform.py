@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from tap_cxone.sandbox.events import EventStream
 from tap_cxone.sandbox.extractions import ExtractionRegistry
 from tap_cxone.sandbox.jobs import JobRegistry
+from tap_cxone.sandbox.lateness import Lateness
 from tap_cxone.sandbox.rows import RowStream
 from tap_cxone.sandbox.storage import Storage
 
@@ -92,7 +93,7 @@ class Platform:
         self.url = url
         self.stream = EventStream(options.events_per_day, options.quiet_days)
         self.jobs = JobRegistry(options)
-        self.rows = RowStream(options.rows_per_day, options.quiet_days)
+        self.rows = RowStream(options.rows_per_day, options.quiet_days, Lateness(options))
         self.extractions = ExtractionRegistry(options)
         self.storage = Storage(url, options.url_seconds)
         self.faults = FaultPlan(options.faults, options.seed)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date, datetime
 
+    from tap_cxone.sandbox.lateness import Lateness
     from tap_cxone.sandbox.seeds import Row
 
 _DAY = 86_400_000
@@ -23,22 +24,25 @@ _MILLISECOND = timedelta(milliseconds=1)
 class RowStream:
     """The rows of a platform with `rows_per_day` rows of each entity per day; every `quiet_days`-th day has none."""
 
-    def __init__(self, rows_per_day: int, quiet_days: int = 0) -> None:
+    def __init__(self, rows_per_day: int, quiet_days: int, lateness: Lateness) -> None:
         """Set the number of rows per day; `quiet_days` 0 means that every day has rows."""
         self._per_day = rows_per_day
         self._quiet_days = quiet_days
+        self._lateness = lateness
 
     def between(self, entity: str, version: str, start: date, end: date, now: datetime) -> Iterator[Row]:
-        """Yield the rows of the days [start, end) up to now, ordered by date, with the columns of the version.
+        """Yield the rows of the days [start, end) that exports hold now, by date, in the columns of the version.
 
         Raises:
             KeyError: the entity or version is unknown.
         """
         columns = ENTITIES[entity].versions[version]
         make_row = ENTITIES[entity].make_row
-        for seed in self._seeds(entity, start, end, (now - FIRST_DAY) // _MILLISECOND):
-            row = make_row(seed)
-            yield {column: row[column] for column in columns}
+        last = (now - FIRST_DAY) // _MILLISECOND
+        for seed in self._seeds(entity, start, end, last):
+            age = timedelta(milliseconds=last - seed.milliseconds)
+            if row := self._lateness.row(make_row(seed), ENTITIES[entity].key, age):
+                yield {column: row[column] for column in columns}
 
     def _seeds(self, entity: str, start: date, end: date, last: int) -> Iterator[RowSeed]:
         group_size = ENTITIES[entity].rows_per_moment

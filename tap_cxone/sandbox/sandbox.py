@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from tap_cxone.sandbox.events import EventStream, as_utc
+from tap_cxone.sandbox.lateness import Lateness
 from tap_cxone.sandbox.options import SandboxOptions
 from tap_cxone.sandbox.platform import (
     ACCESS_KEY_ID,
@@ -174,10 +175,11 @@ class Sandbox:
         self._platform.expire_tokens()
 
     def events(self, start: datetime, end: datetime) -> Iterator[Record]:
-        """Yield the events that start in [start, end) and not in the future, ordered by start."""
-        now = datetime.now(UTC) + timedelta(milliseconds=1)
+        """Yield the events of [start, end) that exports hold now, ordered by start."""
+        now = datetime.now(UTC)
         stream = EventStream(self.options.events_per_day, self.options.quiet_days)
-        return stream.between(start, min(as_utc(end), now))
+        events = stream.between(start, min(as_utc(end), now + timedelta(milliseconds=1)))
+        return Lateness(self.options).events(events, now)
 
     def valid_events(self, start: datetime, end: datetime) -> Iterator[Record]:
         """Yield the events of [start, end) that a correct client receives: those that exports hold in a valid form."""
@@ -185,7 +187,7 @@ class Sandbox:
         return (event for event in self.events(start, end) if not is_bad(event, share))
 
     def extraction_rows(self, entity: str, version: str, start: date, end: date) -> Iterator[Row]:
-        """Yield the rows of the days [start, end) that a correct client receives, as dicts by column name.
+        """Yield the rows of the days [start, end) that a correct client receives now, as dicts by column name.
 
         Bad rows and rows in the future are left out. An empty cell is "".
 

@@ -19,6 +19,7 @@ EXTRA_FIELDS = ("channel", "sentimentScore", "context")
 _REPEAT_DISTANCE = 25
 # An odd hash factor per purpose, so that the selections are independent of each other.
 BAD, INVALID_FIRST, REPEATED = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0xD6E8FEB86659FD93
+LATE, CORRECTED = 0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53
 
 
 def is_bad(event: Record, share: float) -> bool:

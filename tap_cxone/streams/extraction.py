@@ -116,6 +116,8 @@ class Extraction:
             # look-back before the bookmark that this run was given, and a full read.
             if loaded_until := bookmark if self._state.is_incremental else utc_now():
                 journal.record_completion(loaded_until)
+            if last_bookmark := self._state.bookmark():
+                journal.record_end(last_bookmark)
 
     # --- Set-up and end of the run ------------------------------------------------------------------------------------
 
@@ -205,13 +207,17 @@ class Extraction:
         ends = {window.end for window in windows}  # a split window is done when its last part is
         keys: RecordKeys | None = None
         previous: RecordKeys | None = None
+        requested_at = utc_now()
         try:
             for file in orchestrator.exports(windows, runner):
+                requested_at = min(requested_at, file.job.requested_at)
                 previous, keys = keys, file.verified.take_keys()
                 with contextlib.closing(self._emit(file, previous, orchestrator)) as records:
                     yield records
                 window = file.job.window
-                bookmark = self._state.commit(self._loaded_until(file.job), window.end)
+                # What was late for the oldest job, which may be of an earlier run, has to be in the next look-back.
+                loaded_until = min(self._loaded_until(file.job), requested_at - self._settings.settle)
+                bookmark = self._state.commit(loaded_until, window.end)
                 self._run_log.committed(window, bookmark, window_done=window.end in ends)
                 if previous:
                     previous.close()

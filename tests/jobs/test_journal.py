@@ -108,6 +108,22 @@ def test_a_completed_run_drops_the_jobs_of_its_look_back(tmp_path: Path) -> None
     assert read_back(path) == []
 
 
+def test_a_run_that_begins_at_the_end_of_a_completed_run_uses_none_of_its_jobs(tmp_path: Path) -> None:
+    """The bookmark may be before the end of a window that has been loaded: the run had used an older job."""
+    path = tmp_path / "journal"
+    later = a_record("later", DAYS[2], requested_at=LONG_AFTER)
+    with Journal(str(path), "scope", SETTLE) as journal:
+        journal.record_start(january(1))
+        journal.record(a_record("job", DAYS[1], requested_at=LONG_AFTER))
+        journal.record_end(january(2))
+        assert len(read_back(path)) == 1, "the target may not have read it"
+        journal.record_start(january(1))
+        assert len(read_back(path)) == 1, "it has not"
+        journal.record_start(january(2))
+        journal.record(later)
+    assert read_back(path) == [later]
+
+
 def test_a_job_of_an_unfinished_day_counts_as_loaded_up_to_its_run_end() -> None:
     noon = january(1) + timedelta(hours=12)
     job = a_record("job", DAYS[0], requested_at=noon + timedelta(hours=1), until=noon)
