@@ -31,7 +31,7 @@ SETTINGS: dict[Surface, dict[str, Any]] = {
         "access_key_secret": SECRETS[0],
         "start_date": "2024-01-01",
         "end_date": "2024-01-02",
-        "submit_interval": 1,
+        "submit_interval": 0,
     },
 }
 

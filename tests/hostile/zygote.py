@@ -17,8 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tap_cxone import cli, commands
-from tap_cxone.api import downloads, retry, transport
-from tap_cxone.api.client import PlatformClient
+from tap_cxone.api import client, downloads, retry, transport
 from tap_cxone.jobs import creation
 from tap_cxone.jobs.data_extraction import DataExtraction
 
@@ -75,8 +74,10 @@ def _become_the_tap(arguments: list[str], folder: Path) -> None:
         os.close(opened)
     # The real limits, made short: the time that they allow is not what is tested.
     retry.RETRY_AFTER_CAP_SECONDS = 0.1
+    client.MIN_DOWNLOAD_ATTEMPTS = 2
+    client.MAX_STORAGE_REFUSALS = 2
     transport.MIN_ATTEMPT_SECONDS = BUDGET_SECONDS
-    PlatformClient.__init__.__kwdefaults__["retry_budget"] = BUDGET_SECONDS  # type: ignore[index]
+    client.PlatformClient.__init__.__kwdefaults__["retry_budget"] = BUDGET_SECONDS  # type: ignore[index]
     downloads.STALL_SECONDS = STALL_SECONDS
     DataExtraction.min_poll_seconds = 0.05
     creation.FIRST_BUSY_PAUSE_SECONDS = creation.LONGEST_BUSY_PAUSE_SECONDS = 0.05

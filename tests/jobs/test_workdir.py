@@ -114,10 +114,12 @@ from tap_cxone.jobs.workdir import open_workdir
 with open_workdir(sys.argv[1]):
     pass
 """
+PROCESSES = 6
+STARTS = PROCESSES * 400
 START_AND_SWEEP = """
 import sys
 from tap_cxone.jobs.workdir import open_workdir
-for _ in range(400):
+for _ in range(int(sys.argv[2])):
     with open_workdir(sys.argv[1]) as folder:
         (folder / "export").write_bytes(b"x")
         assert (folder / "export").read_bytes() == b"x"
@@ -126,9 +128,9 @@ for _ in range(400):
 
 @pytest.mark.slow
 def test_processes_that_start_at_the_same_time_keep_their_folders(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", START_AND_SWEEP, str(tmp_path)]
-    processes = [subprocess.Popen(command) for _ in range(6)]
-    assert [process.wait(120) for process in processes] == [0] * 6
+    command = [sys.executable, "-c", START_AND_SWEEP, str(tmp_path), str(STARTS // PROCESSES)]
+    processes = [subprocess.Popen(command) for _ in range(PROCESSES)]
+    assert [process.wait(120) for process in processes] == [0] * PROCESSES
     assert list(tmp_path.iterdir()) == []
 
 
