@@ -14,6 +14,8 @@ from urllib.parse import quote, quote_plus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+PUBLIC_SECRET = "sandbox"  # noqa: S105
+"""The client secret of the simulated platform: not a secret, but a word of its messages."""
 _MAX_CHARACTERS = 300
 _MAX_SEARCHED_CHARACTERS = 5000
 
@@ -30,7 +32,7 @@ _SIGNATURE = re.compile(r"""\b((?:x-amz-[a-z-]+|x-goog-[a-z-]+|signature|sig)(?:
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """Return the text as one line of at most 300 characters, without the secrets and without the queries of URLs."""
-    forms = {form for secret in secrets if secret for form in _forms(secret)}
+    forms = {form for secret in secrets if secret and secret != PUBLIC_SECRET for form in _forms(secret)}
     if forms:
         # Longest first: one secret can be the prefix of another.
         longest_first = sorted(forms, key=len, reverse=True)

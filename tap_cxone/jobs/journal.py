@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 
 from tap_cxone.dates import format_date, parse_date
+from tap_cxone.jobs.model import InvalidJobIdError, valid_job_id
 from tap_cxone.observability.jsonlines import UNREADABLE, JsonLinesFile
 from tap_cxone.windows import Window
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
 
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, InvalidJobIdError)
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ class JobRecord:
     def from_dict(cls, line: object) -> JobRecord | None:
         """Read the form that ``to_dict`` returns; return None for anything else."""
         with contextlib.suppress(*_MALFORMED):
-            if isinstance(line, dict) and isinstance(line["job_id"], (str, type(None))) and line["job_id"] != "":
+            if isinstance(line, dict):
                 return cls(
-                    job_id=line["job_id"],
+                    job_id=None if line["job_id"] is None else valid_job_id(line["job_id"]),
                     window=Window(parse_date(line["dateFrom"]), parse_date(line["dateTo"])),
                     fingerprint=str(line["fingerprint"]),
                     requested_at=parse_date(line["at"]),

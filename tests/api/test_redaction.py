@@ -8,7 +8,9 @@ from urllib.parse import quote_plus
 
 import pytest
 
+from tap_cxone.api.redaction import PUBLIC_SECRET, redact
 from tap_cxone.errors import FatalError, UnavailableError
+from tap_cxone.sandbox import Sandbox
 from tests.scripted_platform import SECRET, chain, get, ok, refusal
 
 if TYPE_CHECKING:
@@ -100,3 +102,27 @@ def test_a_secret_that_is_the_prefix_of_another_is_redacted_completely(serve: Se
     client = platform.client(client_secret="abcd-token-and-more")
     get(client)
     assert client.redact("abcd, ABCD-token, abcd-token-and-more") == "***, ***, ***"
+
+
+@pytest.mark.parametrize("secret", ["a", "xyz", "1234567"])
+def test_a_short_secret_is_redacted(secret: str) -> None:
+    assert redact(f"wrong: {secret}!", [secret]) == "wrong: ***!"
+
+
+def test_the_public_secret_of_the_sandbox_is_not_redacted() -> None:
+    assert Sandbox.client_secret == PUBLIC_SECRET
+    assert redact("the sandbox is busy", ["sandbox"]) == "the sandbox is busy"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "\\x1b[31mred\\x1b[0m"),
+        ("one\r\nERROR two\x07", "one ERROR two\\x07"),
+        ("half a pair: \ud800", "half a pair: \\ud800"),
+        ("right to left: \u202e", "right to left: \\u202e"),
+        ("Grüße, 東京", "Grüße, 東京"),
+    ],
+)
+def test_characters_that_could_mislead_a_terminal_are_escaped(text: str, shown: str) -> None:
+    assert redact(text, []) == shown
