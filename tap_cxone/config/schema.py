@@ -198,7 +198,8 @@ PROPERTIES = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=MAX_WHOLE_NUMBER),
         default=4096,
         title="Work folder limit (MiB)",
-        description="Size of the verified files from which no further window is verified ahead.",
+        description="Size of the verified files from which no further window is verified ahead. No download may be "
+        "larger.",
     ),
     th.Property(
         "audit_log_path",

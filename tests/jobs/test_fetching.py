@@ -26,14 +26,14 @@ BOM = b"\xef\xbb\xbf"
 class Fetching:
     """A FileFetcher with fakes. Content that starts with "damaged" or "unfit" fails the verification."""
 
-    def __init__(self, folder: Path, *downloads: bytes | Exception) -> None:
+    def __init__(self, folder: Path, *downloads: bytes | Exception, limit: int = 1 << 30) -> None:
         self.api = FakeApi()
         self.api.downloads["job"] = deque(downloads)
         self.folder = folder
         self.paths: set[Path] = set()
         self.listener = RecordingListener()
         context = a_context(self.api, self.listener)
-        self.fetcher = FileFetcher(context, FileStore(folder, self.verify, DiskBudget(1 << 30)), PollSchedule(5.0))
+        self.fetcher = FileFetcher(context, FileStore(folder, self.verify, DiskBudget(limit)), PollSchedule(5.0))
 
     def verify(self, path: Path) -> FakeVerified:
         self.paths.add(path)
@@ -102,3 +102,12 @@ def test_files_of_many_threads_have_unique_names(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda job: fetching.fetch(job=job), jobs))
     assert len(fetching.paths) == 100
+
+
+def test_a_download_beyond_the_limit_ends_the_run_at_once(tmp_path: Path) -> None:
+    fetching = Fetching(tmp_path, b"x" * (1 << 20) + b"x", limit=1 << 20)
+    with pytest.raises(ExportFailedError, match=r"longer than 1 MiB \('work_dir_max_mib'\): raise that setting, or"):
+        fetching.fetch()
+    assert fetching.api.calls["download"] == 1
+    assert list(tmp_path.iterdir()) == []
+    assert Fetching(tmp_path, b"x" * (1 << 20), limit=1 << 20).fetch().size == 1 << 20
