@@ -36,6 +36,7 @@ class Deadline:
         self.has_passed = False
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
+        self._duplicates: list[socket.socket] = []
         self._timer: threading.Timer | None = None
         self._outer: Deadline | None = None
 
@@ -54,7 +55,7 @@ class Deadline:
         if self._timer:
             self._timer.cancel()
         with self._lock:
-            for sock in self._sockets:
+            for sock in self._duplicates:
                 sock.close()
             self._sockets.clear()
 
@@ -67,14 +68,21 @@ class Deadline:
         self._timer.daemon = True
         self._timer.start()
 
-    def watch(self, sock: socket.socket) -> None:
-        """Shut down a connection when the time is up. It may be given more than once."""
-        # A duplicate refers to the same connection, and remains valid when TLS takes the socket over.
-        duplicate = socket.fromfd(sock.fileno(), sock.family, sock.type)
+    def watch(self, sock: socket.socket, *, duplicate: bool = False) -> None:
+        """Shut down a connection when the time is up.
+
+        Args:
+            sock: the connection; it may be given more than once.
+            duplicate: whether the socket is going to be taken over by TLS, so that a duplicate is needed.
+        """
+        if duplicate:
+            sock = socket.fromfd(sock.fileno(), sock.family, sock.type)
         with self._lock:
-            self._sockets.append(duplicate)
+            self._sockets.append(sock)
+            if duplicate:
+                self._duplicates.append(sock)
             if self.has_passed:
-                _shut_down(duplicate)
+                _shut_down(sock)
 
     def _pass(self) -> None:
         with self._lock:
@@ -89,13 +97,13 @@ def current_deadline() -> Deadline | None:
     return deadline
 
 
-def watch(sock: socket.socket | None) -> None:
+def watch(sock: socket.socket | None, *, duplicate: bool = False) -> None:
     """Have the innermost deadline of this thread, if there is one, limit the use of a connection."""
     deadline = current_deadline()
     if deadline and sock:
-        deadline.watch(sock)
+        deadline.watch(sock, duplicate=duplicate)
 
 
 def _shut_down(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the server has closed the connection
-        sock.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):  # it is closed
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)  # not the method of TLS sockets, which must not be used here

@@ -115,7 +115,7 @@ class _Connection(HTTPConnection):
     @override
     def _new_conn(self) -> socket.socket:
         sock = super()._new_conn()
-        watch(sock)
+        watch(sock, duplicate=isinstance(self, HTTPSConnection))
         return sock
 
     @override
