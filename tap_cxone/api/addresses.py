@@ -6,6 +6,8 @@ import ipaddress
 import socket
 from urllib.parse import SplitResult, urlsplit
 
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
 
 def is_download_address(url: object, api_url: str) -> bool:
     """Return whether the file of an export may be requested from an address that the platform has sent.
@@ -30,7 +32,8 @@ def is_download_address(url: object, api_url: str) -> bool:
 
 def _split(url: object) -> SplitResult | None:
     """Return the parts of a URL that can be requested, else None."""
-    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or " " in url:
+    # A backslash ends the host for urllib3, but not for urlsplit.
+    if not isinstance(url, str) or not url.isascii() or not url.isprintable() or set(url) & {" ", "\\"}:
         return None
     try:
         parts = urlsplit(url)
@@ -53,6 +56,7 @@ def _is_internal(host: str) -> bool:
             address = ipaddress.IPv4Address(socket.inet_aton(host))
         except OSError:
             return False
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        address = address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv6Address):
+        translated = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF) if address in _NAT64 else None
+        address = address.ipv4_mapped or address.sixtofour or translated or address
     return not address.is_global

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 MAX_RESPONSE_BYTES = 1 << 20
 """Longest body of a response to a call: documented ones have a few hundred bytes."""
-MAX_LIST_BYTES = 4 << 20
-"""Longest body of a list: room for some ten thousand entries."""
+MAX_LIST_BYTES = 2 << 20
+"""Longest body of a list: room for some thousand entries."""
 
 
 @dataclass(frozen=True)

@@ -97,11 +97,24 @@ def current_deadline() -> Deadline | None:
     return deadline
 
 
-def watch(sock: socket.socket | None, *, duplicate: bool = False) -> None:
-    """Have the innermost deadline of this thread, if there is one, limit the use of a connection."""
+def time_is_up() -> bool:
+    """Return whether the innermost deadline of this thread has passed. What was read since then may be incomplete."""
     deadline = current_deadline()
-    if deadline and sock:
-        deadline.watch(sock, duplicate=duplicate)
+    return deadline is not None and deadline.has_passed
+
+
+def watch(connection: object, *, duplicate: bool = False) -> None:
+    """Have the innermost deadline of this thread, if there is one, limit the use of a connection.
+
+    Args:
+        connection: its socket, or what has a socket (TLS to a server by way of TLS to a proxy).
+        duplicate: whether TLS is going to take the socket over.
+    """
+    deadline = current_deadline()
+    while connection is not None and not isinstance(connection, socket.socket):
+        connection = getattr(connection, "socket", None)
+    if deadline and connection:
+        deadline.watch(connection, duplicate=duplicate)
 
 
 def _shut_down(sock: socket.socket) -> None:

@@ -13,11 +13,17 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from tap_cxone.api.addresses import is_download_address
-from tap_cxone.api.deadline import current_deadline
+from tap_cxone.api.deadline import current_deadline, time_is_up
 from tap_cxone.api.error_messages import connection_reason, status_text
 from tap_cxone.api.responses import not_processed_error
 from tap_cxone.api.retry import RetriableError, retry_after_seconds
-from tap_cxone.api.sessions import INVALID_REDIRECT, INVALID_URL_ERRORS, TIMEOUT, InvalidRedirectError
+from tap_cxone.api.sessions import (
+    INVALID_REDIRECT,
+    INVALID_URL_ERRORS,
+    TIMEOUT,
+    InvalidRedirectError,
+    certificate_errors,
+)
 from tap_cxone.api.tokens import NoAuth
 from tap_cxone.errors import DiskError, StorageRefusedError
 
@@ -54,7 +60,8 @@ def download_signed_url(session: Session, url: str, file: IO[bytes]) -> int:
     """
     host = _storage_host(url, session.redirects_from)
     try:
-        response = session.get(url, auth=NoAuth(), timeout=TIMEOUT, stream=True)
+        with certificate_errors():
+            response = session.get(url, auth=NoAuth(), timeout=TIMEOUT, stream=True)
     except InvalidRedirectError:
         raise RetriableError(INVALID_REDIRECT) from None
     except INVALID_URL_ERRORS:
@@ -102,6 +109,8 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
             if deadline and arrived >= wanted:
                 deadline.restart(STALL_SECONDS)
                 wanted = arrived + STALL_SECONDS * LEAST_BYTES_PER_SECOND
+        if time_is_up():  # then the connection has been ended on this side, which looks like the end of the body
+            raise TimeoutError
     except (HTTPError, OSError, ValueError) as err:
         reason = f"cut off after {arrived} bytes ({type(err).__name__})"
         raise RetriableError(reason) from None

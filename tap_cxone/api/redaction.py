@@ -26,8 +26,12 @@ _URL_WITH_QUERY = re.compile(
 )
 """A URL with a query, of which only the host is kept: plain, escaped as in JSON (``\\/``), or percent-encoded within
 another URL (``%2F``)."""
-_SIGNATURE = re.compile(r"""\b((?:x-amz-[a-z-]+|x-goog-[a-z-]+|signature|sig)(?:=|%3D))[^\s&"'<>]+""", re.IGNORECASE)
-"""A parameter of a signed query without its URL."""
+_SIGNATURE = re.compile(
+    r"""\b((?:x-amz-[a-z-]+|x-goog-[a-z-]+|signature|sig|key-pair-id)["']?\s*(?:[=:]|%(?:25)*3D|\\u003D)\s*["']?)"""
+    r"""[^\s&"'<>]+""",
+    re.IGNORECASE,
+)
+"""A parameter of a signed query without its URL, however it is encoded."""
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
+from tap_cxone.api.deadline import time_is_up
 from tap_cxone.api.error_messages import MALFORMED_RESPONSE_ERRORS, connection_reason, status_text
 from tap_cxone.api.retry import RETRY_AFTER_DEFAULT_SECONDS, RetriableError, retry_after_seconds
 from tap_cxone.errors import FatalError, OutcomeUnknownError, ThrottledError
@@ -87,7 +88,7 @@ def read_value(call: ApiCall, response: requests.Response, read: Callable[[ApiRe
     try:
         return read(_read_body(call, response))
     except requests.RequestException as err:
-        raise retriable_or_unknown(connection_reason(err, call.url), repeatable=call.repeatable) from None
+        raise retriable_or_unknown(connection_reason(err, response.url), repeatable=call.repeatable) from None
     except _TooLongError as err:
         raise retriable_or_unknown(str(err), repeatable=call.repeatable) from None
     except MALFORMED_RESPONSE_ERRORS:
@@ -104,6 +105,8 @@ def _read_body(call: ApiCall, response: requests.Response) -> ApiResponse:
         if len(body) > call.max_bytes:
             msg = f"the response is longer than {call.max_bytes >> 20} MiB"
             raise _TooLongError(msg)
+    if time_is_up():  # then the connection has been ended on this side, which looks like the end of the body
+        raise requests.ConnectionError
     return ApiResponse(response.status_code, response.headers, bytes(body))
 
 

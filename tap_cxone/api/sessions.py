@@ -19,9 +19,18 @@ from urllib3.exceptions import LocationValueError
 
 from tap_cxone.api.addresses import is_download_address
 from tap_cxone.api.deadline import watch
+from tap_cxone.errors import CxoneError, open_files_cause
+
+try:
+    from urllib3.contrib.socks import SOCKSProxyManager
+except ImportError:  # PySocks is not installed
+    _SOCKS_MANAGERS: tuple[type, ...] = ()
+else:
+    _SOCKS_MANAGERS = (SOCKSProxyManager,)
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Iterator
 
     from urllib3 import PoolManager, ProxyManager
 
@@ -34,6 +43,8 @@ READ_SECONDS = 60.0
 TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 """Time limits of one request, as ``requests`` takes them."""
 MAX_REDIRECTS = 5
+MAX_COOKIE_BYTES = 1 << 16
+"""Cookies of the API that are kept together; with more, all of them are dropped."""
 INVALID_REDIRECT = "a redirect to an address that is not valid for a download"
 _USER_AGENT = f"tap-cxone/{metadata.version('tap-cxone')}"
 
@@ -45,6 +56,23 @@ INVALID_URL_ERRORS = (
     UnicodeError,  # raised for a host; requests does not catch it
 )
 """Errors that ``requests`` raises for a URL to which no request can be sent."""
+
+
+@contextlib.contextmanager
+def certificate_errors() -> Iterator[None]:
+    """Raise CxoneError where the file of trusted certificates, which environment variables name, cannot be used."""
+    try:
+        yield
+    except requests.RequestException:
+        raise
+    except OSError as err:
+        if open_files_cause(err):
+            raise
+        msg = (
+            "The certificates of trusted authorities cannot be read: check the environment variables "
+            "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."
+        )
+        raise CxoneError(msg) from None
 
 
 class InvalidRedirectError(requests.exceptions.InvalidURL):
@@ -90,6 +118,13 @@ class Session(requests.Session):
         self.headers["User-Agent"] = _USER_AGENT
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter())
+
+    @override
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        response = super().send(request, **kwargs)
+        if sum(len(cookie.value or "") for cookie in self.cookies) > MAX_COOKIE_BYTES:
+            self.cookies.clear()
+        return response
 
     @override
     def get_redirect_target(self, resp: requests.Response) -> str | None:
@@ -147,7 +182,8 @@ class _Adapter(HTTPAdapter):
     @override
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
         manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
-        _use_pools(manager)
+        if not isinstance(manager, _SOCKS_MANAGERS):  # their connections have no deadline, but the limits of sockets
+            _use_pools(manager)
         return manager
 
 

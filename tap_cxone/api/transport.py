@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Protocol, TypeVar
 
 import requests
 
-from tap_cxone.api.deadline import Deadline
+from tap_cxone.api.deadline import Deadline, time_is_up
 from tap_cxone.api.downloads import download_signed_url
 from tap_cxone.api.error_messages import connection_reason, never_sent
 from tap_cxone.api.redaction import redact
@@ -30,6 +30,7 @@ from tap_cxone.api.sessions import (
     TIMEOUT,
     InvalidRedirectError,
     Sessions,
+    certificate_errors,
 )
 from tap_cxone.api.tokens import NoAuth
 from tap_cxone.errors import FatalError, OutcomeUnknownError
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 MIN_ATTEMPT_SECONDS = 60.0
 """Time that every attempt has, even if less is left of the retry budget."""
+
+NO_TIME_LEFT = "no time was left for the request"
 
 _T = TypeVar("_T")
 
@@ -149,22 +152,25 @@ class Transport:
             RetriableError: there was no response.
             OutcomeUnknownError: there was no response, and the call is not repeatable.
         """
+        if time_is_up():  # another call, for a token perhaps, has taken it
+            raise RetriableError(NO_TIME_LEFT)
         if self._listener:
             self._listener.requested()
         session = self._sessions.api()
         session.redirects_from = call.url if call.follow_redirects else ""
         try:
-            return session.request(
-                call.method,
-                call.url,
-                params=call.params,
-                data=call.form,
-                json=call.json,
-                auth=auth,
-                timeout=TIMEOUT,
-                allow_redirects=call.follow_redirects,
-                stream=True,
-            )
+            with certificate_errors():
+                return session.request(
+                    call.method,
+                    call.url,
+                    params=call.params,
+                    data=call.form,
+                    json=call.json,
+                    auth=auth,
+                    timeout=TIMEOUT,
+                    allow_redirects=call.follow_redirects,
+                    stream=True,
+                )
         except InvalidRedirectError:
             raise RetriableError(INVALID_REDIRECT) from None
         except INVALID_URL_ERRORS:

@@ -141,7 +141,7 @@ def _job_path(job_id: str) -> str:
 
 
 def _job_id(response: ApiResponse) -> str:
-    return valid_job_id(response.json()["id"])
+    return valid_job_id(response.json().get("id"))
 
 
 def _active_exports(response: ApiResponse) -> list[ActiveExport]:

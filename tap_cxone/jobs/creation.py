@@ -127,6 +127,12 @@ class JobCreator:
         requested_at = self._store.record_intention(window, active_ids)
         started = self._clock.monotonic()
         job = ExportJob(self._api.create(window), window, requested_at)
+        if (other := self._store.window_of(job.job_id)) and other != window:
+            msg = (
+                f"Window {window} of {self._policy.stream}: the platform answered with the id of the job of another "
+                f"window ({other}), whose file does not belong to this one."
+            )
+            raise ExportFailedError(msg)
         return self._record(job, latency_ms=round((self._clock.monotonic() - started) * 1000))
 
     def _find_lost_job(self, window: Window, active: list[ActiveExport], attempts: _Attempts) -> ExportJob | None:

@@ -204,7 +204,7 @@ class DataExtraction(AsyncJobApi):
 def _job_id(response: ApiResponse) -> str:
     job_id = response.json()
     if isinstance(job_id, dict):  # as existing clients have seen it; a bare string is documented
-        job_id = job_id["jobId"]
+        job_id = job_id.get("jobId")
     return valid_job_id(job_id)
 
 

@@ -132,7 +132,9 @@ class FileFetcher(Generic[V]):
             )
             raise ExportFailedError(msg) from None
         except JobGoneError as err:
-            raise JobFailedError(job, str(err) or "the platform does not have its file any more") from err
+            raise JobFailedError(
+                job, str(err) or "the platform does not have its file any more", may_split=False
+            ) from err
         finally:
             with contextlib.suppress(OSError):  # the whole folder is removed at the end
                 path.unlink(missing_ok=True)

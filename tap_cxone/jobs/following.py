@@ -51,7 +51,7 @@ class JobFollower:
                 self._listener.job_completed(job, seconds, queue_seconds)
                 return
             if not status.state.active:
-                raise JobFailedError(job, status.reason)
+                raise JobFailedError(job, status.reason, may_split=status.state is not JobState.GONE)
             if status.state is not last_state:
                 # How long a job was queued is only known if it was seen in the queue.
                 if last_state is JobState.QUEUED and status.state is JobState.RUNNING:

@@ -63,7 +63,7 @@ class JobStore:
         )
         """When a job was last requested, by this stream or by another one that shares the journal."""
         self._lock = threading.Lock()
-        self._ours = {record.job_id for record in recent if record.job_id}
+        self._ours = {record.job_id: record.window for record in recent if record.job_id}
         self._taken: set[str] = set()
 
     def windows(self) -> list[Window]:
@@ -73,7 +73,12 @@ class JobStore:
     def ours(self, job_ids: Iterable[str]) -> set[str]:
         """Return which of these jobs are ours, from this run or an earlier one."""
         with self._lock:
-            return self._ours & set(job_ids)
+            return self._ours.keys() & set(job_ids)
+
+    def window_of(self, job_id: str) -> Window | None:
+        """Return the window of one of our jobs, from this run or an earlier one."""
+        with self._lock:
+            return self._ours.get(job_id)
 
     def take_job(self, window: Window) -> JobRecord | None:
         """Return the newest job of a window that was not returned before; None if there is no other."""
@@ -104,7 +109,7 @@ class JobStore:
         until = self._end if self._end < job.window.end else None
         record = JobRecord(job.job_id, job.window, self._fingerprint(job.window), job.requested_at, until=until)
         with self._lock:
-            self._ours.add(job.job_id)
+            self._ours[job.job_id] = job.window
         self._journal.record(record)
         return record
 

@@ -8,7 +8,9 @@ at a time. The result is one bit per record.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import tempfile
+from itertools import repeat
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +27,12 @@ if TYPE_CHECKING:
 
 _BUCKETS = 256
 _ROW_BYTES = 24
+_MANY_IN_BUCKET = 1 << 11
+"""Keys of one flush in one bucket that show that keys repeat: 256 are expected."""
 _FLUSH_KEYS = 1 << 16
 """Digests kept in memory before they are written to disk."""
+_SEED = secrets.randbits(64)
+"""Digests are seeded at random, so that nobody can make keys that all get into one bucket."""
 
 
 class RecordKeys:
@@ -41,12 +47,14 @@ class RecordKeys:
         self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - see close
         self._digests: list[bytes] = []  # not yet written
         self._count = 0  # of all keys
-        self._written = 0
+        self._flushed = 0  # keys that have been flushed
+        self._written = 0  # rows on disk
+        self._repeats: list[tuple[int, bytes]] = []  # per flush with repeats: its first position, and a bit per key
         self._ends: list[NDArray[np.int64]] = []  # per flush: the row at which each bucket ends
 
     def add(self, keys: Sequence[str]) -> None:
         """Add the keys of the next records."""
-        self._digests += map(xxh3_128_digest, map(str.encode, keys))
+        self._digests += map(xxh3_128_digest, map(str.encode, keys), repeat(_SEED))
         self._count += len(keys)
         if len(self._digests) >= _FLUSH_KEYS:
             self.flush()
@@ -54,13 +62,18 @@ class RecordKeys:
     def flush(self) -> None:
         """Write all keys to disk, sorted by bucket."""
         digests = np.frombuffer(b"".join(self._digests), np.uint64).reshape(-1, 2)
-        rows = np.column_stack((digests, np.arange(self._written, self._count, dtype=np.uint64)))
+        rows = np.column_stack((digests, np.arange(self._flushed, self._count, dtype=np.uint64)))
         buckets = (digests[:, 0] % _BUCKETS).astype(np.uint8)
+        if np.bincount(buckets).max(initial=0) > _MANY_IN_BUCKET:  # the same few keys: a bucket must fit into memory
+            is_repeat = np.isin(rows[:, 2], _repeated(rows[:0], rows))
+            self._repeats.append((self._flushed, np.packbits(is_repeat).tobytes()))
+            rows, buckets = rows[~is_repeat], buckets[~is_repeat]
         self._file.write(rows[buckets.argsort(kind="stable")].tobytes())
         self._file.flush()  # so that a full disk is found while the file is verified
         self._ends.append(self._written + np.bincount(buckets, minlength=_BUCKETS).cumsum())
         self._digests.clear()
-        self._written = self._count
+        self._flushed = self._count
+        self._written += len(rows)
 
     def duplicates(self, previous: RecordKeys | None) -> DuplicateFlags | None:
         """Find the records whose key occurs earlier in this window, or anywhere in the previous one.
@@ -71,7 +84,11 @@ class RecordKeys:
         Returns:
             A flag per record; None if there are no duplicates.
         """
+        if self._digests:
+            self.flush()
         flags = DuplicateFlags(self._count)
+        for first, bits in self._repeats:
+            flags.add(first + np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8))))
         for number in range(_BUCKETS):
             own = self._bucket(number)
             earlier = previous._bucket(number) if previous else own[:0]  # noqa: SLF001 - of the same class

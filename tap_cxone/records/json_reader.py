@@ -16,6 +16,7 @@ import msgspec
 from tap_cxone.errors import CorruptExportError
 from tap_cxone.records.batch import WHITESPACE, Batch
 from tap_cxone.records.json_decoder import JsonDecoder
+from tap_cxone.records.rejected import InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +157,10 @@ def _parse_lines(block: bytes) -> Iterator[object]:
         while position < len(text):  # usually once, but the typed decoder also accepts several objects on a line
             try:
                 value, position = parse_value(text, position)
-            except (ValueError, RecursionError):
+            except RecursionError:
+                yield InvalidRecord(None, None, (), "nested too deeply")
+                break
+            except ValueError:
                 msg = "the file is cut off or damaged: one of its lines is not valid JSON"
                 raise CorruptExportError(msg) from None
             yield value

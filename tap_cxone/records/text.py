@@ -119,6 +119,6 @@ def _gzip_errors_as_corrupt_export() -> Iterator[None]:
     except EOFError:
         msg = "the file is cut off"
         raise CorruptExportError(msg) from None
-    except (gzip.BadGzipFile, isal_zlib.IsalError, zlib.error):  # type: ignore[misc]  # stub error
+    except (gzip.BadGzipFile, isal_zlib.IsalError, zlib.error, OverflowError):  # type: ignore[misc]  # stub error
         msg = "the file is damaged: its compressed data or checksum is wrong"
         raise CorruptExportError(msg) from None

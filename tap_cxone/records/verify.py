@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tap_cxone.records.model import RecordModel
 
 MAX_FOREIGN_ITEMS = 100_000
-"""Items without any record among them after which a file is given up."""
+"""Items that are no records after which a file is given up, unless it has more records than that."""
 _FIRST_BLOCK_RECORDS = 64
 _BLOCK_BYTES = 1 << 20
 _encode_lines = msgspec.json.Encoder().encode_lines
@@ -116,8 +116,8 @@ class VerifiedFile:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the file has items, and none of them is a record."""
-        return 0 < self.foreign == self.valid + self.invalid
+        """Whether the file has items, and none of them is a record, or far more than records are none."""
+        return 0 < self.foreign == self.valid + self.invalid or self.foreign > max(MAX_FOREIGN_ITEMS, self.valid)
 
     def check(self) -> None:
         """Check that the file is an export.
@@ -128,7 +128,8 @@ class VerifiedFile:
         """
         if self.is_foreign:
             check_not_wrapped(next(self.rejected.batches())[0].record, self.model)
-            msg = f"the file is not an export: it has items ({self.invalid}), but none is a record of this stream"
+            items = f"items ({self.foreign}) that are no records of this stream, and {self.valid} records"
+            msg = f"the file is not an export: it has {items}"
             raise NoExportError(msg)
 
     def flush(self) -> None:
@@ -191,7 +192,7 @@ def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
         with open_text(path) as text:
             for batch in read_export(text, found.fields):
                 found.add(batch)
-                if found.is_foreign and found.foreign > MAX_FOREIGN_ITEMS:
+                if found.foreign > max(MAX_FOREIGN_ITEMS, found.valid):
                     break
             found.is_blank = not text.last
         found.check()

@@ -24,6 +24,7 @@ def test_a_public_host_and_any_name_are_requested(host: str) -> None:
         *("127.0.0.1", "127.1", "2130706433", "0x7f.1", "0", "0.0.0.0", "localhost", "LOCALHOST", "localhost."),
         *("a.localhost", "169.254.169.254", "10.0.0.1", "192.168.1.1", "172.16.0.1", "100.64.0.1"),
         *("[::1]", "[::]", "[fe80::1]", "[fd00::1]", "[::ffff:127.0.0.1]", "[::ffff:10.0.0.1]"),
+        *("[64:ff9b::7f00:1]", "[2002:7f00:1::]"),
     ],
 )
 def test_an_internal_host_is_requested_only_if_that_of_the_api_is_internal(host: str) -> None:
@@ -56,6 +57,7 @@ def test_an_internal_host_is_requested_only_if_that_of_the_api_is_internal(host:
             "https://störage.example/x",
             "https://a\n.b/",
         ),
+        "https://169.254.169.254\\.storage.example/x",  # a host for urllib3 that it is not for urlsplit
         None,
         7,
         {},

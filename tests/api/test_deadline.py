@@ -73,3 +73,12 @@ def test_blocks_may_be_nested_and_belong_to_their_thread(pair: tuple[socket.sock
     assert found == [None]
     assert current_deadline() is None
     watch(pair[0])  # without a deadline, nothing is limited
+
+
+def test_a_connection_by_way_of_a_proxy_is_limited_by_its_socket(pair: tuple[socket.socket, socket.socket]) -> None:
+    class OverProxy:
+        socket = pair[0]
+
+    with Deadline(0.05):
+        watch(OverProxy())
+        assert pair[0].recv(1) == b""

@@ -23,7 +23,7 @@ CONFIG = {"sandbox": True, "start_date": "2024-01-01", "end_date": "2024-01-02"}
         (b"", "is not valid JSON (line 1, column 1)"),
         (b"[1]", "must hold a JSON object"),
         (b'"\xff"', "is not in UTF-8"),
-        (b"[" * 100_000, "is nested too deeply"),
+        (b"[" * 100_000, "nested too deeply"),
         (None, "cannot be read (No such file or directory)"),
     ],
 )

@@ -52,6 +52,7 @@ class Case:
         times: how often it is sent before the documented answer; ``ALWAYS``.
         surface: the API.
         most_jobs: how many jobs may be created.
+        days: length of the run; 0: an hour, in which case no window can be split. Up to three are a window each.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Case:
     times: int = ALWAYS
     surface: Surface = "analytics"
     most_jobs: int = 64
+    days: int = 0
 
 
 def dripping(data: bytes) -> Script:
@@ -171,6 +173,16 @@ def _records(*records: object) -> bytes:
     return answer(gzip.compress(json.dumps(records).encode()))
 
 
+LINE = json.dumps(RECORDS[0]).encode() + b"\n"
+LONG_GZIP_HEADER = b"\x1f\x8b\x08\x08\0\0\0\0\0\xff" + b"x" * (30 << 20) + b"\0" + EXPORT[10:]
+NO_LENGTH = b"HTTP/1.1 200 OK\r\n\r\n"
+SLOW_CSV = NO_LENGTH + EXTRACTION_CSV * 40
+SLOW_LINES = NO_LENGTH + LINE * 40
+MOSTLY_OTHERS = gzip.compress(LINE + b"{}\n" * 200_000)
+PRINTABLE = "".join(map(chr, range(33, 127)))
+COOKIES = {"Set-Cookie": f"name={'x' * 60_000}"}
+TWICE = "https%253A%252F%252Fs.example%252Ff%253FX-Amz-Signature%253Dsigned-secret"
+
 NOT_IN_TIME = "no complete response within"
 TOO_LONG = "longer than 1 MiB"
 NO_ADDRESS = "no valid download URL"
@@ -261,6 +273,41 @@ SPECIFIC = [
         _records(*RECORDS, RECORDS[0] | {"id": "x", "dateFrom": "9999-12-31T23:59:59-23:59"}),
         OK,
     ),
+    Case(
+        "a file without a length that drips",
+        "download",
+        dripping(SLOW_CSV),
+        NOT_IN_TIME,
+        surface="extraction",
+    ),
+    Case("lines without a length that drip", "download", dripping(SLOW_LINES), NOT_IN_TIME),
+    Case("a gzip header of 30 MiB", "download", _file(LONG_GZIP_HEADER), "damaged"),
+    Case(
+        "a record and 200,000 items that are none",
+        "download",
+        _file(gzip.compress(LINE + b"{}\n" * 200_000)),
+        NOT_AN_EXPORT,
+        most_jobs=2,
+    ),
+    Case("a record a million times", "download", _file(gzip.compress(LINE * 1_000_000)), ""),
+    Case("a record that is nested deeply", "download", _file(b"\n".join([LINE.strip(), b'{"x":' + DEEP, LINE])), ""),
+    Case(
+        "the id of another window", "create", b"", "the id of the job of another window", times=0, most_jobs=2, days=3
+    ),
+    Case("a job that is not known", "status", answer(b"", 404), days=30, most_jobs=2),
+    Case("a file that is not known", "download", answer(b"", 404), days=30, most_jobs=2),
+    Case("a file that is gone", "download", answer(b"", 410), days=30, most_jobs=2),
+    Case("an object without an id", "create", raw_json(b"{}", 201), BAD_ID, most_jobs=1),
+    Case("a refresh token of a megabyte", "token", _token(refresh_token=PRINTABLE * 9000), "no usable token"),
+    Case("many tokens of 30 kB", "token", _token(refresh_token=PRINTABLE * 300, expires_in=0.001), OK),
+    Case("cookies without an end", "status", answer(b'{"status": "running"}', 200, COOKIES), OK, times=9),
+    Case(
+        "a signed query in other words",
+        "create",
+        json_answer({"message": "X-Amz-Signature: signed-secret"}, 400),
+        "***",
+    ),
+    Case("a signed address, encoded twice", "create", json_answer({"message": TWICE}, 400), "***"),
     # The address of the file.
     *(
         Case(f"a file at {name}", "status", to_storage(target), error, surface="extraction")

@@ -83,14 +83,19 @@ class Run:
 def run(zygote: subprocess.Popen[str], server: HostileServer, tmp_path: Path) -> Any:
     def play(case: Case) -> Run:
         server.play(case)
-        config = SETTINGS[case.surface] | {
-            "api_url": server.url,
-            "audit_log_path": str(tmp_path / "audit.jsonl"),
-            "quarantine_path": str(tmp_path / "quarantine.jsonl"),
-            "journal_path": str(tmp_path / "journal.jsonl"),
-            "work_dir": str(tmp_path / "work"),
-            "work_dir_max_mib": 32,
-        }
+        length = {"end_date": f"2024-01-{case.days + 1:02}", "window_days": case.days if case.days > 3 else 1}
+        config = (
+            SETTINGS[case.surface]
+            | (length if case.days else {})
+            | {
+                "api_url": server.url,
+                "audit_log_path": str(tmp_path / "audit.jsonl"),
+                "quarantine_path": str(tmp_path / "quarantine.jsonl"),
+                "journal_path": str(tmp_path / "journal.jsonl"),
+                "work_dir": str(tmp_path / "work"),
+                "work_dir_max_mib": 32,
+            }
+        )
         (tmp_path / "config.json").write_text(json.dumps(config))
         arguments = ["--config", str(tmp_path / "config.json")]
         if case.surface == "extraction":
@@ -124,8 +129,9 @@ def test_a_hostile_answer_ends_in_all_records_or_one_sentence(case: Case, server
         assert len(errors) == 1, text
         assert case.error is not OK
         assert case.error in errors[0]
-        assert found.records == []
-        assert not any(_bookmark(state, case.surface) for state in found.states)
+        windows = case.days if 1 < case.days <= 3 else 1
+        assert len(found.records) <= 2 * (windows - 1), "of the windows before the one that failed"
+        assert len({_bookmark(state, case.surface) for state in found.states} - {None}) <= windows - 1
     else:
         assert case.error in {"", OK}, text
         if case.error is OK:

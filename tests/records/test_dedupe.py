@@ -155,3 +155,18 @@ def test_invalid_records_are_not_deduplicated_and_hide_no_valid_record(tmp_path:
         records = records_of(found, duplicates)
     assert [(kept["id"], kept["botId"]) for kept in records] == [("event-1", "first"), ("event-5", "bot-1")]
     assert (found.valid, found.invalid, duplicates.count) == (3, 5, 1)
+
+
+def test_a_key_that_occurs_again_and_again_is_found_and_takes_little_room(tmp_path: Path) -> None:
+    with closing(RecordKeys(tmp_path)) as keys, closing(RecordKeys(tmp_path)) as previous:
+        previous.add(["b"])
+        for _ in range(40):
+            keys.add(["a", *(f"{number}" for number in range(9)), "b"] * 1000)
+        keys.add(["a", "c"])
+        flags = keys.duplicates(previous)
+        assert flags
+        assert flags.count == 40 * 11 * 1000 - 10 + 1
+        assert flags.take(11) == bytes([0] * 10 + [1])
+        assert flags.take(40 * 11 * 1000 - 11) == bytes([1]) * (40 * 11 * 1000 - 11)
+        assert flags.take(2) == bytes([1, 0])
+        assert keys.size < 100_000

@@ -119,9 +119,18 @@ def test_a_file_is_not_given_up_after_its_first_record(tmp_path: Path, monkeypat
     """Also if that one is rejected: there may be valid ones behind."""
     monkeypatch.setattr(verify, "MAX_FOREIGN_ITEMS", 5)
     monkeypatch.setattr("tap_cxone.records.text.BATCH_BYTES", 64)
-    values = [record(1, duration="long"), *[ERROR] * 20, record(2)]
+    values = [record(1, duration="long"), *[ERROR] * 5, record(2)]
     with closing(verified(tmp_path, as_array(values))) as found:
-        assert (found.valid, found.invalid, found.foreign) == (1, 21, 20)
+        assert (found.valid, found.invalid, found.foreign) == (1, 6, 5)
+
+
+def test_a_file_with_far_more_other_items_than_records_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them would be written to the quarantine and the audit log, and a small file can have millions."""
+    monkeypatch.setattr(verify, "MAX_FOREIGN_ITEMS", 5)
+    with pytest.raises(NoExportError, match=r"items \(6\) that are no records of this stream, and 1 records"):
+        verified(tmp_path, as_array([record(1), *[ERROR] * 6]))
 
 
 # --- Records that are only invalid ------------------------------------------------------------------------------------

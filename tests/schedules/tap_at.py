@@ -9,11 +9,11 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 
-from tap_cxone.cli import main
+from tap_cxone.commands import tap
 
 if __name__ == "__main__":
     sys.modules["pytest"] = None  # type: ignore[assignment] # it would be loaded: a fifth of the start-up time
     import time_machine
 
     with time_machine.travel(datetime.fromisoformat(sys.argv.pop(1)), tick=False):
-        main()
+        tap()

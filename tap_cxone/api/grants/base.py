@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_TOKEN_SECONDS = 1200.0
 """Lifetime of a token whose response names none (platform contract, section 1). If it is shorter, a 401 reveals it."""
 
+MAX_TOKEN_CHARACTERS = 1 << 15
+"""Longest token: headers of requests have a limit, too, and every token is searched for in messages."""
 MAX_TOKEN_SECONDS = 86400.0
 """Longest time for which a token is used, whatever lifetime its response names."""
 
@@ -73,11 +75,11 @@ def read_token(response: ApiResponse) -> Token:
         body = response.json()
         access_token = body["access_token"]
         # A token that is not valid in a header would fail later, with the token in the message.
-        if not (
-            isinstance(access_token, str) and access_token and access_token.isascii() and access_token.isprintable()
-        ):
+        if not (isinstance(access_token, str) and access_token.isascii() and access_token.isprintable()):
             raise TypeError
         others = [found if isinstance(found := body.get(key), str) else "" for key in ("id_token", "refresh_token")]
+        if not access_token or max(map(len, (access_token, *others))) > MAX_TOKEN_CHARACTERS:
+            raise ValueError
         return Token(
             access_token, min(float(body.get("expires_in") or DEFAULT_TOKEN_SECONDS), MAX_TOKEN_SECONDS), *others
         )
