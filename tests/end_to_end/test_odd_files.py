@@ -58,7 +58,7 @@ class FilePlatform:
         if request.path == "/oauth/token":
             return json_response({"access_token": "token", "token_type": "Bearer", "expires_in": 3600})
         if request.method == "POST":
-            return json_response({"id": "job"}, 201)
+            return json_response({"id": f"job-{self.jobs}"}, 201)
         return json_response({"entities": [], "id": "job", "status": "completed"})
 
 
