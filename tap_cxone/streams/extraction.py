@@ -162,6 +162,7 @@ class Extraction:
         """Compare the platform with that of the state, before anything of this run relies on the bookmark."""
         self._binding.check()
         if has_news:
+            self._check()  # before the first request
             self._binding.connect(self._check)
         else:
             self._binding.finish_without_requests()
