@@ -103,7 +103,7 @@ class BlankExportError(CorruptExportError):
 
 
 class NoExportError(CorruptExportError):
-    """A file has no records, but something else. Another job may bring an export, a shorter window not."""
+    """A file has something else than records. Another job may bring an export; one for a shorter window would not."""
 
 
 class UnfitExportError(CorruptExportError):

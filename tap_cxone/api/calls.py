@@ -33,7 +33,7 @@ class ApiCall:
             ``PlatformClient`` fills it in.
         min_pause: shortest pause between two attempts, in seconds.
         follow_redirects: whether to follow redirects. A redirect from an API means that its address is wrong.
-        max_bytes: longest body of a response that is read, decompressed. Files are not limited.
+        max_bytes: longest body of a response that is read, decompressed. Whoever stores a file limits it.
     """
 
     name: str

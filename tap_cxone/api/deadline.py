@@ -1,7 +1,8 @@
-"""Deadlines: a time limit for everything that a thread waits for in the responses to a call.
+"""Deadlines: a time limit for a call as a whole, whatever its connections bring.
 
-The time limits of a socket end silence only. A server that sends a byte a second, or interim responses without an end,
-never reaches them. When a deadline passes, it shuts down the connections of its call, so that reading from them ends.
+The timeouts of a socket only limit how long it is silent. A server that sends a byte a second, or one interim response
+after the other, never exceeds them. When a deadline passes, it shuts down the connections of its call, so that reading
+from them ends.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Deadline:
             self._sockets.clear()
 
     def restart(self, seconds: float) -> None:
-        """Give the block this many seconds from now, unless its time is up already."""
+        """Give the block this many seconds from now; ``has_passed`` stays as it is."""
         if self._timer:
             self._timer.cancel()
         self.seconds = seconds

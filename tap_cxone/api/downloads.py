@@ -17,13 +17,7 @@ from tap_cxone.api.deadline import current_deadline, time_is_up
 from tap_cxone.api.error_messages import connection_reason, status_text
 from tap_cxone.api.responses import not_processed_error
 from tap_cxone.api.retry import RetriableError, retry_after_seconds
-from tap_cxone.api.sessions import (
-    INVALID_REDIRECT,
-    INVALID_URL_ERRORS,
-    TIMEOUT,
-    InvalidRedirectError,
-    certificate_errors,
-)
+from tap_cxone.api.sessions import INVALID_URL_ERRORS, TIMEOUT
 from tap_cxone.api.tokens import NoAuth
 from tap_cxone.errors import DiskError, StorageRefusedError
 
@@ -35,7 +29,7 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1 << 18
 STALL_SECONDS = 120.0
 LEAST_BYTES_PER_SECOND = 16 << 10
-"""Least rate of a download, on average over ``STALL_SECONDS``. So its time follows its size, whatever length it has."""
+"""Lowest rate of a download, on average over ``STALL_SECONDS``. It bounds the time by the size, announced or not."""
 _NO_STORAGE_URL = "the platform returned no valid download URL"
 
 
@@ -60,10 +54,7 @@ def download_signed_url(session: Session, url: str, file: IO[bytes]) -> int:
     """
     host = _storage_host(url, session.redirects_from)
     try:
-        with certificate_errors():
-            response = session.get(url, auth=NoAuth(), timeout=TIMEOUT, stream=True)
-    except InvalidRedirectError:
-        raise RetriableError(INVALID_REDIRECT) from None
+        response = session.get(url, auth=NoAuth(), timeout=TIMEOUT, stream=True)
     except INVALID_URL_ERRORS:
         raise RetriableError(_NO_STORAGE_URL) from None
     except requests.RequestException as err:
@@ -109,7 +100,7 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
             if deadline and arrived >= wanted:
                 deadline.restart(STALL_SECONDS)
                 wanted = arrived + STALL_SECONDS * LEAST_BYTES_PER_SECOND
-        if time_is_up():  # then the connection has been ended on this side, which looks like the end of the body
+        if time_is_up():  # the deadline has ended the connection, which looks like the end of the body
             raise TimeoutError
     except (HTTPError, OSError, ValueError) as err:
         reason = f"cut off after {arrived} bytes ({type(err).__name__})"

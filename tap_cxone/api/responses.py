@@ -43,7 +43,7 @@ class ApiResponse:
     body: bytes
 
     def json(self) -> Any:  # noqa: ANN401 - any JSON value
-        """Return the body as a JSON value; raises ValueError or RecursionError if it is none."""
+        """Return the body as a JSON value; raises ValueError or RecursionError if it is not valid JSON."""
         return json.loads(self.body)
 
 
@@ -105,7 +105,7 @@ def _read_body(call: ApiCall, response: requests.Response) -> ApiResponse:
         if len(body) > call.max_bytes:
             msg = f"the response is longer than {call.max_bytes >> 20} MiB"
             raise _TooLongError(msg)
-    if time_is_up():  # then the connection has been ended on this side, which looks like the end of the body
+    if time_is_up():  # the deadline has ended the connection, which looks like the end of the body
         raise requests.ConnectionError
     return ApiResponse(response.status_code, response.headers, bytes(body))
 

@@ -19,6 +19,7 @@ from urllib3.exceptions import LocationValueError
 
 from tap_cxone.api.addresses import is_download_address
 from tap_cxone.api.deadline import watch
+from tap_cxone.api.retry import RetriableError
 from tap_cxone.errors import CxoneError, open_files_cause
 
 try:
@@ -45,7 +46,6 @@ TIMEOUT = (CONNECT_SECONDS, READ_SECONDS)
 MAX_REDIRECTS = 5
 MAX_COOKIE_BYTES = 1 << 16
 """Cookies of the API that are kept together; with more, all of them are dropped."""
-INVALID_REDIRECT = "a redirect to an address that is not valid for a download"
 _USER_AGENT = f"tap-cxone/{metadata.version('tap-cxone')}"
 
 INVALID_URL_ERRORS = (
@@ -59,7 +59,7 @@ INVALID_URL_ERRORS = (
 
 
 @contextlib.contextmanager
-def certificate_errors() -> Iterator[None]:
+def _certificate_errors() -> Iterator[None]:
     """Raise CxoneError where the file of trusted certificates, which environment variables name, cannot be used."""
     try:
         yield
@@ -73,10 +73,6 @@ def certificate_errors() -> Iterator[None]:
             "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."
         )
         raise CxoneError(msg) from None
-
-
-class InvalidRedirectError(requests.exceptions.InvalidURL):
-    """A redirect leads to an address that is not valid for a download."""
 
 
 class Sessions:
@@ -121,7 +117,8 @@ class Session(requests.Session):
 
     @override
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        response = super().send(request, **kwargs)
+        with _certificate_errors():
+            response = super().send(request, **kwargs)
         if sum(len(cookie.value or "") for cookie in self.cookies) > MAX_COOKIE_BYTES:
             self.cookies.clear()
         return response
@@ -135,7 +132,8 @@ class Session(requests.Session):
             target = super().get_redirect_target(resp) or ""
             if is_download_address(urljoin(resp.url, target), self.redirects_from):
                 return target
-        raise InvalidRedirectError
+        reason = "a redirect to an address that is not valid for a download"
+        raise RetriableError(reason)
 
     @override
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:

@@ -24,14 +24,7 @@ from tap_cxone.api.retry import (
     RetryPolicy,
     call_with_retry,
 )
-from tap_cxone.api.sessions import (
-    INVALID_REDIRECT,
-    INVALID_URL_ERRORS,
-    TIMEOUT,
-    InvalidRedirectError,
-    Sessions,
-    certificate_errors,
-)
+from tap_cxone.api.sessions import INVALID_URL_ERRORS, TIMEOUT, Sessions
 from tap_cxone.api.tokens import NoAuth
 from tap_cxone.errors import FatalError, OutcomeUnknownError
 
@@ -45,8 +38,6 @@ if TYPE_CHECKING:
 
 MIN_ATTEMPT_SECONDS = 60.0
 """Time that every attempt has, even if less is left of the retry budget."""
-
-NO_TIME_LEFT = "no time was left for the request"
 
 _T = TypeVar("_T")
 
@@ -76,7 +67,6 @@ class Transport:
         retry_budget: seconds for all attempts and pauses of one call.
         secrets: returns what must not appear in messages.
         listener: is notified of every request to the API and of every retry.
-        clock: returns the seconds of a monotonic clock.
     """
 
     def __init__(
@@ -86,9 +76,7 @@ class Transport:
         retry_budget: float = RETRY_BUDGET_SECONDS,
         secrets: Callable[[], list[str]],
         listener: RequestListener | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._clock = clock
         self._sleep = sleep
         self._policy = RetryPolicy(budget=retry_budget, throttled_budget=min(THROTTLED_BUDGET_SECONDS, retry_budget))
         self._secrets = secrets
@@ -109,10 +97,11 @@ class Transport:
         Raises:
             UnavailableError: the retries are used up.
         """
-        last_begin = self._clock() + self._policy.budget
+        begun = time.monotonic()
 
         def limited() -> _T:
-            with Deadline(max(last_begin - self._clock(), MIN_ATTEMPT_SECONDS)) as deadline:
+            left = self._policy.budget - (time.monotonic() - begun)
+            with Deadline(max(left, MIN_ATTEMPT_SECONDS)) as deadline:
                 try:
                     return attempt()
                 except (RetriableError, OutcomeUnknownError) as err:
@@ -149,30 +138,28 @@ class Transport:
 
         Raises:
             FatalError: the URL is invalid.
-            RetriableError: there was no response.
+            RetriableError: there was no response, or a redirect to an address that is not valid for a download.
             OutcomeUnknownError: there was no response, and the call is not repeatable.
         """
-        if time_is_up():  # another call, for a token perhaps, has taken it
-            raise RetriableError(NO_TIME_LEFT)
+        if time_is_up():  # another call, for a token perhaps, took too long: this one would be cut off
+            reason = "no time was left for the request"
+            raise RetriableError(reason)
         if self._listener:
             self._listener.requested()
         session = self._sessions.api()
         session.redirects_from = call.url if call.follow_redirects else ""
         try:
-            with certificate_errors():
-                return session.request(
-                    call.method,
-                    call.url,
-                    params=call.params,
-                    data=call.form,
-                    json=call.json,
-                    auth=auth,
-                    timeout=TIMEOUT,
-                    allow_redirects=call.follow_redirects,
-                    stream=True,
-                )
-        except InvalidRedirectError:
-            raise RetriableError(INVALID_REDIRECT) from None
+            return session.request(
+                call.method,
+                call.url,
+                params=call.params,
+                data=call.form,
+                json=call.json,
+                auth=auth,
+                timeout=TIMEOUT,
+                allow_redirects=call.follow_redirects,
+                stream=True,
+            )
         except INVALID_URL_ERRORS:
             msg = f"Platform call '{call.name}': the address is invalid; check {call.address_settings}."
             raise FatalError(msg, 0) from None

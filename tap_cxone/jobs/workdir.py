@@ -63,7 +63,7 @@ class DiskBudget:
     The limit applies to the start of a verification, whose size is not known before, and never to the earliest window,
     since nothing would be emitted otherwise. So the files together exceed it by one file at most.
 
-    Attributes:
+    Args:
         limit: bytes from which no further file is verified ahead; no download may be longer.
     """
 

@@ -64,13 +64,15 @@ class RecordKeys:
         digests = np.frombuffer(b"".join(self._digests), np.uint64).reshape(-1, 2)
         rows = np.column_stack((digests, np.arange(self._flushed, self._count, dtype=np.uint64)))
         buckets = (digests[:, 0] % _BUCKETS).astype(np.uint8)
-        if np.bincount(buckets).max(initial=0) > _MANY_IN_BUCKET:  # the same few keys: a bucket must fit into memory
+        counts = np.bincount(buckets, minlength=_BUCKETS)
+        if counts.max() > _MANY_IN_BUCKET:  # the same few keys: a bucket must fit into memory
             is_repeat = np.isin(rows[:, 2], _repeated(rows[:0], rows))
             self._repeats.append((self._flushed, np.packbits(is_repeat).tobytes()))
             rows, buckets = rows[~is_repeat], buckets[~is_repeat]
+            counts = np.bincount(buckets, minlength=_BUCKETS)
         self._file.write(rows[buckets.argsort(kind="stable")].tobytes())
         self._file.flush()  # so that a full disk is found while the file is verified
-        self._ends.append(self._written + np.bincount(buckets, minlength=_BUCKETS).cumsum())
+        self._ends.append(self._written + counts.cumsum())
         self._digests.clear()
         self._flushed = self._count
         self._written += len(rows)
@@ -84,8 +86,9 @@ class RecordKeys:
         Returns:
             A flag per record; None if there are no duplicates.
         """
-        if self._digests:
-            self.flush()
+        for keys in filter(None, (self, previous)):
+            if keys._digests:  # noqa: SLF001 - of the same class
+                keys.flush()
         flags = DuplicateFlags(self._count)
         for first, bits in self._repeats:
             flags.add(first + np.flatnonzero(np.unpackbits(np.frombuffer(bits, np.uint8))))
@@ -106,9 +109,7 @@ class RecordKeys:
             self._file.close()
 
     def _bucket(self, number: int) -> Table:
-        """Return the rows of a bucket in the order of the records."""
-        if self._digests:
-            self.flush()
+        """Return the rows of a bucket in the order of the records; all keys have been flushed."""
         parts = []
         start = 0
         for ends in self._ends:

@@ -91,7 +91,7 @@ def check_not_wrapped(item: object, model: RecordModel) -> None:
 
 
 def _is_open(text: bytes) -> bool:
-    """Return whether a text is the start of a JSON value that does not end in it, if no string is cut off."""
+    """Return whether a line is the start of a JSON value that goes on in the next line, as in an indented object."""
     decoded = text.decode("utf-8", "replace").rstrip(_BLANKS)
     try:
         parse_value(decoded, 0)

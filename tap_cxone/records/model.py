@@ -183,7 +183,7 @@ class RecordModel:
         return InvalidRecord(record, self._record_id(record), missing, reason)
 
     def is_foreign(self, item: object) -> bool:
-        """Return whether an invalid item is no record of the stream: a part of an error document, for example.
+        """Return whether an invalid item is not a record of the stream but, for example, part of an error document.
 
         It has values for fewer than half as many of the schema's fields as are required, selected or not: an error
         document may have an id and a type, too.

@@ -39,7 +39,7 @@ class InvalidRecord:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether it is no record of any kind, but a part of an error document, for example."""
+        """Whether it is not a record at all but, for example, part of an error document."""
         return self.reason == NOT_A_RECORD
 
     @property

@@ -65,8 +65,8 @@ class ExportText:
         """Yield the parts that a function takes from the start of the text; return what it leaves at the end.
 
         Args:
-            take: takes as much as possible from a text, and is told whether it is the rest (``at_end``); returns that
-                and the bytes that it took, none if it needs more.
+            take: reads as much as it can from the start of a text. It gets the text, and as ``at_end`` whether nothing
+                follows. It returns what it has read, and the number of bytes: 0 if it needs more text.
             what: what is read until it is complete, for the message of the error.
 
         Raises:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tap_cxone.records.model import RecordModel
 
 MAX_FOREIGN_ITEMS = 100_000
-"""Items that are no records after which a file is given up, unless it has more records than that."""
+"""Foreign items, that is, items that are not records, after which a file with fewer records is given up."""
 _FIRST_BLOCK_RECORDS = 64
 _BLOCK_BYTES = 1 << 20
 _encode_lines = msgspec.json.Encoder().encode_lines
@@ -52,7 +52,7 @@ class VerifiedFile:
         rejected: the rejected records.
         valid: number of valid records, duplicates included.
         invalid: number of rejected records, foreign items included.
-        foreign: number of items that are no records.
+        foreign: number of items that are not records.
         misfits: number of records with values of other types than the schema's.
         misfit: why the first of these was rejected.
         is_blank: whether the file has nothing but white space.
@@ -116,8 +116,13 @@ class VerifiedFile:
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the file has items, and none of them is a record, or far more than records are none."""
-        return 0 < self.foreign == self.valid + self.invalid or self.foreign > max(MAX_FOREIGN_ITEMS, self.valid)
+        """Whether the file is not an export: all of its items are foreign, or too many."""
+        return 0 < self.foreign == self.valid + self.invalid or self.has_too_many_foreign
+
+    @property
+    def has_too_many_foreign(self) -> bool:
+        """Whether the file is given up. Every foreign item is kept, and a small file can have millions."""
+        return self.foreign > max(MAX_FOREIGN_ITEMS, self.valid)
 
     def check(self) -> None:
         """Check that the file is an export.
@@ -128,8 +133,8 @@ class VerifiedFile:
         """
         if self.is_foreign:
             check_not_wrapped(next(self.rejected.batches())[0].record, self.model)
-            items = f"items ({self.foreign}) that are no records of this stream, and {self.valid} records"
-            msg = f"the file is not an export: it has {items}"
+            items = self.valid + self.invalid
+            msg = f"the file is not an export: {self.foreign} of {items} items are not records of this stream"
             raise NoExportError(msg)
 
     def flush(self) -> None:
@@ -192,7 +197,7 @@ def verify_export(path: Path, model: RecordModel) -> VerifiedFile:
         with open_text(path) as text:
             for batch in read_export(text, found.fields):
                 found.add(batch)
-                if found.foreign > max(MAX_FOREIGN_ITEMS, found.valid):
+                if found.has_too_many_foreign:
                     break
             found.is_blank = not text.last
         found.check()

@@ -99,13 +99,13 @@ class ExportStream(CompatStream):
         return ()
 
     def check_types(self, verified: VerifiedFile, window: Window) -> None:
-        """Check that the records of a window have the types of the stream, unless all are rejected but one.
+        """Check that the types of the stream fit at least one record of a window, if it has two or more.
 
-        A single record does not show whether it is the platform that has other types now or only this record. It is
+        A single record does not show whether the platform has changed its types or only this record is wrong. It is
         rejected like any other, so that it does not block the stream.
 
         Raises:
-            CxoneError: no record has the types. Nothing of the window has been written.
+            CxoneError: they fit none. Nothing of the window has been written.
         """
         if not verified.valid and 1 < verified.misfits == verified.invalid - verified.foreign:
             msg = (

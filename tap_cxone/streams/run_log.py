@@ -31,7 +31,6 @@ _MAX_LOGGED_REJECTIONS = 5
 """Rejected records of a window that the log names one by one; the audit log has all of them."""
 _STAGES = {None: Stage.CREATED, JobState.QUEUED: Stage.QUEUED, JobState.RUNNING: Stage.RUNNING}
 
-
 logger = logging.getLogger("tap-cxone")
 
 
@@ -138,7 +137,7 @@ class StreamRunLog:
             return
         logger.log(
             logging.WARNING if length >= timedelta(days=1) else logging.INFO,
-            "Stream '%s': no record, all windows of the run (%d, %s to %s) were empty: %s if that is unexpected",
+            "Stream '%s': every window of the run was empty (%d, %s to %s): %s if that is unexpected",
             self._stream,
             counts.windows_done,
             self._range["dateFrom"],

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.hostile.cases import CASES, OK
+from tests.hostile.fork_server import MAX_SECONDS, Ended
 from tests.hostile.server import HostileServer
-from tests.hostile.zygote import MAX_SECONDS, Ended
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +57,8 @@ def server() -> Iterator[HostileServer]:
 
 
 @pytest.fixture(scope="module")
-def zygote() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.hostile.zygote"]
+def fork_server() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "tests.hostile.fork_server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
         assert process.stdin
@@ -80,7 +80,7 @@ class Run:
 
 
 @pytest.fixture
-def run(zygote: subprocess.Popen[str], server: HostileServer, tmp_path: Path) -> Any:
+def run(fork_server: subprocess.Popen[str], server: HostileServer, tmp_path: Path) -> Any:
     def play(case: Case) -> Run:
         server.play(case)
         length = {"end_date": f"2024-01-{case.days + 1:02}", "window_days": case.days if case.days > 3 else 1}
@@ -101,11 +101,11 @@ def run(zygote: subprocess.Popen[str], server: HostileServer, tmp_path: Path) ->
         if case.surface == "extraction":
             (tmp_path / "catalog.json").write_text(json.dumps(CATALOG))
             arguments += ["--catalog", str(tmp_path / "catalog.json")]
-        assert zygote.stdin
-        assert zygote.stdout
-        zygote.stdin.write(json.dumps({"arguments": arguments, "folder": str(tmp_path)}) + "\n")
-        zygote.stdin.flush()
-        return Run(tmp_path, Ended(**json.loads(zygote.stdout.readline())))
+        assert fork_server.stdin
+        assert fork_server.stdout
+        fork_server.stdin.write(json.dumps({"arguments": arguments, "folder": str(tmp_path)}) + "\n")
+        fork_server.stdin.flush()
+        return Run(tmp_path, Ended(**json.loads(fork_server.stdout.readline())))
 
     return play
 

@@ -31,6 +31,13 @@ def write(path: Path, *lines: dict[str, Any]) -> None:
             file.write(line)
 
 
+def rotate(path: Path) -> None:
+    """Move the file away, and create a new one that others can read."""
+    path.rename(path.with_name("rotated"))
+    path.touch()
+    path.chmod(0o644)
+
+
 def test_lines_are_appended(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     write(path, {"number": 1}, {"text": "ü\n"})
@@ -75,9 +82,7 @@ def test_a_file_whose_mode_cannot_be_changed_is_written_with_a_warning(
     monkeypatch.setattr(os, "fchmod", refuse)
     with JsonLinesFile(str(path), "audit_log_path") as file:
         file.write({"number": 1})
-        path.rename(tmp_path / "rotated")
-        path.touch()
-        path.chmod(0o644)
+        rotate(path)
         file.write({"number": 2})
     assert read_lines(path) == [{"number": 2}]
     [message] = caplog.messages
@@ -91,9 +96,7 @@ def test_a_file_that_others_could_read_is_not_opened_silently_after_a_rotation(
     path = tmp_path / "log.jsonl"
     with JsonLinesFile(str(path), "audit_log_path") as file:
         file.write({"number": 1})
-        path.rename(tmp_path / "rotated")
-        path.touch()
-        path.chmod(0o644)
+        rotate(path)
         file.write({"number": 2})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert len(caplog.records) == 1

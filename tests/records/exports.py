@@ -93,7 +93,7 @@ def check_read(data: bytes, expected: Outcome, *, batch_bytes: int = WHOLE_FILE)
 
 
 def is_no_record(value: object) -> bool:
-    """Return whether an item of an export has so few of the required fields that it is no record."""
+    """Return whether an item of an export has so few of the required fields that it is not a record."""
     return not isinstance(value, dict) or 2 * len(value.keys() & set(FIELDS)) < len(FIELDS)
 
 

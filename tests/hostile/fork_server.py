@@ -1,4 +1,4 @@
-"""Runs the tap again and again in forked processes: ``python -m tests.hostile.zygote``.
+"""Runs the tap again and again in forked processes: ``python -m tests.hostile.fork_server``.
 
 The imports of a run take ten times as long as what is tested here, so they are done once. Each line of standard input
 describes a run, each line of standard output says how it ended.
