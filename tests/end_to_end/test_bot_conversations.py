@@ -129,14 +129,16 @@ def test_the_audit_log_has_every_event_of_a_run(start_sandbox: StartSandbox, tap
         "validation_summary",
         "window_extracted",
         "run_finished",
+        "run_ended",
     ]
     assert len({event["run_id"] for event in events}) == 1
     assert events[1].keys() >= {"stream", "job_id", "dateFrom", "dateTo", "format", "compression", "latency_ms"}
     assert events[2]["reason"]
-    *_, downloaded, _, extracted, finished = events
+    *_, downloaded, _, extracted, finished, ended = events
     assert (downloaded["bytes"], downloaded["attempts"]) == (extracted["bytes"], 1)
     assert extracted["bookmark"] == finished["bookmark"] == "2024-01-11T00:00:00.000Z"
     assert (finished["exit"], finished["reason"]) == ("completed", None)
+    assert ended["event"] == "run_ended"
     assert (finished["windows"], finished["windows_done"], finished["jobs"], finished["jobs_failed"]) == (1, 1, 2, 1)
     assert finished["records"] == len(run.records)
     assert finished["requests"] == len(sandbox.requests)
@@ -162,14 +164,14 @@ def test_a_failed_window_does_not_advance_the_bookmark(start_sandbox: StartSandb
     audit = tmp_path / "audit.jsonl"
     sandbox = start_sandbox(fail_all=True)
     run = tap(config_for(sandbox, audit_log_path=str(audit)), state=state)
-    assert run.code == 1
+    assert run.code == 5
     assert run.records == []
     [error] = run.errors
     assert "2024-01-02T00:00:00.000Z/" in error
     assert any(job.id in error for job in sandbox.jobs)
     assert "Traceback" not in run.log
     assert set(run.bookmarks) == {"2024-01-02T00:00:00+00:00"}
-    *_, failure, finished = read_lines(audit)
+    *_, failure, finished, _ = read_lines(audit)
     assert (failure["event"], finished["event"]) == ("pipeline_error", "run_finished")
     assert (finished["exit"], finished["reason"]) == ("failed", failure["reason"])
 

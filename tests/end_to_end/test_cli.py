@@ -36,7 +36,7 @@ def test_a_file_that_cannot_be_read_is_named(
         (tap.folder / "given.json").write_bytes(content)
     arguments = [f"--{option}=given.json"] if joined else [f"--{option}", "given.json"]
     code, out, log = tap.run_with_options(*([] if option == "config" else ["--config", "good.json"]), *arguments)
-    assert code == 1
+    assert code == 2
     assert not out
     assert "Traceback" not in log
     assert f"Option '--{option}': the file 'given.json' " in log
@@ -46,7 +46,7 @@ def test_a_file_that_cannot_be_read_is_named(
 @pytest.mark.parametrize("expression", ["nofunc(id)", "id +"])
 def test_a_stream_map_that_does_not_compile_is_named(tap: Tap, expression: str) -> None:
     run = tap(CONFIG | {"stream_maps": {"bot_conversations": {"x": expression}}})
-    assert run.code == 1
+    assert run.code == 2
     assert "Traceback" not in run.log
     assert "Setting 'stream_maps': " in run.errors[-1]
     assert expression in run.errors[-1]
@@ -58,7 +58,7 @@ def test_an_unusable_path_is_reported_before_the_first_request(
 ) -> None:
     sandbox = start_sandbox()
     run = tap(config_for(sandbox) | {setting: "/proc/nowhere/file"})
-    assert run.code == 1
+    assert run.code == 2
     [error] = run.errors
     assert f"'{setting}'" in error
     assert sandbox.requests == []

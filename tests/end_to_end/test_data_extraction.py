@@ -144,7 +144,7 @@ def test_without_a_catalog_only_bot_conversations_are_read(start_extraction_sand
 def test_a_selected_stream_names_the_missing_settings(tap: Tap) -> None:
     config = {"client_id": "c", "client_secret": "s", "start_date": "2024-01-01"}
     run = tap(config, catalog=catalog_for(WORKFLOWS))
-    assert run.code == 1
+    assert run.code == 2
     [error] = run.errors
     assert "Stream 'qm_workflows' needs to know where the tenant is" in error
     assert "'region', 'access_key_id' and 'access_key_secret'" in error

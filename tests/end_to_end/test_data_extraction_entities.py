@@ -138,7 +138,7 @@ def test_a_wrong_type_in_the_catalog_fails_the_run(start_extraction_sandbox: Sta
     stream = catalog_entry(catalog, WORKFLOWS)
     stream["schema"]["properties"]["form_name"] = {"type": "integer"}
     run = tap(extraction_config(sandbox), catalog=catalog)
-    assert run.code == 1
+    assert run.code == 5
     assert not run.records
     assert "none of its" in run.errors[0]
     assert "'data_extraction_entities'" in run.errors[0]
@@ -161,7 +161,7 @@ def test_a_schema_that_fits_no_row_fails_the_run(
     entities = [PAYROLL | {"schema": schema}]
     config = extraction_config(sandbox, data_extraction_entities=entities)
     run = tap(config, catalog=catalog_for("payroll", config={"data_extraction_entities": entities}))
-    assert run.code == 1
+    assert run.code == 5
     assert not run.records
     assert reason in run.errors[0]
     assert "replication_key_value" not in json.dumps(run.states)
@@ -172,7 +172,7 @@ def test_a_missing_key_column_fails_the_run_after_one_job(start_extraction_sandb
     entities = [{"stream": WORKFLOWS, "primary_keys": ["Ticket"]}]
     config = extraction_config(sandbox, data_extraction_entities=entities)
     run = tap(config, catalog=catalog_for(WORKFLOWS, config={"data_extraction_entities": entities}))
-    assert run.code == 1
+    assert run.code == 5
     assert "no column for the key ticket; it has tenant_name, agent_id, type" in run.errors[0]
     assert "'primary_keys'" in run.errors[0]
     assert len(sandbox.extractions) <= 2

@@ -72,7 +72,7 @@ def test_two_concurrent_runs_of_one_tenant_both_complete(
 def test_a_persistent_403_names_both_possible_causes(start_extraction_sandbox: StartSandbox, tap: Tap) -> None:
     sandbox = start_extraction_sandbox(forbidden_entities="qm-workflows", submit_seconds=0)
     run = tap(extraction_config(sandbox, submit_interval=0), catalog=catalog_for(WORKFLOWS))
-    assert run.code == 1
+    assert run.code == 3
     [error] = run.errors
     assert "403" in error
     assert "permission" in error
@@ -191,6 +191,6 @@ def test_an_expired_signed_address_is_requested_again(start_extraction_sandbox: 
 def test_a_storage_that_rejects_every_address_is_named(start_extraction_sandbox: StartSandbox, tap: Tap) -> None:
     sandbox = start_extraction_sandbox(faults=(Fault("download", "403"),))
     run = tap(extraction_config(sandbox, submit_interval=0, end_date="2024-01-02"), catalog=catalog_for(WORKFLOWS))
-    assert run.code == 1
+    assert run.code == 5
     assert "The storage at" in run.errors[0]
     assert "a proxy, a firewall" in run.errors[0]

@@ -182,7 +182,7 @@ def test_nothing_of_a_run_that_fails_is_kept_and_the_next_run_loads_it(
     first = project.table(BOTS)
     failed = project.run(config)
     assert failed.returncode != 0
-    assert "tap-cxone ended with exit code 1; its log says why. Nothing of this run is loaded" in failed.stdout
+    assert "tap-cxone ended with exit code 2; its log says why. Nothing of this run is loaded" in failed.stdout
     assert "window_extracted" in failed.stdout, "records were read before the failure"
     assert not list(project.temporary.iterdir())
     assert project.table(BOTS) == first == typed(expected_events(sandbox, 1, 5).values(), BOTS)

@@ -100,6 +100,6 @@ def test_a_damaged_download_is_repeated(start_sandbox: StartSandbox, tap: Tap, d
 def test_a_file_that_stays_damaged_emits_no_partial_window(start_sandbox: StartSandbox, tap: Tap, damage: str) -> None:
     sandbox = start_sandbox(faults=(Fault("download", damage, after=1),))
     run = tap(config_for(sandbox, max_concurrent_exports=1))
-    assert run.code == 1
+    assert run.code == 5
     assert by_id(run.records) == expected_events(sandbox, 1, 4)
     assert run.bookmarks[-1] == "2024-01-04T00:00:00.000Z"

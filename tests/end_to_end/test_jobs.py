@@ -49,7 +49,7 @@ def test_jobs_of_another_integration_count_and_are_waited_for(start_sandbox: Sta
 def test_without_a_free_slot_the_run_fails_after_the_export_timeout(start_sandbox: StartSandbox, tap: Tap) -> None:
     sandbox = start_sandbox(foreign_jobs=3, foreign_seconds=60)
     run = tap(config_for(sandbox, export_timeout=2))
-    assert run.code == 1
+    assert run.code == 4
     assert "export_timeout" in run.errors[0]
 
 
@@ -106,7 +106,7 @@ def test_a_job_that_never_finishes_is_replaced_after_the_timeout(start_sandbox: 
 def test_the_run_fails_when_every_job_of_a_window_fails(start_sandbox: StartSandbox, tap: Tap) -> None:
     sandbox = start_sandbox(fail_all=True, job_seconds=0.01)
     run = tap(config_for(sandbox, window_days=30, end_date="2024-01-31", max_concurrent_exports=1))
-    assert run.code == 1
+    assert run.code == 5
     assert jobs_created(sandbox) <= MAX_JOBS_PER_WINDOW
     [error] = run.errors
     assert "2024-01-01T00:00:00.000Z/2024-01-01T00:" in error
@@ -116,7 +116,7 @@ def test_the_run_fails_when_every_job_of_a_window_fails(start_sandbox: StartSand
 def test_windows_before_a_failed_one_are_kept(start_sandbox: StartSandbox, tap: Tap) -> None:
     sandbox = start_sandbox(faults=(Fault("create", "400", after=2),))
     run = tap(config_for(sandbox, max_concurrent_exports=2))
-    assert run.code == 1
+    assert run.code == 2
     assert by_id(run.records) == expected_events(sandbox, 1, 7)
     assert run.bookmarks[-1] == "2024-01-07T00:00:00.000Z"
 
@@ -193,7 +193,7 @@ def test_a_fatal_error_is_not_retried_and_has_a_hint(
 ) -> None:
     sandbox = start_sandbox(faults=(Fault(call, kind),))
     run = tap(config_for(sandbox, max_concurrent_exports=1))
-    assert run.code == 1
+    assert run.code == (3 if kind == "403" else 2)
     [error] = run.errors
     assert "check" in error
     assert sum(request.call == call for request in sandbox.requests) == 1

@@ -112,7 +112,7 @@ def test_without_a_terminal_the_log_has_plain_lines_and_metrics(
     run = tap(config_for(sandbox, audit_log_path=str(audit)))
     assert "\x1b" not in run.log
     [summary] = [line for line in run.log.splitlines() if "Summary:" in line]
-    finished = read_lines(audit)[-1]
+    finished = read_lines(audit)[-2]
     for part in (
         f"4 of 4 windows, {len(run.records)} records, ",
         f"{finished['duplicates']} duplicates, {finished['refused']} rejected",
@@ -183,7 +183,7 @@ def test_a_failing_stream_map_is_audited_as_a_failure(start_sandbox: StartSandbo
     maps = {"bot_conversations": {"x": "1/0"}}
     run = tap(config_for(start_sandbox(), audit_log_path=str(audit), stream_maps=maps))
     assert run.code == 1
-    *_, failure, finished = read_lines(audit)
+    *_, failure, finished, _ = read_lines(audit)
     assert (failure["event"], finished["event"]) == ("pipeline_error", "run_finished")
     assert finished["exit"] == "failed"
     assert finished["reason"] == failure["reason"]
@@ -200,7 +200,7 @@ def test_a_signal_is_reported_although_the_target_does_not_read(
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(SHUTDOWN_SECONDS) == 143
     assert "Summary: 0 of 4 windows" in running.log
-    finished = read_lines(audit)[-1]
+    finished = read_lines(audit)[-2]
     assert (finished["event"], finished["exit"]) == ("run_finished", "stopped")
     assert "SIGTERM" in finished["reason"]
 

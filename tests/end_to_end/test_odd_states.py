@@ -49,7 +49,7 @@ def warnings_of(log: str) -> list[str]:
 def test_a_bookmark_days_ahead_ends_the_run_before_the_first_request(start_sandbox: StartSandbox, tap: Tap) -> None:
     sandbox = start_sandbox()
     run = tap(config_for(sandbox), state=state_of(format_date(utc_now() + timedelta(days=2))))
-    assert run.code == 1
+    assert run.code == 2
     [error] = run.errors
     assert "The bookmark of 'bot_conversations' in the state" in error
     assert "is more than a day in the future: set the clock of this machine" in error

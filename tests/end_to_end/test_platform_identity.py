@@ -55,7 +55,7 @@ def calls(sandbox: Sandbox) -> list[str]:
 
 def assert_refused(run: Run, *parts: str) -> None:
     """Check that a run ended with one sentence that has these parts, and emitted nothing."""
-    assert run.code == 1
+    assert run.code == 2
     [error] = run.errors
     for part in (*parts, *OPTIONS):
         assert part in error
@@ -120,10 +120,10 @@ def test_a_state_of_another_tenant_is_refused_at_the_first_token(
     assert_refused(moved, f"tenant '{sandbox.tenant_id}'", "tenant 'tenant-8'")
     assert calls(sandbox)[before:] == ["token"]
     events = read_lines(audit)
-    assert [event["event"] for event in events] == ["run_started", "pipeline_error", "run_finished"]
+    assert [event["event"] for event in events] == ["run_started", "pipeline_error", "run_finished", "run_ended"]
     assert {(event["tenant"], event["host"]) for event in events} == {("tenant-8", "127.0.0.1")}
     assert events[0]["bookmark"] is None, "the bookmark confirms nothing about this tenant"
-    assert events[-1]["exit"] == "failed"
+    assert events[-2]["exit"] == "failed"
     assert not [token for token in sandbox.tokens if token in moved.log + audit.read_text()]
 
 

@@ -94,7 +94,7 @@ def test_a_closed_output_ends_the_run(
     assert running.process.wait(SHUTDOWN_SECONDS) == 1
     assert "The target has ended" in running.log
     assert "Traceback" not in running.log
-    *_, failure, finished = read_lines(audit)
+    *_, failure, finished, _ = read_lines(audit)
     assert (failure["event"], finished["event"]) == ("pipeline_error", "run_finished")
     assert finished["exit"] == "stopped"
     assert finished["reason"] == failure["reason"]
