@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import gc
-import io
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from typing_extensions import override
 
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import UsageError
 from tap_cxone.shutdown import release_signals
-from tap_cxone.tap import TapCXone
+from tap_cxone.tap import TapCXone, stream_map_errors
 
 
-class JsonObjectFile(click.ParamType["str | io.StringIO"]):
+class JsonObjectFile(click.ParamType["str | JsonText"]):
     """Name of a file that holds a JSON object. It is checked before the SDK reads it; its content is never quoted.
 
     Args:
-        opened: whether the option's value becomes the open file, as with ``click.File``, or stays its name.
+        opened: whether the option's value becomes a file to read, as with ``click.File``, or stays its name.
     """
 
     name = "filename"
@@ -29,17 +28,40 @@ class JsonObjectFile(click.ParamType["str | io.StringIO"]):
         self._opened = opened
 
     @override
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str | io.StringIO:
-        """Check the file.
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str | JsonText:
+        """Check the file, unless it is read later.
 
         Raises:
-            CxoneError: it cannot be read, or does not hold a JSON object.
+            UsageError: it cannot be read, or does not hold a JSON object.
         """
         option = param.name if param else "file"
-        if option == "config" and value == "ENV":  # stands for environment variables in the SDK
-            return value
-        text = _read_object(value, f"Option '--{option}': the file '{value}'")
-        return io.StringIO(text) if self._opened else value
+        text = JsonText(value, f"Option '--{option}': the file '{value}'")
+        if self._opened:
+            return text
+        if value != "ENV":  # stands for environment variables in the SDK
+            text.read()
+        return value
+
+
+@dataclass(frozen=True)
+class JsonText:
+    """A file that holds a JSON object, read when the run has begun, so that the audit log records a failure.
+
+    Attributes:
+        name: name of the file.
+        subject: subject of the sentence that names what is wrong with it.
+    """
+
+    name: str
+    subject: str
+
+    def read(self) -> str:
+        """Return the text of the file.
+
+        Raises:
+            UsageError: it cannot be read, or does not hold a JSON object.
+        """
+        return _read_object(self.name, self.subject)
 
 
 def _read_object(name: str, subject: str) -> str:
@@ -49,19 +71,19 @@ def _read_object(name: str, subject: str) -> str:
         json.dumps(content, ensure_ascii=False).encode()
     except OSError as err:
         msg = f"{subject} cannot be read ({err.strerror})."
-        raise CxoneError(msg) from None
+        raise UsageError(msg) from None
     except json.JSONDecodeError as err:
         msg = f"{subject} is not valid JSON (line {err.lineno}, column {err.colno})."
-        raise CxoneError(msg) from None
+        raise UsageError(msg) from None
     except UnicodeError:  # bytes that are not UTF-8, or half of a surrogate pair
         msg = f"{subject} is not valid JSON: it is not in UTF-8."
-        raise CxoneError(msg) from None
+        raise UsageError(msg) from None
     except (ValueError, RecursionError):
         msg = f"{subject} cannot be read: a number in it is too long, or its objects and lists are nested too deeply."
-        raise CxoneError(msg) from None
+        raise UsageError(msg) from None
     if not isinstance(content, dict):
         msg = f"{subject} must hold a JSON object."
-        raise CxoneError(msg)
+        raise UsageError(msg)
     return text
 
 
@@ -69,7 +91,7 @@ def main() -> None:
     """Run the command with the arguments of the process.
 
     Raises:
-        CxoneError: the command cannot be carried out.
+        UsageError: the command cannot be carried out.
     """
     # Rows of CSV files are thousands of lists, which are freed soon after they were made. With the default of 700, the
     # garbage collector would traverse all of them in between.
@@ -79,9 +101,7 @@ def main() -> None:
         if param.name in {"config", "state", "catalog"}:
             param.type = JsonObjectFile(opened=param.name != "config")
     try:
-        command()
-    except (MapExpressionError, StreamMapConfigError) as err:
-        msg = f"Setting 'stream_maps': {err}"
-        raise CxoneError(msg) from err
+        with stream_map_errors():
+            command()
     finally:
         release_signals()

@@ -25,7 +25,7 @@ def tap() -> None:
 
 def notify() -> None:
     """Start ``cxone-notify``."""
-    _start("tap_cxone.notify.cli")
+    _start("tap_cxone.notify.cli", error_code=1)
 
 
 def report() -> None:
@@ -35,7 +35,7 @@ def report() -> None:
 
 def sandbox() -> None:
     """Start ``cxone-sandbox``."""
-    _start("tap_cxone.sandbox.cli")
+    _start("tap_cxone.sandbox.cli", error_code=1)
 
 
 def _start(module: str, error_code: int | None = None) -> None:

@@ -68,7 +68,7 @@ class RunContext:
     @cached_property
     def run_id(self) -> str:
         """Id of this run in the audit log; within Meltano, all steps of one ``meltano run`` share it."""
-        return os.environ.get("MELTANO_PARENT_CONTEXT_UUID") or uuid.uuid4().hex
+        return new_run_id()
 
     @cached_property
     def audit_log(self) -> AuditLog:
@@ -122,11 +122,11 @@ class RunContext:
 
     @cached_property
     def labels(self) -> RunLabels:
-        """Tenant and host of the run's events."""
+        """What all events of the run have in common."""
         from tap_cxone.observability.labels import RunLabels
 
         host = self.settings.access.host or host_name(self.settings.access.issuer)
-        return RunLabels(self.settings.tenant or host, host)
+        return RunLabels(self.settings.tenant or host, host, self.settings.orchestrator_run_id)
 
     @property
     def known_platform(self) -> PlatformIdentity | None:
@@ -163,6 +163,11 @@ class RunContext:
     def is_last(self, name: str) -> bool:
         """Return whether this stream is the last selected one."""
         return name == max((member.name for member in self.members if member.selected), default=name)
+
+
+def new_run_id() -> str:
+    """Return the id of a run: that of Meltano's run, or else a random one."""
+    return os.environ.get("MELTANO_PARENT_CONTEXT_UUID") or uuid.uuid4().hex
 
 
 def _grant(access: Access) -> Grant:

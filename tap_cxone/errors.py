@@ -1,23 +1,26 @@
 """Every error that ends a run with one sentence instead of a traceback.
 
-    CxoneError
-    ├── SettingsError            a setting is missing or invalid
-    ├── RunCancelledError        a signal, or the target has gone
-    ├── FatalError               the platform refused; repeating the request does not help
-    │   ├── ThrottledError       ... or it may have been throttled: the platform answers both with 403
-    │   └── StorageRefusedError  the storage refused a signed URL
-    ├── UnavailableError         retries were used up
-    │   └── OutcomeUnknownError  nobody knows whether a request was carried out
-    ├── CorruptExportError       a file is truncated or damaged
-    │   ├── BlankExportError     a file has nothing but white space
-    │   ├── NoExportError        a file has something else than records: an error message, for example
-    │   └── UnfitExportError     a file is intact, but does not belong to this stream
-    ├── ExportFailedError        a window could not be exported
-    ├── DiskError                a file cannot be written or read
-    ├── OpenFilesError           no more files can be opened
-    └── OutputError              standard output cannot be written
+    CxoneError                   1  anything else
+    ├── UsageError               2  what the run was given is not valid: an option, its catalog, its state
+    │   └── SettingsError        2  a setting is missing or invalid
+    ├── RunCancelledError           a signal (128 + its number), or the target has gone (1)
+    ├── FatalError               2  the platform refused; repeating the request does not help
+    │   ├── RefusedError         3  ... because of the credentials or their permissions
+    │   │   └── ThrottledError   3  ... or it may have been throttled: the platform answers both with 403
+    │   └── StorageRefusedError  5  the storage refused a signed URL
+    ├── UnavailableError         4  retries were used up, or all slots were occupied
+    │   └── OutcomeUnknownError  4  nobody knows whether a request was carried out
+    ├── CorruptExportError       5  a file is truncated or damaged
+    │   ├── BlankExportError     5  a file has nothing but white space
+    │   ├── NoExportError        5  a file has something else than records: an error message, for example
+    │   └── UnfitExportError     5  a file is intact, but does not belong to this stream
+    ├── ExportFailedError        5  a window could not be exported
+    ├── DiskError                1  a file cannot be written or read
+    ├── OpenFilesError           1  no more files can be opened
+    └── OutputError              1  standard output cannot be written
 
-A message names what to change. It never holds a secret, a signed URL or a record value.
+The numbers are exit codes of ``tap-cxone``. A message names what to change. It never holds a secret, a signed URL or a
+record value.
 """
 
 from __future__ import annotations
@@ -41,21 +44,31 @@ class CxoneError(Exception):
     Attributes:
         message: one sentence for the user.
         exit_code: exit code of the process.
+        retryable: whether the same run may succeed later although nobody changes anything.
     """
 
     exit_code = 1
+    retryable = False
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
 
 
-class SettingsError(CxoneError):
+class UsageError(CxoneError):
+    """What the run was given is not valid: an option, a file that one names, or the state."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
     """A setting is missing or invalid; the message names it."""
 
 
 class RunCancelledError(CxoneError):
     """The run was cancelled; the exit code says by what."""
+
+    retryable = True
 
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
@@ -69,12 +82,20 @@ class FatalError(CxoneError):
         status: HTTP status of the response, 0 if the request could not be sent at all.
     """
 
+    exit_code = 2
+
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
 
 
-class ThrottledError(FatalError):
+class RefusedError(FatalError):
+    """The platform refused the credentials, or they lack a permission."""
+
+    exit_code = 3
+
+
+class ThrottledError(RefusedError):
     """A request that must not be repeated blindly was answered with a status that may mean "throttled".
 
     It was not carried out. The message names both causes, because the platform answers a missing permission the same
@@ -85,9 +106,14 @@ class ThrottledError(FatalError):
 class StorageRefusedError(FatalError):
     """The storage, not the platform, refused a download although each attempt used a fresh pre-signed URL."""
 
+    exit_code = 5
+
 
 class UnavailableError(CxoneError):
-    """A retriable failure (connection error, 429, 5xx) lasted longer than the retry budget."""
+    """A retriable failure (connection error, 429, 5xx, no free slot) lasted longer than the run may wait."""
+
+    exit_code = 4
+    retryable = True
 
 
 class OutcomeUnknownError(UnavailableError):
@@ -96,6 +122,8 @@ class OutcomeUnknownError(UnavailableError):
 
 class CorruptExportError(CxoneError):
     """An export file is truncated or damaged."""
+
+    exit_code = 5
 
 
 class BlankExportError(CorruptExportError):
@@ -112,6 +140,8 @@ class UnfitExportError(CorruptExportError):
 
 class ExportFailedError(CxoneError):
     """A window could not be exported: its job failed, timed out or could not be downloaded."""
+
+    exit_code = 5
 
 
 class DiskError(CxoneError):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import os
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from dotenv import find_dotenv, load_dotenv
+from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
@@ -17,12 +19,12 @@ from tap_cxone.config.environment import check_environment, check_sdk_environmen
 from tap_cxone.config.schema import JSONSCHEMA
 from tap_cxone.config.settings import normalise
 from tap_cxone.context import RunContext
-from tap_cxone.errors import OutputError
+from tap_cxone.errors import OutputError, SettingsError, open_files_errors
 from tap_cxone.shutdown import Shutdown
-from tap_cxone.streams.sdk_compat import CompatTap
+from tap_cxone.streams.sdk_compat import CompatTap, ConfigInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.streams import Stream
@@ -100,6 +102,38 @@ class TapCXone(CompatTap):
             *(DataExtractionStream(self, self.run_context, entity) for entity in entities(self.config.get(SETTING))),
         ]
 
+    @classmethod
+    @override
+    def invoke(  # type: ignore[override]
+        cls,
+        *,
+        about: bool = False,
+        about_format: str | None = None,
+        config: ConfigInput | None = None,
+        state: IO[str] | None = None,
+        catalog: IO[str] | None = None,
+    ) -> None:
+        """Carry out the command without ``--discover`` and ``--test``: the SDK's steps, and a record of the end."""
+        from tap_cxone.run_end import RunEnd
+
+        if about:
+            super().invoke(about=about, about_format=about_format)
+            return
+        cls.print_version(print_fn=cls.logger.info)
+        given = config or ConfigInput()
+        end = RunEnd(given.config, cls.env_prefix() if given.parse_env else None)
+        with end.recorded(), open_files_errors(), stream_map_errors():
+            tap = cls(
+                config=given.config,
+                state=json.load(state) if state else None,
+                catalog=json.load(catalog) if catalog else None,
+                parse_env_config=given.parse_env,
+                validate_config=True,
+            )
+            end.watch(tap.run_context)
+            with tap.run_context.shutdown.flush_on_exit(end.flush):
+                tap.sync_all()
+
     @override
     def on_signal(self, signum: int) -> None:
         self._shutdown.on_signal(signum)
@@ -112,3 +146,13 @@ class TapCXone(CompatTap):
 
         with contextlib.suppress(OutputClosedError, OutputError):
             self.write_message(StateMessage(value=self.state))
+
+
+@contextlib.contextmanager
+def stream_map_errors() -> Iterator[None]:
+    """Raise SettingsError where the setting ``stream_maps`` is not valid."""
+    try:
+        yield
+    except (MapExpressionError, StreamMapConfigError) as err:
+        msg = f"Setting 'stream_maps': {err}"
+        raise SettingsError(msg) from err

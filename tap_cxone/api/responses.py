@@ -13,7 +13,7 @@ import requests
 from tap_cxone.api.deadline import time_is_up
 from tap_cxone.api.error_messages import MALFORMED_RESPONSE_ERRORS, connection_reason, status_text
 from tap_cxone.api.retry import RETRY_AFTER_DEFAULT_SECONDS, RetriableError, retry_after_seconds
-from tap_cxone.errors import FatalError, OutcomeUnknownError, ThrottledError
+from tap_cxone.errors import FatalError, OutcomeUnknownError, RefusedError, ThrottledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,6 +63,7 @@ def raise_for_status(call: ApiCall, response: requests.Response, redact: Redact)
         RetriableError: a retry can succeed.
         OutcomeUnknownError: the call is not repeatable, and it may have been carried out.
         ThrottledError: the call is not repeatable, was not carried out, and may have been throttled.
+        RefusedError: the credentials are wrong, or lack a permission.
         FatalError: a retry does not help.
     """
     status = response.status_code
@@ -75,7 +76,12 @@ def raise_for_status(call: ApiCall, response: requests.Response, redact: Redact)
         raise retriable_or_unknown(status_text(status), repeatable=call.repeatable)
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         msg = f"{_refusal(call, response, redact)}: {call.hint(status)}."
-        raise FatalError(msg, status)
+        raise (RefusedError if _refuses_credentials(call, status) else FatalError)(msg, status)
+
+
+def _refuses_credentials(call: ApiCall, status: int) -> bool:
+    is_wrong_secret = call.name == "token" and status == HTTPStatus.BAD_REQUEST
+    return is_wrong_secret or status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 def read_value(call: ApiCall, response: requests.Response, read: Callable[[ApiResponse], _T], redact: Redact) -> _T:

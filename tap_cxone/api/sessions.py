@@ -20,7 +20,7 @@ from urllib3.exceptions import LocationValueError
 from tap_cxone.api.addresses import is_download_address
 from tap_cxone.api.deadline import watch
 from tap_cxone.api.retry import RetriableError
-from tap_cxone.errors import CxoneError, open_files_cause
+from tap_cxone.errors import UsageError, open_files_cause
 
 try:
     from urllib3.contrib.socks import SOCKSProxyManager
@@ -60,7 +60,7 @@ INVALID_URL_ERRORS = (
 
 @contextlib.contextmanager
 def _certificate_errors() -> Iterator[None]:
-    """Raise CxoneError where the file of trusted certificates, which environment variables name, cannot be used."""
+    """Raise UsageError where the file of trusted certificates, which environment variables name, cannot be used."""
     try:
         yield
     except requests.RequestException:
@@ -72,7 +72,7 @@ def _certificate_errors() -> Iterator[None]:
             "The certificates of trusted authorities cannot be read: check the environment variables "
             "REQUESTS_CA_BUNDLE and CURL_CA_BUNDLE."
         )
-        raise CxoneError(msg) from None
+        raise UsageError(msg) from None
 
 
 class Sessions:

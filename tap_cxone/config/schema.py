@@ -236,6 +236,12 @@ PROPERTIES = th.PropertiesList(
         "Default: the tenant ID of the token, or the host.",
     ),
     th.Property(
+        "orchestrator_run_id",
+        th.StringType,
+        title="Orchestrator's run ID",
+        description="Any text by which your orchestrator knows the run; a field of every event in the audit log.",
+    ),
+    th.Property(
         "trust_state",
         th.BooleanType,
         default=False,

@@ -44,6 +44,7 @@ class Settings:
         sample_size: number of records per window that the audit log keeps as a sample.
         new_columns: what happens to columns that the catalog does not have, add or ignore.
         tenant: label of the tenant; None: the tenant ID of the token, else the host.
+        orchestrator_run_id: by what an orchestrator knows the run; None if it has not told.
         trust_state: whether a state of another platform or tenant is accepted.
         batches: where batch files are written; None: records are written as RECORD messages.
     """
@@ -70,6 +71,7 @@ class Settings:
     sample_size: int
     new_columns: str
     tenant: str | None
+    orchestrator_run_id: str | None
     trust_state: bool
     batches: BatchSettings | None
 
@@ -110,6 +112,7 @@ class Settings:
             sample_size=values.whole_number(config, "sample_size"),
             new_columns=values.choice(config, "new_columns"),
             tenant=values.optional_text(config, "tenant"),
+            orchestrator_run_id=values.optional_text(config, "orchestrator_run_id"),
             trust_state=values.boolean(config, "trust_state"),
             batches=BatchSettings.from_config(config),
         )

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tap_cxone.dates import utc_now
-from tap_cxone.errors import ExportFailedError, OutcomeUnknownError
+from tap_cxone.errors import ExportFailedError, OutcomeUnknownError, UnavailableError
 from tap_cxone.jobs.model import BusyError, ExportJob
 from tap_cxone.jobs.polling import growing_pauses
 from tap_cxone.jobs.slots import JobSlots
@@ -175,10 +175,10 @@ class JobCreator:
         )
         return OutcomeUnknownError(msg)
 
-    def _no_free_slot(self, window: Window, active_ids: set[str]) -> ExportFailedError:
+    def _no_free_slot(self, window: Window, active_ids: set[str]) -> UnavailableError:
         occupied_by = "a job of ours that does not finish" if self._store.ours(active_ids) else "other integrations"
         msg = (
             f"Window {window} of {self._policy.stream} found no free slot within {self._policy.timeout_seconds:.0f} s "
             f"(export_timeout): the organisation's slots for active exports are occupied by {occupied_by}."
         )
-        return ExportFailedError(msg)
+        return UnavailableError(msg)

@@ -106,7 +106,7 @@ class _Group(click.Group):
 
     @override
     def invoke(self, ctx: click.Context) -> None:
-        exit_on_error(lambda: super(_Group, self).invoke(ctx))
+        exit_on_error(lambda: super(_Group, self).invoke(ctx), exit_code=1)
 
 
 @click.group("cxone-notify", cls=_Group, context_settings={"max_content_width": 110})

@@ -18,6 +18,7 @@ class EventName(StrEnum):
 
     RUN_STARTED = "run_started"
     RUN_FINISHED = "run_finished"
+    RUN_ENDED = "run_ended"
     PIPELINE_ERROR = "pipeline_error"
     REQUEST_RETRIED = "request_retried"
     EXPORT_JOB_CREATED = "export_job_created"
@@ -49,6 +50,7 @@ class Event(msgspec.Struct):
     host: str | None = None
     platform_host: str | None = None
     run_id: str | int | None = None
+    orchestrator_run_id: str | None = None
     job_id: str | int | None = None
     webhook_id: str | None = None
     dateFrom: str | None = None  # noqa: N815 - the platform's name
@@ -56,6 +58,8 @@ class Event(msgspec.Struct):
     bookmark: str | None = None
     reason: str | None = None
     exit: str | None = None
+    exit_code: int | None = None
+    retryable: bool | None = None
     call: str | None = None
     receiver: str | None = None
     missing_fields: list[str] | None = None
@@ -75,6 +79,7 @@ class Event(msgspec.Struct):
     total_records: _Count | None = None
     duplicates: _Count | None = None
     schema_errors: _Count | None = None
+    streams: _Count | None = None
     windows: _Count | None = None
     records: _Count | None = None
     refused: _Count | None = None

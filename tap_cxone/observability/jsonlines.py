@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import CxoneError, SettingsError
 
 if sys.platform != "win32":
     import fcntl
@@ -46,7 +46,7 @@ class JsonLinesFile:
         durable: whether ``write`` returns only when the line is on the disk (fsync).
 
     Raises:
-        CxoneError: the file cannot be opened; the message names the setting.
+        SettingsError: the file cannot be opened; the message names the setting.
     """
 
     def __init__(self, path: str, setting: str, *, durable: bool = False) -> None:
@@ -61,7 +61,7 @@ class JsonLinesFile:
         except (OSError, ValueError, RuntimeError) as err:  # also: a NUL in the path, a home folder that does not exist
             reason = (isinstance(err, OSError) and err.strerror) or "the path is not usable"
             msg = f"Setting '{setting}': the file cannot be opened ({reason})."
-            raise CxoneError(msg) from err
+            raise SettingsError(msg) from err
 
     def write(self, line: dict[str, Any]) -> None:
         """Append one object as a line.

@@ -1,4 +1,4 @@
-"""The labels of a run: which tenant, on which host, its events and structured log lines are about."""
+"""The labels of a run: which tenant and host its events and structured log lines are about, and who started it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ class RunLabels:
     Args:
         tenant: label of the tenant.
         host: host of the platform, without port.
+        orchestrator_run_id: by what an orchestrator knows the run, if it has told.
     """
 
-    def __init__(self, tenant: str, host: str) -> None:
-        self._fields = {"tenant": tenant, "host": host}
+    def __init__(self, tenant: str, host: str, orchestrator_run_id: str | None = None) -> None:
+        self._orchestrator = {"orchestrator_run_id": orchestrator_run_id} if orchestrator_run_id else {}
+        self.set(tenant, host)
 
     def set(self, tenant: str, host: str) -> None:
-        """Replace the labels."""
-        self._fields = {"tenant": tenant, "host": host}
+        """Replace tenant and host."""
+        self._fields = {"tenant": tenant, "host": host} | self._orchestrator
 
     def fields(self) -> dict[str, str]:
-        """Return the fields ``tenant`` and ``host`` of audit events and structured log lines."""
+        """Return the fields that audit events and structured log lines have in common."""
         return dict(self._fields)

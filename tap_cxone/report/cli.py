@@ -21,6 +21,7 @@ from tap_cxone.observability.audit_files import PATHS_HELP, find_audit_logs, ope
 from tap_cxone.observability.tenants import Tenant
 from tap_cxone.report.coverage import NEVER, Gap, StreamKey, check, required
 from tap_cxone.report.figures import Figures, read_figures
+from tap_cxone.report.last_run import find_outcome
 from tap_cxone.report.output import STANDARD_OUTPUT, ReportError, write
 from tap_cxone.report.selection import Selection, run_ids
 from tap_cxone.report.summary import gaps_as_json, summary
@@ -36,6 +37,7 @@ _PREFIX = "CXONE_REPORT_"
 _RELATIVE_DATE = re.compile(r"today(?:-(\d+))?", re.ASCII)
 _Range = tuple[int, int]
 _F = TypeVar("_F", bound=Callable[..., Any])
+_T = TypeVar("_T")
 
 
 def _parse_date(text: str) -> int:
@@ -90,6 +92,7 @@ class _Options:
     unnamed_tenant: str | None
     as_json: bool
     check: _Range | None
+    last_run: bool
     max_refused: float
 
 
@@ -115,13 +118,7 @@ class _Command(click.Command):
 
 
 @click.command("cxone-report", cls=_Command, context_settings={"max_content_width": 110})
-@_option(
-    "audit_log_path",
-    PATHS_HELP,
-    metavar="PATH",
-    multiple=True,
-    type=_Paths(),
-)
+@_option("audit_log_path", PATHS_HELP, metavar="PATH", multiple=True, type=_Paths())
 @_option(
     "output",
     f"Where to write; - is standard output.  [default: {DEFAULT_OUTPUT}, JSON to standard output]",
@@ -147,6 +144,12 @@ class _Command(click.Command):
     callback=_range_option,
     nargs=2,
     metavar="START END",
+)
+@_option(
+    "last_run",
+    "Instead of a report, print how the last run ended, and whether to retry it. --run selects another run, by its id "
+    "or by the orchestrator's.",
+    is_flag=True,
 )
 @_option(
     "max_refused",
@@ -179,9 +182,12 @@ def main(**values: Any) -> None:  # noqa: ANN401 - see _Options
 
 
 def _run(options: _Options) -> None:
+    if options.last_run:
+        _print_last_run(options)
+        return
     if not (options.as_json or options.check):
         _require_extra()
-    figures = _read(options)
+    figures = _read(options, lambda logs: _figures(logs, options))
     if options.check:
         _check(figures, options.check, options)
     elif options.as_json:
@@ -206,7 +212,17 @@ def _require_extra() -> None:
         raise ReportError(msg) from None
 
 
-def _read(options: _Options) -> Figures:
+def _print_last_run(options: _Options) -> None:
+    wanted = None if options.run == "last" else options.run or None
+    outcome = _read(options, lambda logs: find_outcome(logs, _selection(options, run_id=None), wanted))
+    if outcome is None:
+        msg = f"The audit log has no run {clean(wanted)!r}." if wanted else "The audit log has no run."
+        raise ReportError(msg)
+    text = json.dumps(outcome.as_json(), ensure_ascii=False) if options.as_json else outcome.as_text()
+    write(text + "\n", STANDARD_OUTPUT)
+
+
+def _read(options: _Options, read: Callable[[AuditLogs], _T]) -> _T:
     if not any(options.audit_log_path):
         msg = "Setting 'audit_log_path' is not set: it must name the audit log of the tap."
         raise ReportError(msg)
@@ -219,7 +235,7 @@ def _read(options: _Options) -> Figures:
             if len(logs.files) < len(paths):
                 msg = "Setting 'audit_log_path': the file does not exist."
                 raise ReportError(msg)
-            return _figures(logs, options)
+            return read(logs)
     except CxoneError as err:
         raise ReportError(err.message) from None
     except OSError as err:
@@ -228,18 +244,15 @@ def _read(options: _Options) -> Figures:
 
 
 def _figures(logs: AuditLogs, options: _Options) -> Figures:
-    selection = Selection(
-        _find_run(logs, options.run) if options.run else None,
-        options.stream or None,
-        options.start,
-        options.end,
-        options.tenant or None,
-        options.unnamed_tenant or None,
-    )
-    figures = read_figures(logs, selection)
+    figures = read_figures(logs, _selection(options, _find_run(logs, options.run) if options.run else None))
     if figures.has_webhooks and not options.check:
         figures.deliveries = read_deliveries(logs, figures.offsets)
     return figures
+
+
+def _selection(options: _Options, run_id: str | None) -> Selection:
+    stream, tenant, unnamed = options.stream or None, options.tenant or None, options.unnamed_tenant or None
+    return Selection(run_id, stream, options.start, options.end, tenant, unnamed)
 
 
 def _find_run(logs: AuditLogs, wanted: str) -> str:

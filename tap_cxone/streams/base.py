@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from typing_extensions import override
 
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import ExportFailedError
 from tap_cxone.streams.batch_files import BatchWriter
 from tap_cxone.streams.emission import decoded
 from tap_cxone.streams.extraction import Extraction
@@ -81,7 +81,7 @@ class ExportStream(CompatStream):
         """Raise SettingsError if a setting is missing that only this stream needs."""
 
     def check_state(self) -> None:
-        """Raise CxoneError if the stream's state belongs to another platform or tenant than this run."""
+        """Raise UsageError if the stream's state belongs to another platform or tenant than this run."""
         own = self.tap_state.get("bookmarks", {}).get(self.name)
         if isinstance(own, dict):
             check_platform(self.name, self._stream_state(own).platform(), self.run_context)
@@ -105,14 +105,14 @@ class ExportStream(CompatStream):
         rejected like any other, so that it does not block the stream.
 
         Raises:
-            CxoneError: they fit none. Nothing of the window has been written.
+            ExportFailedError: they fit none. Nothing of the window has been written.
         """
         if not verified.valid and 1 < verified.misfits == verified.invalid - verified.foreign:
             msg = (
                 f"Window {window} of {self.name}: none of its {verified.misfits} records has the types of this stream "
                 f"({verified.misfit}): {self.types_hint}."
             )
-            raise CxoneError(msg)
+            raise ExportFailedError(msg)
 
     # --- What subclasses share ----------------------------------------------------------------------------------------
 

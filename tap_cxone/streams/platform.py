@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from tap_cxone.api.identity import PlatformIdentity, host_name
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ def check_platform(stream: str, stored: PlatformIdentity | None, context: RunCon
     """Compare the platform of a stream's state with what is known of the run's; request nothing.
 
     Raises:
-        CxoneError: they differ, and the setting ``trust_state`` is not set.
+        UsageError: they differ, and the setting ``trust_state`` is not set.
     """
     current = context.known_platform
     if stored and current and stored.contradicts(current) and not context.settings.trust_state:
@@ -39,7 +39,7 @@ def check_platform(stream: str, stored: PlatformIdentity | None, context: RunCon
             "--full-refresh, use another --state-id-suffix for this platform, or set 'trust_state' to true for one run "
             "to keep the bookmark."
         )
-        raise CxoneError(msg)
+        raise UsageError(msg)
 
 
 class PlatformBinding:
@@ -64,7 +64,7 @@ class PlatformBinding:
         """Label the run's events, and compare the state of every selected stream, by what is known; request nothing.
 
         Raises:
-            CxoneError: the state of a stream belongs to another platform or tenant.
+            UsageError: the state of a stream belongs to another platform or tenant.
         """
         self._label()
         self._context.check_states()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from singer_sdk import Stream, Tap
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
 from singer_sdk.helpers._catalog import get_selected_schema
+from singer_sdk.plugin_base import _ConfigInput
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
 
 CHECKED_VERSION = "0.54.9"
+
+ConfigInput = _ConfigInput
+"""The value of the option ``--config``: settings of all files, and whether the environment is read."""
 
 
 class CompatTap(Tap):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tap_cxone.api.identity import PlatformIdentity
 from tap_cxone.dates import format_date, parse_date, utc_now
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import UsageError
 from tap_cxone.jobs.journal import JobRecord
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def check_form(state: Mapping[str, Any]) -> None:
     """Check that a state has the form on which the SDK and ``StreamState`` rely.
 
     Raises:
-        CxoneError: it has another form.
+        UsageError: it has another form.
     """
     bookmarks = state.get("bookmarks", {})
     if not isinstance(bookmarks, dict):
@@ -37,14 +37,14 @@ def check_form(state: Mapping[str, Any]) -> None:
             "The state is damaged: 'bookmarks' is not an object: correct it, or read everything again with "
             "--full-refresh."
         )
-        raise CxoneError(msg)
+        raise UsageError(msg)
     for stream, part in bookmarks.items():
         if not _has_sdk_form(part):
             msg = (
                 f"The state is damaged: what it has for stream '{stream}' is not an object, or is not in the form of "
                 "the Meltano SDK: correct it, or remove it to read the stream again from 'start_date' on."
             )
-            raise CxoneError(msg)
+            raise UsageError(msg)
 
 
 def _has_sdk_form(part: object) -> bool:
@@ -93,7 +93,7 @@ class StreamState:
         """Return the bookmark, or None.
 
         Raises:
-            CxoneError: it is not a date, or far in the future.
+            UsageError: it is not a date, or far in the future.
         """
         text = self._state.get("replication_key_value")
         is_of_this_key = self._state.get("replication_key", self._replication_key) in self._valid_keys
@@ -103,21 +103,21 @@ class StreamState:
             bookmark = parse_date(text)
         except (ValueError, AttributeError):
             msg = f"The bookmark of '{self._stream}' in the state is not an ISO 8601 date: correct or remove it."
-            raise CxoneError(msg) from None
+            raise UsageError(msg) from None
         if bookmark - utc_now() > _MAX_AHEAD:
             msg = (
                 f"The bookmark of '{self._stream}' in the state ({format_date(bookmark)}) is more than a day in the "
                 "future: set the clock of this machine, or, if the clock is right, correct the bookmark, or read "
                 "everything again with --full-refresh."
             )
-            raise CxoneError(msg)
+            raise UsageError(msg)
         return bookmark
 
     def platform(self) -> PlatformIdentity | None:
         """Return the platform that the bookmark belongs to; None without a bookmark, or in the state of 0.1.0.
 
         Raises:
-            CxoneError: the bookmark is not valid.
+            UsageError: the bookmark is not valid.
         """
         return PlatformIdentity.from_dict(self._state.get(PLATFORM_IN_STATE)) if self.bookmark() else None
 
@@ -138,7 +138,7 @@ class StreamState:
         """Return where a run begins: the bookmark less the look-back, or the start date.
 
         Raises:
-            CxoneError: the bookmark is not valid.
+            UsageError: the bookmark is not valid.
         """
         bookmark, now = self.bookmark(), utc_now()
         if start_date > now:

@@ -76,7 +76,7 @@ def test_invalid_value_is_reported_in_one_sentence_that_names_it(name: str, valu
     assert message.endswith(".")
     assert "\n" not in message
     assert SECRET not in message
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -1,4 +1,4 @@
-"""A run with an invalid setting: one sentence that names it, exit code 1, and no request."""
+"""A run with an invalid setting: one sentence that names it, exit code 2, and no request."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_unwritable_audit_log_ends_a_run_before_any_request(
     (tmp_path / "file").write_text("")
     url = f"http://127.0.0.1:{silent_platform.getsockname()[1]}"
     run = tap(VALID | {"api_url": url, "audit_log_path": str(tmp_path / "file" / "audit.jsonl")})
-    assert run.code == 1
+    assert run.code == 2
     [error] = run.errors
     assert "'audit_log_path'" in error
     assert "Traceback" not in run.log

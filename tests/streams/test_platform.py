@@ -99,7 +99,7 @@ def test_the_configured_host_is_compared_without_a_request() -> None:
     bound = Bound(ELSEWHERE)
     with pytest.raises(CxoneError) as caught:
         bound.binding.check()
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
     assert caught.value.message == (
         "The state of stream 'events' was written for host 'b.example', tenant 'tenant-7', but this run reads host "
         "'a.example': run with --full-refresh, use another --state-id-suffix for this platform, or set 'trust_state' "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 from tap_cxone.api.error_messages import MALFORMED_RESPONSE_ERRORS
 from tap_cxone.api.retry import RetriableError
 from tap_cxone.api.tokens import Token
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,12 +57,12 @@ class Grant(Protocol):
         """Look up the base URL of the API and return it without a trailing slash.
 
         Raises:
-            CxoneError: this grant cannot look it up, or the platform does not name it; the message names the setting to
-                change.
+            SettingsError: this grant cannot look it up, or the platform does not name it; the message names the setting
+                to change.
             UnavailableError: the retries are used up.
         """
         msg = "With these credentials the address of the API cannot be looked up: set 'api_url'."
-        raise CxoneError(msg)
+        raise SettingsError(msg)
 
 
 def read_token(response: ApiResponse) -> Token:

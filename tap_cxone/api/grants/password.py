@@ -14,7 +14,7 @@ from typing_extensions import override
 from tap_cxone.api.calls import ApiCall
 from tap_cxone.api.grants.base import Grant, basic_credentials, read_token, token_hints
 from tap_cxone.api.identity import tenant_id
-from tap_cxone.errors import CxoneError, FatalError, UnavailableError
+from tap_cxone.errors import FatalError, SettingsError, UnavailableError
 
 if TYPE_CHECKING:
     from tap_cxone.api.responses import ApiResponse
@@ -83,7 +83,7 @@ class Password(Grant):
         tenant = tenant_id(token.access_token, token.id_token)
         if not tenant:
             msg = "The platform's token names no tenant, so the address of its API cannot be looked up: set 'api_url'."
-            raise CxoneError(msg)
+            raise SettingsError(msg)
         document = self._look_up(transport, "cxone-configuration", tenantId=tenant)
         url = document.get("api_endpoint")
         area, domain = document.get("area"), document.get("domain")
@@ -142,13 +142,13 @@ class Password(Grant):
         """Return a URL that secrets are about to be sent to, if it is valid.
 
         Raises:
-            CxoneError: it is not; ``what`` names it in the message.
+            SettingsError: it is not; ``what`` names it in the message.
         """
         with contextlib.suppress(ValueError):
             if isinstance(url, str) and self._is_usable(url, is_base=is_base):
                 return url
         msg = f"The platform names no valid {what} (it must be an https URL): check the setting 'issuer'."
-        raise CxoneError(msg)
+        raise SettingsError(msg)
 
     def _is_usable(self, url: str, *, is_base: bool) -> bool:
         if not url.isascii() or not url.isprintable() or " " in url:
