@@ -88,7 +88,7 @@ def test_a_terminal_shows_progress_and_a_summary(start_sandbox: StartSandbox, ta
 
 def test_an_error_is_printed_below_the_display(start_sandbox: StartSandbox, tap: Tap) -> None:
     code, text = Terminal(tap, config_for(start_sandbox(fail_all=True), window_days=1, end_date="2024-01-02")).finish()
-    assert code == 1
+    assert code == 5
     assert text.rindex(CURSOR_SHOWN) > text.rindex(CURSOR_HIDDEN)
     plain = ESCAPES.sub("", text)
     assert plain.rindex("could not be exported") > plain.rindex("Summary: 0 of 1 windows")

@@ -148,7 +148,7 @@ def test_a_damaged_state_is_one_sentence(tap: Tap, state: bytes, reason: str) ->
     (tap.folder / "config.json").write_text(json.dumps({"sandbox": True, "start_date": "2024-01-01"}))
     (tap.folder / "state.json").write_bytes(state)
     code, _, log = tap.run_with_options("--config", "config.json", "--state", "state.json")
-    assert code == 1
+    assert code == 2
     assert "Traceback" not in log
     [error] = [line for line in log.splitlines() if "| ERROR" in line]
     assert reason in error
