@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 import yaml
+from dagster._core.errors import DagsterPipesExecutionError  # has no public name; the version is pinned
 
 FOLDER = Path(os.environ["FLEET_HOME"])  # audit logs, journals and quarantines have to outlive the runs
 PROJECT = Path(os.environ.get("MELTANO_PROJECT_ROOT", Path(__file__).parents[2]))
@@ -112,7 +113,7 @@ def run(
         try:
             client.run(context=context, command=[str(word) for word in command], env=variables, cwd=str(PROJECT))
             failure = None
-        except dg.DagsterError as error:  # not raised when the Dagster run is cancelled
+        except DagsterPipesExecutionError as error:  # another one says that the Dagster run is terminated
             failure = error
     ended = verdict(audit_log, logged_before)
     if failure is None and ended:
