@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
 def run_meltano(arguments: list[str], project: Path, folder: str) -> int:
     """Run Meltano with a system folder and hand SIGTERM and SIGINT on; return its exit code."""
     environment = os.environ | {"MELTANO_SYS_DIR_ROOT": folder}
-    process = subprocess.Popen(["meltano", *arguments], cwd=project, env=environment)  # noqa: S607
+    process = subprocess.Popen(["meltano", *arguments], cwd=project, env=environment)  # noqa: S603, S607
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: process.send_signal(received))
     code = process.wait()
@@ -62,7 +62,7 @@ def verdict(project: Path) -> dict[str, Any]:
     report = project / ".meltano" / "extractors" / "tap-cxone" / "venv" / "bin" / "cxone-report"
     run, log = os.environ["TAP_CXONE_ORCHESTRATOR_RUN_ID"], os.environ["TAP_CXONE_AUDIT_LOG_PATH"]
     command = [report, "--audit-log-path", log, "--run", run, "--last-run", "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603
     result: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
     return result
 

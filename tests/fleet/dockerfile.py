@@ -133,13 +133,15 @@ class Image:
             check=False,
         )
 
-    def start(self, *arguments: str, entry_point: list[str] | None = None, **settings: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str, entry_point: list[str] | None = None, settings: dict[str, str] | None = None
+    ) -> subprocess.Popen[str]:
         """Start a container's only process as the user of the image; standard error goes to standard output."""
         user, group = self.user
         return subprocess.Popen(
             [*(entry_point or self.entry_point), *arguments],
             cwd=self.folder,
-            env=self.environment | settings,
+            env=self.environment | (settings or {}),
             user=user,
             group=group,
             extra_groups=(),
@@ -149,9 +151,11 @@ class Image:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, entry_point: list[str] | None = None, **settings: str) -> tuple[int, str]:
+    def run(
+        self, *arguments: str, entry_point: list[str] | None = None, settings: dict[str, str] | None = None
+    ) -> tuple[int, str]:
         """Run to the end; return the exit code and what was written."""
-        process = self.start(*arguments, entry_point=entry_point, **settings)
+        process = self.start(*arguments, entry_point=entry_point, settings=settings)
         out, _ = process.communicate(timeout=120)
         return process.returncode, out
 

@@ -75,9 +75,9 @@ class Airflow:
         }
         python = self.programs / "python"
         if not (self.home / "airflow.db").exists():
-            migrate = [self.programs / "airflow", "db", "migrate"]
+            migrate: list[str | Path] = [self.programs / "airflow", "db", "migrate"]
             subprocess.run(migrate, env=environment, check=True, capture_output=True, timeout=200)
-        command = [python, "-c", script, self.home / "dags", *arguments]
+        command: list[str | Path] = [python, "-c", script, self.home / "dags", *arguments]
         done = subprocess.run(
             command,
             env=environment | settings,

@@ -99,7 +99,7 @@ class TestSteps:
             "tap-cxone",
             "target-duckdb",
             "summary:show",
-            TAP_CXONE_END_DATE="2024-01-04",
+            settings={"TAP_CXONE_END_DATE": "2024-01-04"},
         )
         assert code == 0, out
         assert "Complete: the table holds every record" in out
@@ -120,7 +120,7 @@ class TestSteps:
         assert tops == {".meltano/run", ".meltano/logs", ".output"}
 
     def test_byte_code_is_compiled(self, image: Image) -> None:
-        sources = [path for path in (image.folder / "tap_cxone").rglob("*.py")]
+        sources = list((image.folder / "tap_cxone").rglob("*.py"))
         compiled = {path.name.split(".")[0] for path in (image.folder / "tap_cxone").rglob("*.pyc")}
         assert {path.stem for path in sources} == compiled
         for folder in (
@@ -131,10 +131,10 @@ class TestSteps:
             assert list(folder.rglob("site-packages/**/*.pyc"))
 
     def test_sigterm_ends_the_run_and_every_process(self, image: Image, settings: dict[str, str]) -> None:
-        process = image.start("--environment=dev", "run", "tap-cxone", "target-duckdb", **settings)
+        process = image.start("--environment=dev", "run", "tap-cxone", "target-duckdb", settings=settings)
         journal = image.folder / ".output" / "dev-jobs.jsonl"
         wait_until(
-            lambda: journal.exists() and journal.read_text() or process.poll() is not None, "a job is created", 60
+            lambda: (journal.exists() and journal.read_text()) or process.poll() is not None, "a job is created", 60
         )
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
@@ -151,7 +151,7 @@ class TestSteps:
         log = image.folder / ".output" / "refused-audit.jsonl"
         run = {"TAP_CXONE_ORCHESTRATOR_RUN_ID": "job-1", "TAP_CXONE_AUDIT_LOG_PATH": str(log)}
         entry_point = ["python", "scripts/scheduled_run.py", "--environment=dev", "run", "tap-cxone", "target-duckdb"]
-        code, out = image.run(entry_point=entry_point, **settings | run | {"TAP_CXONE_CLIENT_SECRET": "wrong"})
+        code, out = image.run(entry_point=entry_point, settings=settings | run | {"TAP_CXONE_CLIENT_SECRET": "wrong"})
         assert code == 10, out
         assert '"exit_code": 3' in out
         assert read_lines(log)[-1]["orchestrator_run_id"] == "job-1"
