@@ -6,8 +6,8 @@ Exit codes: 0 loaded, 1 failed and worth a retry, 10 failed and not worth one, 1
 
 The environment has to name the run (TAP_CXONE_ORCHESTRATOR_RUN_ID, another one for each attempt), the audit log
 (TAP_CXONE_AUDIT_LOG_PATH) and the system database (MELTANO_DATABASE_URI). The folder that holds meltano.yml is the
-current one or MELTANO_PROJECT_ROOT, and its plugins are installed. Each run gets a system folder of its own, with links to
-the installed plugins: two runs with the same one read each other's catalog.
+current one or MELTANO_PROJECT_ROOT, and its plugins are installed. Each run gets a system folder of its own, with links
+to the installed plugins: two runs with the same one read each other's catalog.
 """
 
 from __future__ import annotations
