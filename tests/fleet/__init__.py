@@ -1,0 +1,1 @@
+"""Many tenants and ranges on an orchestrator."""
