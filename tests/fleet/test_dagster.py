@@ -1,0 +1,123 @@
+"""The Dagster example with real Meltano and PostgreSQL: complete after a kill, retried only where that helps."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import skip_or_fail, wait_until
+from tests.environments import InstallError
+from tests.fleet.example import Fleet, install_example
+from tests.postgresql import NotInstalledError, running_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tap_cxone.sandbox import Sandbox
+    from tests.conftest import StartSandbox
+    from tests.postgresql import Server
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("fleet"),
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc"),
+]
+
+FIRST, SECOND = "2024-01-01", "2024-01-31"
+STATE = "prod:tap-cxone-to-target-postgres"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    try:
+        with running_server() as server:
+            yield server
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def installed(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    try:
+        return install_example(tmp_path_factory.mktemp("fleet") / "project")
+    except InstallError as error:
+        skip_or_fail(f"the Dagster example cannot be installed: {error}")
+
+
+@pytest.fixture
+def fleet(installed: tuple[Path, Path], server: Server, tmp_path: Path) -> Fleet:
+    fleet = Fleet(*installed, tmp_path, server.new_database(), server.new_database())
+    fleet.migrate()
+    return fleet
+
+
+def expected_ids(sandbox: Sandbox, start: str, end: str) -> list[str]:
+    bounds = (datetime.fromisoformat(date).replace(tzinfo=UTC) for date in (start, end))
+    return sorted(event["id"] for event in sandbox.valid_events(*bounds))
+
+
+def kill_tap(fleet: Fleet) -> None:
+    """Kill the tap of this fleet that extracts."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+            is_ours = f"FLEET_HOME={fleet.home}".encode() in (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if is_ours and b"--catalog" in command and any(word.endswith(b"/tap-cxone") for word in command):
+            os.kill(int(folder.name), signal.SIGKILL)
+            return
+    pytest.fail("no tap is running")
+
+
+def test_two_tenants_with_two_ranges_each_are_loaded_completely(fleet: Fleet, start_sandbox: StartSandbox) -> None:
+    sandboxes = {"north": start_sandbox(), "south": start_sandbox(events_per_day=60)}
+    fleet.write_tenants("2024-01-01", "2024-02-10", **sandboxes)
+    ended = fleet.materialize(*(word for tenant in sandboxes for key in (FIRST, SECOND) for word in (tenant, key)))
+    assert [run["success"] for run in ended] == [True] * 4
+    assert [run["checks"] for run in ended] == [[True]] * 4
+    assert [run["metadata"]["orchestrator_run_id"] for run in ended] == [run["run_id"] for run in ended]
+    for tenant, sandbox in sandboxes.items():
+        assert fleet.ids(tenant) == expected_ids(sandbox, "2024-01-01", "2024-02-10")
+    assert not list(fleet.home.glob("meltano-*")), "the folders of the runs are removed"
+
+
+def test_a_killed_tap_is_retried_and_its_job_is_used_again(fleet: Fleet, start_sandbox: StartSandbox) -> None:
+    sandbox = start_sandbox(job_seconds=5)
+    fleet.write_tenants("2024-01-01", "2024-01-11", north=sandbox)
+    process = fleet.start("north", FIRST)
+    wait_until(lambda: sandbox.jobs or process.poll() is not None, "a job is created", 120)
+    kill_tap(fleet)
+    [ended] = fleet.finish(process)
+    assert (ended["success"], ended["retries"], ended["checks"]) == (True, 1, [True])
+    assert fleet.ids("north") == expected_ids(sandbox, "2024-01-01", "2024-01-11")
+    assert len(sandbox.jobs) <= 2, "one more job at most, if the response to the create was lost"
+
+
+def test_refused_credentials_are_not_retried(fleet: Fleet, start_sandbox: StartSandbox) -> None:
+    fleet.write_tenants("2024-01-01", "2024-01-11", north=start_sandbox())
+    fleet.variables["NORTH_SECRET"] = "not-the-secret"
+    [ended] = fleet.materialize("north", FIRST)
+    assert (ended["success"], ended["retries"]) == (False, 0)
+
+
+def test_a_range_leaves_the_state_of_the_increment_alone(fleet: Fleet, start_sandbox: StartSandbox) -> None:
+    sandbox = start_sandbox()
+    fleet.write_tenants("2024-01-01", "2024-01-11", north=sandbox)
+    fleet.variables["TAP_CXONE_END_DATE"] = "2024-01-21"  # where the increment ends; a range has its own
+    [increment] = fleet.materialize("north", "increment")
+    query = f"SELECT * FROM state WHERE state_id = '{STATE}:north.increment'"
+    [before] = fleet.state.query(query)
+    [ended] = fleet.materialize("north", FIRST)
+    assert increment["success"]
+    assert ended["success"]
+    assert fleet.state.query(query) == [before]
+    assert fleet.states() == [f"{STATE}:north.{FIRST}", f"{STATE}:north.increment"]
+    assert fleet.ids("north") == expected_ids(sandbox, "2024-01-01", "2024-01-21"), "no gap between the two"
