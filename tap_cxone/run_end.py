@@ -78,7 +78,8 @@ class RunEnd:
         audit_log, labels, counts = self._after_start(self._context) if self._context else self._before_start()
         seconds = round(time.monotonic() - self._begun, 3)
         fields = {**labels, **outcome._asdict(), **counts, "seconds": seconds}
-        audit_log.event(EventName.RUN_ENDED, **fields)
+        # The log has the reason already.
+        audit_log.event(EventName.RUN_ENDED, log=outcome.reason is None, **fields)
 
     def _after_start(self, context: RunContext) -> tuple[AuditLog, dict[str, str], dict[str, int]]:
         """Return the audit log, the labels and the figures of a run whose settings are valid."""
