@@ -40,7 +40,7 @@ class RunEnd:
     """
 
     def __init__(self, config: Mapping[str, Any], env_prefix: str | None) -> None:
-        self._config = config
+        self._given = config
         self._env_prefix = env_prefix
         self._context: RunContext | None = None
         self._begun = time.monotonic()
@@ -94,7 +94,7 @@ class RunEnd:
         return AuditLog(self._text("audit_log_path")), {"run_id": new_run_id(), **labels}, dict.fromkeys(_FIGURES, 0)
 
     def _text(self, setting: str) -> str | None:
-        value = self._config.get(setting)
+        value = self._given.get(setting)
         if self._env_prefix is not None:
             value = os.environ.get(self._env_prefix + setting.upper()) or value
         return value if isinstance(value, str) and value else None

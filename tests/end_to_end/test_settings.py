@@ -29,7 +29,7 @@ def silent_platform() -> Iterator[socket.socket]:
 
 
 def assert_one_error(code: int, out: str, log: str, name: str) -> None:
-    assert code == 1
+    assert code == 2
     assert out == ""
     errors = [line for line in log.splitlines() if "| ERROR" in line or "| CRITICAL" in line]
     assert len(errors) == 1, log

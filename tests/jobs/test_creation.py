@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cxone.errors import ExportFailedError, FatalError, OutcomeUnknownError, RunCancelledError
+from tap_cxone.errors import FatalError, OutcomeUnknownError, RunCancelledError, UnavailableError
 from tap_cxone.jobs.creation import MAX_REFUSALS, MAX_UNKNOWN_OUTCOMES, JobCreator
 from tap_cxone.jobs.model import ActiveExport, BusyError
 from tests.conftest import read_lines
@@ -77,7 +77,7 @@ def test_no_free_slot_within_the_timeout_ends_the_run(active: list[ActiveExport]
     ours = creation.create()
     creation.api.active = deque([active or [ActiveExport(ours)]])
     started = creation.clock.seconds
-    with pytest.raises(ExportFailedError, match=rf"{WINDOW} of events .* 600 s \(export_timeout\).*{whose}"):
+    with pytest.raises(UnavailableError, match=rf"{WINDOW} of events .* 600 s \(export_timeout\).*{whose}"):
         creation.create()
     assert creation.clock.seconds - started == pytest.approx(600, abs=1)
     assert creation.api.calls["create"] == 1

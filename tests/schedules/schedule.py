@@ -33,7 +33,7 @@ CURABLE_FAULTS = (
 )
 """Faults that the tap copes with: the run completes all the same."""
 FATAL_FAULTS = ("create=400:1@1", "create=400:1@2", "status=400:1@3", "download=403@1")
-"""Faults that end a run with exit code 2 or 5, if they occur."""
+"""Faults that end a run with exit code 2, 3 or 5, if they occur."""
 
 
 @dataclass(frozen=True)
