@@ -27,6 +27,7 @@ MELTANO = Path(sys.executable).with_name("meltano")
 CONFIG = yaml.safe_load(Path(os.environ.get("FLEET_TENANTS", Path(__file__).with_name("tenants.yaml"))).read_text())
 TENANTS: dict[str, dict[str, Any]] = CONFIG["tenants"]
 START, END = (date.fromisoformat(str(CONFIG["history"][name])) for name in ("start", "end"))
+SECRETS = {variable for tenant in TENANTS.values() for variable in tenant.get("secrets", {}).values()}
 INCREMENT = "increment"  # the range without an end: each run begins where the last one ended, the first one at END
 
 MAX_RETRIES = 4
@@ -98,7 +99,8 @@ def run(
     """
     tenant, audit_log = settings["tenant"], settings["audit_log_path"]
     secrets = {name: os.environ[variable] for name, variable in TENANTS[tenant].get("secrets", {}).items()}
-    variables = {f"TAP_CXONE_{name.upper()}": str(value) for name, value in (settings | secrets).items()}
+    variables = dict.fromkeys(SECRETS, "")  # a run inherits Dagster's environment, but needs no other tenant's secrets
+    variables |= {f"TAP_CXONE_{name.upper()}": str(value) for name, value in (settings | secrets).items()}
     variables["TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA"] = tenant
     variables["MELTANO_PROJECT_ROOT"] = str(PROJECT)
     command = [MELTANO, "--environment=prod", "run", f"--state-id-suffix={tenant}.{key}", extractor, "target-postgres"]

@@ -12,6 +12,7 @@ import yaml
 
 from tests import environments
 from tests.conftest import PROJECT, copy_project
+from tests.end_to_end.helpers import SUBMIT_INTERVAL
 from tests.postgresql import HOST, SUPERUSER, clean_environment
 
 if TYPE_CHECKING:
@@ -59,14 +60,20 @@ class Fleet:
         tenants = {}
         for name, sandbox in sandboxes.items():
             tenants[name] = {
-                "settings": {"api_url": sandbox.url, "poll_interval": 1},
-                "secrets": {"client_id": f"{name.upper()}_ID", "client_secret": f"{name.upper()}_SECRET"},
+                "settings": {"api_url": sandbox.url, "auth_url": f"{sandbox.url}/authentication/v1/token/access-key"},
+                "secrets": {"access_key_id": f"{name.upper()}_ID", "access_key_secret": f"{name.upper()}_SECRET"},
             }
             self.variables |= {
-                f"{name.upper()}_ID": sandbox.client_id,
-                f"{name.upper()}_SECRET": sandbox.client_secret,
+                f"{name.upper()}_ID": sandbox.access_key_id,
+                f"{name.upper()}_SECRET": sandbox.access_key_secret,
             }
-        content = {"history": {"start": start, "end": end}, "tenants": tenants}
+        settings = {
+            "auth_method": "access_key",
+            "poll_interval": 1,
+            "extraction_window_days": 14,
+            "submit_interval": SUBMIT_INTERVAL,
+        }
+        content = {"history": {"start": start, "end": end}, "settings": settings, "tenants": tenants}
         (self.home / "tenants.yaml").write_text(yaml.safe_dump(content))
 
     def environment(self) -> dict[str, str]:
@@ -93,9 +100,9 @@ class Fleet:
         with log:
             return subprocess.Popen(command, env=self.environment(), stdout=subprocess.PIPE, stderr=log, text=True)
 
-    def materialize(self, *partitions: str) -> list[dict[str, Any]]:
+    def materialize(self, *partitions: str, asset: str = "bot_conversations") -> list[dict[str, Any]]:
         """Materialize partitions one after the other; return how they ended."""
-        return self.finish(self.start(*partitions))
+        return self.finish(self.start(*partitions, asset=asset))
 
     def finish(self, process: subprocess.Popen[str]) -> list[dict[str, Any]]:
         """Wait for a started materialization; return how the partitions ended."""

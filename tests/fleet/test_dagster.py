@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import skip_or_fail, wait_until
+from tests.conftest import read_lines, skip_or_fail, wait_until
+from tests.end_to_end.helpers import ENTITIES, QUESTIONS, RECORDINGS, SUBMIT_INTERVAL, WORKFLOWS
 from tests.environments import InstallError
 from tests.fleet.example import Fleet, install_example
 from tests.postgresql import NotInstalledError, running_server
@@ -63,17 +64,18 @@ def expected_ids(sandbox: Sandbox, start: str, end: str) -> list[str]:
     return sorted(event["id"] for event in sandbox.valid_events(*bounds))
 
 
-def kill_tap(fleet: Fleet) -> None:
-    """Kill the tap of this fleet that extracts."""
+def kill_tap(fleet: Fleet) -> bytes:
+    """Kill the tap of this fleet that extracts; return the environment that it had."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             command = (folder / "cmdline").read_bytes().split(b"\0")
-            is_ours = f"FLEET_HOME={fleet.home}".encode() in (folder / "environ").read_bytes().split(b"\0")
+            environment = (folder / "environ").read_bytes()
         except OSError:
             continue
+        is_ours = f"FLEET_HOME={fleet.home}".encode() in environment.split(b"\0")
         if is_ours and b"--catalog" in command and any(word.endswith(b"/tap-cxone") for word in command):
             os.kill(int(folder.name), signal.SIGKILL)
-            return
+            return environment
     pytest.fail("no tap is running")
 
 
@@ -91,14 +93,41 @@ def test_two_tenants_with_two_ranges_each_are_loaded_completely(fleet: Fleet, st
 
 def test_a_killed_tap_is_retried_and_its_job_is_used_again(fleet: Fleet, start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox(job_seconds=5)
-    fleet.write_tenants("2024-01-01", "2024-01-11", north=sandbox)
+    fleet.write_tenants("2024-01-01", "2024-01-11", north=sandbox, south=sandbox)
+    fleet.variables["SOUTH_SECRET"] = "of another tenant"
     process = fleet.start("north", FIRST)
     wait_until(lambda: sandbox.jobs or process.poll() is not None, "a job is created", 120)
-    kill_tap(fleet)
+    assert b"of another tenant" not in kill_tap(fleet)
     [ended] = fleet.finish(process)
     assert (ended["success"], ended["retries"], ended["checks"]) == (True, 1, [True])
     assert fleet.ids("north") == expected_ids(sandbox, "2024-01-01", "2024-01-11")
     assert len(sandbox.jobs) <= 2, "one more job at most, if the response to the create was lost"
+
+
+def test_data_extraction_is_loaded_completely(fleet: Fleet, start_sandbox: StartSandbox) -> None:
+    sandbox = start_sandbox(submit_seconds=SUBMIT_INTERVAL, rows_per_day=12)
+    fleet.write_tenants("2024-01-01", "2024-01-15", north=sandbox)
+    [ended] = fleet.materialize("north", FIRST, asset="data_extraction")
+    assert (ended["success"], ended["checks"]) == (True, [True])
+    for table in (RECORDINGS, WORKFLOWS, QUESTIONS):
+        entity, version, _ = ENTITIES[table]
+        rows = sandbox.extraction_rows(entity, version, date(2024, 1, 1), date(2024, 1, 15))
+        [found] = fleet.warehouse.query(f"SELECT count(*) AS rows FROM north.{table}")
+        assert found["rows"] == len(list(rows))
+
+
+def test_an_interrupted_worker_ends_the_tap_and_leaves_no_process(fleet: Fleet, start_sandbox: StartSandbox) -> None:
+    """Dagster ends a run that somebody terminates with SIGINT to its worker."""
+    sandbox = start_sandbox(job_seconds=60)
+    fleet.write_tenants("2024-01-01", "2024-01-11", north=sandbox)
+    process = fleet.start("north", FIRST)
+    wait_until(lambda: sandbox.jobs or process.poll() is not None, "a job is created", 120)
+    process.send_signal(signal.SIGINT)
+    [ended] = fleet.finish(process)
+    assert (ended["success"], ended["retries"]) == (False, 0)
+    events = read_lines(fleet.home / "audit_log" / f"north.{FIRST}.bot_conversations.jsonl")
+    assert (events[-1]["event"], events[-1]["exit_code"]) == ("run_ended", 143)
+    assert not list(fleet.home.glob("meltano-*")), "the folder of the run is removed"
 
 
 def test_refused_credentials_are_not_retried(fleet: Fleet, start_sandbox: StartSandbox) -> None:
