@@ -29,6 +29,7 @@ JOB = ("run", "--full-refresh", "bot-conversations")
 PIPELINE = ("run", "--full-refresh", "tap-cxone", "target-duckdb")
 CATALOG = "catalog.json"
 WITH_CATALOG = {"TAP_CXONE__CATALOG": CATALOG}
+SELECT = {"TAP_CXONE__SELECT": '["bot_conversations.*"]'}
 TICKS = os.sysconf("SC_CLK_TCK")
 SAMPLE_SECONDS = 0.005
 PARTS = ("meltano", "discovery", "tap-cxone", "target-duckdb", "cxone-report")
@@ -54,8 +55,8 @@ class Variant:
 VARIANTS = (
     Variant("nothing compiled", "nothing", JOB, {}),
     Variant("everything compiled", "everything", JOB, {}),
-    Variant("and a catalog file", "everything", JOB, WITH_CATALOG),
-    Variant("and without the report", "everything", PIPELINE, WITH_CATALOG),
+    Variant("and without the report", "everything", PIPELINE, {}),
+    Variant("and a catalog file", "everything", PIPELINE, WITH_CATALOG),
 )
 IMPORTS = Variant("`meltano --version`, everything compiled", "everything", ("--version",), {})
 
@@ -130,8 +131,10 @@ def prepare(project: Path, bytecode: Path) -> None:
     for arguments in (("install",), JOB):
         if (done := run_meltano(project, *arguments)).returncode:
             raise click.ClickException(done.stdout)
-    tap = project / ".meltano" / "extractors" / "tap-cxone" / "venv" / "bin" / "tap-cxone"
-    (project / CATALOG).write_bytes(subprocess.run([tap, "--discover"], check=True, capture_output=True).stdout)
+    # With a catalog file Meltano ignores select, so the file must hold its rules. One written by --discover does not.
+    dump = [MELTANO, "invoke", "--dump=catalog", "tap-cxone"]
+    dumped = subprocess.run(dump, cwd=project, env=os.environ | SELECT, check=True, capture_output=True)
+    (project / CATALOG).write_bytes(dumped.stdout)
     # A first run without PYTHONDONTWRITEBYTECODE compiles what a run imports.
     measure(project, bytecode, VARIANTS[1], {"PYTHONDONTWRITEBYTECODE": ""})
 
