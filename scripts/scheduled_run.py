@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-RETRY, DO_NOT_RETRY = 1, 10
+RETRY, DO_NOT_RETRY, SIGNAL = 1, 10, 128
 REQUIRED = ("TAP_CXONE_ORCHESTRATOR_RUN_ID", "TAP_CXONE_AUDIT_LOG_PATH", "MELTANO_DATABASE_URI")
 PLUGINS = ("extractors", "loaders", "mappers", "utilities")
 
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         code = run_meltano(arguments, project, folder)
     if code == 0:
         return 0
-    if code > 128:  # noqa: PLR2004 - a signal: whoever stopped the run decides when there is another one
+    if code > SIGNAL:  # no verdict: whoever stopped the run decides whether to start it again
         return code
     found = verdict(project)
     print(json.dumps(found), flush=True)
@@ -54,7 +54,7 @@ def run_meltano(arguments: list[str], project: Path, folder: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: process.send_signal(received))
     code = process.wait()
-    return code if code >= 0 else 128 - code
+    return code if code >= 0 else SIGNAL - code
 
 
 def verdict(project: Path) -> dict[str, Any]:

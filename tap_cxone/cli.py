@@ -45,7 +45,7 @@ class JsonObjectFile(click.ParamType["str | JsonText"]):
 
 @dataclass(frozen=True)
 class JsonText:
-    """A file that holds a JSON object, read when the run has begun, so that the audit log records a failure.
+    """A file that holds a JSON object. It is read after the run has begun, so that the audit log records a failure.
 
     Attributes:
         name: name of the file.
@@ -61,37 +61,36 @@ class JsonText:
         Raises:
             UsageError: it cannot be read, or does not hold a JSON object.
         """
-        return _read_object(self.name, self.subject)
-
-
-def _read_object(name: str, subject: str) -> str:
-    try:
-        text = Path(name).read_text(encoding="utf-8")
-        content = json.loads(text)
-        json.dumps(content, ensure_ascii=False).encode()
-    except OSError as err:
-        msg = f"{subject} cannot be read ({err.strerror})."
-        raise UsageError(msg) from None
-    except json.JSONDecodeError as err:
-        msg = f"{subject} is not valid JSON (line {err.lineno}, column {err.colno})."
-        raise UsageError(msg) from None
-    except UnicodeError:  # bytes that are not UTF-8, or half of a surrogate pair
-        msg = f"{subject} is not valid JSON: it is not in UTF-8."
-        raise UsageError(msg) from None
-    except (ValueError, RecursionError):
-        msg = f"{subject} cannot be read: a number in it is too long, or its objects and lists are nested too deeply."
-        raise UsageError(msg) from None
-    if not isinstance(content, dict):
-        msg = f"{subject} must hold a JSON object."
-        raise UsageError(msg)
-    return text
+        try:
+            text = Path(self.name).read_text(encoding="utf-8")
+            content = json.loads(text)
+            json.dumps(content, ensure_ascii=False).encode()
+        except OSError as err:
+            msg = f"{self.subject} cannot be read ({err.strerror})."
+            raise UsageError(msg) from None
+        except json.JSONDecodeError as err:
+            msg = f"{self.subject} is not valid JSON (line {err.lineno}, column {err.colno})."
+            raise UsageError(msg) from None
+        except UnicodeError:  # bytes that are not UTF-8, or half of a surrogate pair
+            msg = f"{self.subject} is not valid JSON: it is not in UTF-8."
+            raise UsageError(msg) from None
+        except (ValueError, RecursionError):
+            msg = (
+                f"{self.subject} cannot be read: a number in it is too long, or its objects and lists are nested too "
+                "deeply."
+            )
+            raise UsageError(msg) from None
+        if not isinstance(content, dict):
+            msg = f"{self.subject} must hold a JSON object."
+            raise UsageError(msg)
+        return text
 
 
 def main() -> None:
     """Run the command with the arguments of the process.
 
     Raises:
-        UsageError: the command cannot be carried out.
+        CxoneError: the command cannot be carried out.
     """
     # Rows of CSV files are thousands of lists, which are freed soon after they were made. With the default of 700, the
     # garbage collector would traverse all of them in between.

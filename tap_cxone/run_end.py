@@ -8,9 +8,10 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_cxone.context import new_run_id
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import SIGNAL_EXIT_CODE, CxoneError
 from tap_cxone.observability.audit_log import AuditLog
 from tap_cxone.observability.events import EventName
+from tap_cxone.observability.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
     from tap_cxone.context import RunContext
 
 _LABELS = ("tenant", "orchestrator_run_id")
-_FIGURES = ("streams", "windows", "records")
-_SIGNAL = 128
-"""Exit codes above this one stand for signals."""
+"""Settings whose values label the events of a run, also of one whose settings are not valid."""
 
 
 class _Outcome(NamedTuple):
@@ -75,23 +74,26 @@ class RunEnd:
         if self._is_recorded:
             return
         self._is_recorded = True
-        audit_log, labels, counts = self._after_start(self._context) if self._context else self._before_start()
-        seconds = round(time.monotonic() - self._begun, 3)
-        fields = {**labels, **outcome._asdict(), **counts, "seconds": seconds}
-        # The log has the reason already.
-        audit_log.event(EventName.RUN_ENDED, log=outcome.reason is None, **fields)
-
-    def _after_start(self, context: RunContext) -> tuple[AuditLog, dict[str, str], dict[str, int]]:
-        """Return the audit log, the labels and the figures of a run whose settings are valid."""
-        progress = context.progress
+        context = self._context
+        audit_log, labels = (context.audit_log, context.labels.fields()) if context else self._before_start()
+        progress = context.progress if context else Progress()
         counts = progress.counts()
-        figures = {"streams": len(progress.streams()), "windows": counts.windows_done, "records": counts.records}
-        return context.audit_log, {"run_id": context.run_id, **context.labels.fields()}, figures
+        audit_log.event(
+            EventName.RUN_ENDED,
+            log=outcome.reason is None,  # the log has the reason already
+            run_id=context.run_id if context else new_run_id(),
+            **labels,
+            **outcome._asdict(),
+            streams=len(progress.streams()),
+            windows=counts.windows_done,
+            records=counts.records,
+            seconds=round(time.monotonic() - self._begun, 3),
+        )
 
-    def _before_start(self) -> tuple[AuditLog, dict[str, str], dict[str, int]]:
-        """Return the same of a run whose settings, catalog or state are not valid, as far as they can be read."""
+    def _before_start(self) -> tuple[AuditLog, dict[str, str]]:
+        """Return the audit log and the labels of a run whose settings are not valid, as far as they can be read."""
         labels = {name: value for name in _LABELS if (value := self._text(name))}
-        return AuditLog(self._text("audit_log_path")), {"run_id": new_run_id(), **labels}, dict.fromkeys(_FIGURES, 0)
+        return AuditLog(self._text("audit_log_path")), labels
 
     def _text(self, setting: str) -> str | None:
         value = self._given.get(setting)
@@ -105,5 +107,5 @@ def _outcome(err: BaseException) -> _Outcome:
         return _Outcome(err.exit_code, err.retryable, err.message)
     if isinstance(err, SystemExit):
         code = err.code if isinstance(err.code, int) else int(err.code is not None)
-        return _Outcome(code, code > _SIGNAL)
+        return _Outcome(code, code > SIGNAL_EXIT_CODE)
     return _Outcome(1, reason=f"{type(err).__name__}: see the log")  # its text may hold a record value

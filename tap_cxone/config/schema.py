@@ -239,7 +239,7 @@ PROPERTIES = th.PropertiesList(
         "orchestrator_run_id",
         th.StringType,
         title="Orchestrator's run ID",
-        description="Any text by which your orchestrator knows the run; a field of every event in the audit log.",
+        description="Id of the run in your orchestrator: any text. Every event in the audit log has it.",
     ),
     th.Property(
         "trust_state",

@@ -44,7 +44,7 @@ class Settings:
         sample_size: number of records per window that the audit log keeps as a sample.
         new_columns: what happens to columns that the catalog does not have, add or ignore.
         tenant: label of the tenant; None: the tenant ID of the token, else the host.
-        orchestrator_run_id: by what an orchestrator knows the run; None if it has not told.
+        orchestrator_run_id: id of the run in an orchestrator; None if it has none.
         trust_state: whether a state of another platform or tenant is accepted.
         batches: where batch files are written; None: records are written as RECORD messages.
     """

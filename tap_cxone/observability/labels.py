@@ -1,4 +1,4 @@
-"""The labels of a run: which tenant and host its events and structured log lines are about, and who started it."""
+"""The labels of a run: what its events and structured log lines have in common."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class RunLabels:
     Args:
         tenant: label of the tenant.
         host: host of the platform, without port.
-        orchestrator_run_id: by what an orchestrator knows the run, if it has told.
+        orchestrator_run_id: id of the run in an orchestrator; None if it has none.
     """
 
     def __init__(self, tenant: str, host: str, orchestrator_run_id: str | None = None) -> None:

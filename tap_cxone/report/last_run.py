@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from tap_cxone.errors import SIGNAL_EXIT_CODE
 from tap_cxone.observability.events import EventName
 from tap_cxone.report.selection import EventSelector
 from tap_cxone.report.text import clean
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from tap_cxone.observability.events import Event
     from tap_cxone.report.selection import Selection
 
-_SIGNAL = 128
-"""Exit codes above this one stand for signals."""
 _EVENTS = frozenset(EventName) - {
     EventName.LOAD_CONFIRMED,
     EventName.WEBHOOK_SYNC_SUCCESS,
@@ -42,7 +41,7 @@ class RunOutcome:
 
     Attributes:
         run_id: id of the run.
-        orchestrator_run_id: by what an orchestrator knows it.
+        orchestrator_run_id: its id in an orchestrator; None if it has none.
         exit_code: exit code of the tap; None: killed.
         retryable: whether the same run may succeed later although nobody changes anything.
         reason: why it failed or was stopped.
@@ -79,7 +78,7 @@ class RunOutcome:
         """How the run ended."""
         if self.exit_code is None:
             return Verdict.KILLED
-        if self.exit_code > _SIGNAL:
+        if self.exit_code > SIGNAL_EXIT_CODE:
             return Verdict.STOPPED
         return Verdict.FAILED if self.exit_code else Verdict.COMPLETED
 
@@ -104,12 +103,13 @@ class RunOutcome:
             self.exit_code, self.retryable, self.reason = event.exit_code, bool(event.retryable), event.reason
             self.streams, self.windows, self.records = event.streams or 0, event.windows or 0, event.records or 0
             self.seconds, self.ended_at = event.seconds, event.logged_at
-        elif event.event == EventName.WINDOW_EXTRACTED:
+            return
+        if event.stream:
+            self._streams.add(event.stream)
+            self.streams = len(self._streams)
+        if event.event == EventName.WINDOW_EXTRACTED:
             self.windows += 1
             self.records += event.record_count or 0
-        if event.stream and event.event != EventName.RUN_ENDED:
-            self._streams.add(event.stream)
-            self.streams = max(self.streams, len(self._streams))
 
 
 def find_outcome(logs: AuditLogs, selection: Selection, wanted: str | None) -> RunOutcome | None:
@@ -118,7 +118,7 @@ def find_outcome(logs: AuditLogs, selection: Selection, wanted: str | None) -> R
     Args:
         logs: the audit logs.
         selection: which events are considered.
-        wanted: its id, or the id by which an orchestrator knows it; None: any run.
+        wanted: its id, here or in an orchestrator; None: any run.
     """
     runs: dict[str, RunOutcome] = {}
     for _, event, _, _, run in EventSelector(_EVENTS, selection).read(logs):

@@ -36,10 +36,10 @@ def end_of(audit: Path) -> dict[str, Any]:
     return end
 
 
-SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any], int, bool]] = {
+ENDS: dict[str, tuple[dict[str, Any], dict[str, Any], int, bool]] = {
     "complete": ({}, {}, 0, False),
     "setting": ({}, {"window_days": 99}, 2, False),
-    "catalog setting": ({}, {"stream_maps": {"bot_conversations": {"x": "id +"}}}, 2, False),
+    "stream map": ({}, {"stream_maps": {"bot_conversations": {"x": "id +"}}}, 2, False),
     "invalid query": ({"faults": (Fault("create", "400"),)}, {}, 2, False),
     "wrong secret": ({}, {"client_secret": "wrong"}, 3, False),
     "token refused": ({"faults": (Fault("token", "401"),)}, {}, 3, False),
@@ -50,11 +50,11 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, Any], int, bool]] = {
 """Options of the sandbox, settings, and the exit code and ``retryable`` that they cause."""
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", ENDS)
 def test_the_exit_code_is_that_of_the_class_of_error(
     start_sandbox: StartSandbox, tap: Tap, tmp_path: Path, name: str
 ) -> None:
-    options, settings, code, retryable = SETTINGS[name]
+    options, settings, code, retryable = ENDS[name]
     audit = tmp_path / "audit.jsonl"
     run = tap(config_for(start_sandbox(**options), audit_log_path=str(audit), orchestrator_run_id="ü 7", **settings))
     assert run.code == code, run.log
