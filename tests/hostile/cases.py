@@ -154,7 +154,8 @@ ANY_CALL: dict[str, Script] = {
 
 
 def _token(**changes: object) -> bytes:
-    return json_answer(TOKEN | changes)
+    # The server closes the connection after this answer. Unless it says so, the next request may still use it and fail.
+    return json_answer(TOKEN | changes, Connection="close")
 
 
 def _created(value: object) -> bytes:

@@ -127,7 +127,7 @@ def test_a_hostile_answer_ends_in_all_records_or_one_sentence(case: Case, server
     if ended.exit_code:
         errors = [line for line in text.splitlines() if "ERROR" in line]
         assert len(errors) == 1, text
-        assert case.error is not OK
+        assert case.error is not OK, text
         assert case.error in errors[0]
         windows = case.days if 1 < case.days <= 3 else 1
         assert len(found.records) <= 2 * (windows - 1), "of the windows before the one that failed"
