@@ -91,7 +91,7 @@ def run(
     key: str,
     settings: dict[str, Any],
 ) -> dict[str, Any]:
-    """Run Meltano once and return the event `run_ended`.
+    """Run Meltano once and return how the tap ended.
 
     Raises:
         RetryRequested: the tap was killed, or says that a later run may succeed, or the loader failed.
@@ -106,7 +106,6 @@ def run(
     command = [MELTANO, "--environment=prod", "run", f"--state-id-suffix={tenant}.{key}", extractor, "target-postgres"]
     if context.retry_number:
         command.insert(3, "--force")  # Meltano counts a killed run as active for five minutes; this one has ended
-    logged_before = audit_log.stat().st_size if audit_log.exists() else 0
     # Parallel runs that share this folder read each other's catalog. The plugins are the same for all.
     with tempfile.TemporaryDirectory(prefix="meltano-", dir=FOLDER) as folder:
         for plugins in ("extractors", "loaders"):
@@ -117,26 +116,24 @@ def run(
             failure = None
         except DagsterPipesExecutionError as error:  # another one says that the Dagster run is terminated
             failure = error
-    ended = verdict(audit_log, logged_before)
-    if failure is None and ended:
+    ended = verdict(audit_log, context.run_id)
+    if failure is None and ended["exit_code"] == 0:
         return {name: value for name, value in ended.items() if value is not None}
-    reason = (ended or {}).get("reason") or str(failure or "the audit log has no end of this run")
-    # A killed run has no verdict. With exit code 0 the tap is done, and the loader failed.
-    if ended is None or ended["retryable"] or ended["exit_code"] == 0:
+    reason = ended["reason"] or str(failure or "the audit log has no end of this run")
+    # With exit code 0 the tap is done, and the loader failed.
+    if ended["retryable"] or ended["exit_code"] == 0:
         context.log.warning("Retried, unless this was the last attempt: %s", reason)
         wait = RETRY_SECONDS * 2**context.retry_number
         raise dg.RetryRequested(max_retries=MAX_RETRIES, seconds_to_wait=wait) from failure
     raise dg.Failure(description=reason, metadata={"exit_code": ended["exit_code"]}, allow_retries=False)
 
 
-def verdict(audit_log: Path, position: int) -> dict[str, Any] | None:
-    """Return the event `run_ended` that was written after a position of the audit log; None if the tap was killed."""
-    if not audit_log.exists():
-        return None
-    with audit_log.open("rb") as file:
-        file.seek(position)
-        events = [json.loads(line) for line in file if line.endswith(b"\n")]
-    return next((event for event in reversed(events) if event["event"] == "run_ended"), None)
+def verdict(audit_log: Path, run_id: str) -> dict[str, Any]:
+    """Return how the tap ended in its last attempt of a Dagster run, as `cxone-report --last-run` prints it."""
+    command = [REPORT, "--audit-log-path", audit_log, "--last-run", "--json", "--run", run_id]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # No such run in the log: it never began. So it may be retried, as one that was killed.
+    return json.loads(done.stdout) if done.returncode == 0 else {"exit_code": None, "retryable": True, "reason": None}
 
 
 assets, schedules = zip(

@@ -7,12 +7,14 @@ Every number of workers begins with empty databases and new sandboxes.
 from __future__ import annotations
 
 import os
+import resource
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -22,6 +24,19 @@ from tests.fleet.example import Fleet, install_example
 from tests.postgresql import running_server
 
 DAYS = 30  # of a range
+
+
+class Figures(NamedTuple):
+    """What the runs of one number of workers took, in seconds, and how many rows there are and should be.
+
+    The processor time is that of Dagster, Meltano, the taps and the targets, without PostgreSQL and the sandboxes.
+    """
+
+    makespan: float
+    runs: float
+    processor: float
+    rows: int
+    expected: int
 
 
 @click.command()
@@ -35,7 +50,8 @@ def main(*, tenants: int, ranges: int, workers: tuple[int, ...], job_seconds: fl
     options = SandboxOptions(job_seconds=job_seconds, events_per_day=events_per_day)
     click.echo(f"{tenants} tenants, {ranges} ranges each, jobs of {job_seconds:g} s, {os.cpu_count()} processors\n")
     click.echo(
-        "| workers | makespan, s | sum of runs, s | ratio to the ideal | rows | expected |\n|---|---|---|---|---|---|"
+        "| workers | makespan, s | sum of runs, s | ratio to the ideal | processor seconds a run | rows | expected |\n"
+        "|---|---|---|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as folder, running_server() as server:
         installed = install_example(Path(folder, "project"))
@@ -44,18 +60,20 @@ def main(*, tenants: int, ranges: int, workers: tuple[int, ...], job_seconds: fl
             home = Path(folder, f"workers-{count}")
             home.mkdir()
             fleet = Fleet(*installed, home, server.new_database(), server.new_database())
-            makespan, total, rows, expected = measure(fleet, tenants, ranges, count, options)
+            found = measure(fleet, tenants, ranges, count, options)
             # The ideal: the runs of the first line, spread evenly over as many workers as have a tenant. With fewer
             # workers in the first line, they disturb each other less.
-            alone = alone or total
-            ratio = makespan / (alone / min(count, tenants))
-            click.echo(f"| {count} | {makespan:.0f} | {total:.0f} | {ratio:.2f} | {rows} | {expected} |")
+            alone = alone or found.runs
+            ratio = found.makespan / (alone / min(count, tenants))
+            processor = found.processor / (tenants * ranges)
+            click.echo(
+                f"| {count} | {found.makespan:.0f} | {found.runs:.0f} | {ratio:.2f} | {processor:.1f} | {found.rows} "
+                f"| {found.expected} |"
+            )
 
 
-def measure(
-    fleet: Fleet, tenants: int, ranges: int, workers: int, options: SandboxOptions
-) -> tuple[float, float, int, int]:
-    """Return makespan and sum of the runs in seconds, distinct rows, and rows that there should be."""
+def measure(fleet: Fleet, tenants: int, ranges: int, workers: int, options: SandboxOptions) -> Figures:
+    """Load all ranges of all tenants with so many workers."""
     end = JAN_1 + timedelta(days=DAYS * ranges)
     keys = [f"{JAN_1 + timedelta(days=DAYS * n):%Y-%m-%d}" for n in range(ranges)]
     names = [f"tenant_{n}" for n in range(tenants)]
@@ -67,14 +85,20 @@ def measure(
         def load(name: str) -> list[float]:
             return [seconds(fleet, name, key) for key in keys]
 
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), processor_seconds()
         # A worker takes all ranges of a tenant, so that a tenant never has two runs.
         with ThreadPoolExecutor(workers) as pool:
             durations = [duration for tenant in pool.map(load, names) for duration in tenant]
-        makespan = time.perf_counter() - begun
+        makespan, processor = time.perf_counter() - begun, processor_seconds() - used
         expected = sum(1 for sandbox in sandboxes.values() for _ in sandbox.valid_events(JAN_1, end))
     rows = sum(len(set(fleet.ids(name))) for name in names)
-    return makespan, sum(durations), rows, expected
+    return Figures(makespan, sum(durations), processor, rows, expected)
+
+
+def processor_seconds() -> float:
+    """Return the processor time of the child processes that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def seconds(fleet: Fleet, tenant: str, key: str) -> float:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,10 +13,12 @@ from tests.conftest import read_lines, skip_or_fail, wait_until
 from tests.end_to_end.helpers import ENTITIES, QUESTIONS, RECORDINGS, SUBMIT_INTERVAL, WORKFLOWS
 from tests.environments import InstallError
 from tests.fleet.example import Fleet, install_example
+from tests.fleet.processes import kill_tap
 from tests.postgresql import NotInstalledError, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tap_cxone.sandbox import Sandbox
     from tests.conftest import StartSandbox
@@ -64,21 +64,6 @@ def expected_ids(sandbox: Sandbox, start: str, end: str) -> list[str]:
     return sorted(event["id"] for event in sandbox.valid_events(*bounds))
 
 
-def kill_tap(fleet: Fleet) -> bytes:
-    """Kill the tap of this fleet that extracts; return the environment that it had."""
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().split(b"\0")
-            environment = (folder / "environ").read_bytes()
-        except OSError:
-            continue
-        is_ours = f"FLEET_HOME={fleet.home}".encode() in environment.split(b"\0")
-        if is_ours and b"--catalog" in command and any(word.endswith(b"/tap-cxone") for word in command):
-            os.kill(int(folder.name), signal.SIGKILL)
-            return environment
-    pytest.fail("no tap is running")
-
-
 def test_two_tenants_with_two_ranges_each_are_loaded_completely(fleet: Fleet, start_sandbox: StartSandbox) -> None:
     sandboxes = {"north": start_sandbox(), "south": start_sandbox(events_per_day=60)}
     fleet.write_tenants("2024-01-01", "2024-02-10", **sandboxes)
@@ -97,7 +82,7 @@ def test_a_killed_tap_is_retried_and_its_job_is_used_again(fleet: Fleet, start_s
     fleet.variables["SOUTH_SECRET"] = "of another tenant"
     process = fleet.start("north", FIRST)
     wait_until(lambda: sandbox.jobs or process.poll() is not None, "a job is created", 120)
-    assert b"of another tenant" not in kill_tap(fleet)
+    assert b"of another tenant" not in kill_tap("FLEET_HOME", fleet.home)
     [ended] = fleet.finish(process)
     assert (ended["success"], ended["retries"], ended["checks"]) == (True, 1, [True])
     assert fleet.ids("north") == expected_ids(sandbox, "2024-01-01", "2024-01-11")

@@ -17,6 +17,7 @@ import pytest
 from tap_cxone.sandbox import Sandbox, SandboxOptions
 from tests.conftest import PROJECT, copy_project, read_lines, wait_until
 from tests.fleet.dockerfile import Image, in_context, instructions
+from tests.postgresql import HOST, SUPERUSER, NotInstalledError, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,3 +156,17 @@ class TestSteps:
         assert code == 10, out
         assert '"exit_code": 3' in out
         assert read_lines(log)[-1]["orchestrator_run_id"] == "job-1"
+
+    def test_the_state_can_be_in_postgresql(self, image: Image) -> None:
+        try:
+            with running_server() as server:
+                database = server.new_database()
+                uri = f"postgresql+psycopg2://{SUPERUSER}:none@{HOST}:{server.port}/{database.name}"
+                settings = {"TAP_CXONE_END_DATE": "2024-01-04", "MELTANO_DATABASE_URI": uri}
+                code, out = image.run("--environment=sandbox", "run", "tap-cxone", "target-duckdb", settings=settings)
+                assert code == 0, out
+                assert database.query("SELECT state_id FROM state") == [
+                    {"state_id": "sandbox:tap-cxone-to-target-duckdb"}
+                ]
+        except NotInstalledError as error:
+            pytest.skip(str(error))

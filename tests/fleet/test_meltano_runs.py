@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import by_id, config_for, copy_project, read_lines, run_meltano, wait_until
 from tests.end_to_end.helpers import expected_events, jobs_created
+from tests.fleet.processes import kill_tap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,3 +140,60 @@ def test_one_audit_log_for_each_run_is_read_as_a_folder(
             [*report, "--last-run", "--json", "--run", run], capture_output=True, text=True, check=True
         )
         assert json.loads(done.stdout)["verdict"] == "completed"
+
+
+@pytest.mark.parametrize("with_rules", [True, False], ids=["dumped by Meltano", "discovered"])
+def test_what_docs_fleet_start_up_says_of_catalog_files(
+    installed: Path, start_sandbox: StartSandbox, tmp_path: Path, *, with_rules: bool
+) -> None:
+    """Meltano does not apply `select` to a catalog file, so the rules have to be in the file."""
+    sandbox, output, file = start_sandbox(), tmp_path / "output", tmp_path / "catalog.json"
+    variables = environment(sandbox, output, end_date="2024-01-03")
+    variables["TAP_CXONE__SELECT"] = json.dumps(["bot_conversations.*", "!bot_conversations.agentId"])
+    write = ("invoke", "--dump=catalog", "tap-cxone") if with_rules else ("invoke", "tap-cxone", "--discover")
+    done = run_meltano(installed, "--environment=prod", "--log-level=error", *write, **variables)
+    assert done.returncode == 0, done.stdout
+    file.write_text(done.stdout)
+    variables["TAP_CXONE__CATALOG"] = str(file)
+    done = run_meltano(installed, *LOAD, **variables)
+    assert done.returncode == 0, done.stdout
+    records = loaded(output)
+    assert len(records) == len(expected_events(sandbox, 1, 3))
+    assert any("agentId" in record for record in records) == (not with_rules)
+
+
+def scheduled_run(folder: Path, **variables: str) -> subprocess.Popen[str]:
+    """Start the script of the Airflow and Kubernetes pages."""
+    prefixes = ("TAP_CXONE", "MELTANO", "CXONE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+    command = [sys.executable, "scripts/scheduled_run.py", *LOAD]
+    return subprocess.Popen(
+        command, cwd=folder, env=inherited | variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_a_scheduled_run_hands_sigterm_on(installed: Path, start_sandbox: StartSandbox, tmp_path: Path) -> None:
+    sandbox, output = start_sandbox(job_seconds=60), tmp_path / "output"
+    process = scheduled_run(installed, **environment(sandbox, output, orchestrator_run_id="job-1/1"))
+    wait_until(lambda: sandbox.jobs or process.poll() is not None, "a job is created", 120)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 143, out
+    assert read_lines(output / "audit_log.log.jsonl")[-1]["exit_code"] == 143
+
+
+def test_a_scheduled_run_is_worth_a_retry_after_a_kill(
+    installed: Path, start_sandbox: StartSandbox, tmp_path: Path
+) -> None:
+    sandbox, output = start_sandbox(job_seconds=2), tmp_path / "output"
+    variables = environment(sandbox, output, end_date="2024-01-03")
+    process = scheduled_run(installed, **variables | {"TAP_CXONE_ORCHESTRATOR_RUN_ID": "job-1/1"})
+    wait_until(lambda: sandbox.jobs or process.poll() is not None, "a job is created", 120)
+    kill_tap("TAP_CXONE_AUDIT_LOG_PATH", variables["TAP_CXONE_AUDIT_LOG_PATH"])
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, out
+    assert json.loads(out.splitlines()[-1])["verdict"] == "killed"
+    retry = scheduled_run(installed, **variables | {"TAP_CXONE_ORCHESTRATOR_RUN_ID": "job-1/2"})
+    out, _ = retry.communicate(timeout=120)
+    assert retry.returncode == 0, out
+    assert {record["id"] for record in loaded(output)} == expected_events(sandbox, 1, 3).keys()
