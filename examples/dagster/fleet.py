@@ -77,9 +77,10 @@ def build(name: str, extractor: str, days: int) -> tuple[dg.AssetsDefinition, dg
     job = dg.define_asset_job(f"{name}_job", [load], partitions_def=partitions)
 
     @dg.schedule(name=f"{name}_daily", job=job, cron_schedule="0 2 * * *")
-    def daily() -> Iterator[dg.RunRequest]:
+    def daily(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         for tenant in TENANTS:
-            yield dg.RunRequest(partition_key=dg.MultiPartitionKey({"tenant": tenant, "range": INCREMENT}))
+            partition = dg.MultiPartitionKey({"tenant": tenant, "range": INCREMENT})
+            yield dg.RunRequest(f"{tenant} {context.scheduled_execution_time.isoformat()}", partition_key=partition)
 
     return load, daily
 

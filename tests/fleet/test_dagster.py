@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
 import sys
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ import pytest
 from tests.conftest import read_lines, skip_or_fail, wait_until
 from tests.end_to_end.helpers import ENTITIES, QUESTIONS, RECORDINGS, SUBMIT_INTERVAL, WORKFLOWS
 from tests.environments import InstallError
-from tests.fleet.example import Fleet, install_example
+from tests.fleet.example import EXAMPLE, Fleet, install_example
 from tests.fleet.processes import kill_tap
 from tests.postgresql import NotInstalledError, running_server
 
@@ -135,3 +137,32 @@ def test_a_range_leaves_the_state_of_the_increment_alone(fleet: Fleet, start_san
     assert fleet.state.query(query) == [before]
     assert fleet.states() == [f"{STATE}:north.{FIRST}", f"{STATE}:north.increment"]
     assert fleet.ids("north") == expected_ids(sandbox, "2024-01-01", "2024-01-21"), "no gap between the two"
+
+
+TICKS = """
+import json, runpy, sys
+from datetime import datetime, timezone
+import dagster as dg
+definitions = runpy.run_path(sys.argv[1])["definitions"]
+repository = definitions.get_repository_def()
+requests = []
+for name in ("bot_conversations_daily", "data_extraction_daily"):
+    for day in (1, 2):
+        time = datetime(2024, 3, day, 2, tzinfo=timezone.utc)
+        with dg.DagsterInstance.ephemeral() as instance:
+            context = dg.build_schedule_context(instance, scheduled_execution_time=time, repository_def=repository)
+            tick = definitions.resolve_schedule_def(name).evaluate_tick(context)
+        requests += [[request.run_key, request.tags["dagster/partition"]] for request in tick.run_requests]
+print(json.dumps(requests))
+"""
+
+
+def test_the_schedules_start_the_increment_of_each_tenant_once_a_day(fleet: Fleet, start_sandbox: StartSandbox) -> None:
+    sandbox = start_sandbox()
+    fleet.write_tenants("2024-01-01", "2024-01-11", north=sandbox, south=sandbox)
+    command = [fleet.programs / "python", "-c", TICKS, EXAMPLE / "fleet.py"]
+    done = subprocess.run(command, env=fleet.environment(), stdout=subprocess.PIPE, text=True, check=True)
+    requests = json.loads(done.stdout)
+    assert [partition for _, partition in requests] == ["increment|north", "increment|south"] * 4
+    of_one_asset = [key for key, _ in requests[:4]]
+    assert len(set(of_one_asset)) == 4, "a key that Dagster has seen before starts nothing"
