@@ -160,7 +160,7 @@ print(json.dumps(requests))
 def test_the_schedules_start_the_increment_of_each_tenant_once_a_day(fleet: Fleet, start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox()
     fleet.write_tenants("2024-01-01", "2024-01-11", north=sandbox, south=sandbox)
-    command = [fleet.programs / "python", "-c", TICKS, EXAMPLE / "fleet.py"]
+    command: list[str | Path] = [fleet.programs / "python", "-c", TICKS, EXAMPLE / "fleet.py"]
     done = subprocess.run(command, env=fleet.environment(), stdout=subprocess.PIPE, text=True, check=True)
     requests = json.loads(done.stdout)
     assert [partition for _, partition in requests] == ["increment|north", "increment|south"] * 4

@@ -161,7 +161,7 @@ class TestSteps:
         try:
             with running_server() as server:
                 database = server.new_database()
-                uri = f"postgresql+psycopg2://{SUPERUSER}:none@{HOST}:{server.port}/{database.name}"
+                uri = f"postgresql+psycopg://{SUPERUSER}:none@{HOST}:{server.port}/{database.name}"
                 settings = {"TAP_CXONE_END_DATE": "2024-01-04", "MELTANO_DATABASE_URI": uri}
                 code, out = image.run("--environment=sandbox", "run", "tap-cxone", "target-duckdb", settings=settings)
                 assert code == 0, out
