@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream, Tap
+from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
 from singer_sdk.helpers._catalog import get_selected_schema
-from singer_sdk.plugin_base import _ConfigInput
+from singer_sdk.plugin_base import JSONSchemaValidator, _ConfigInput
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
+
+from tap_cxone.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -47,7 +50,10 @@ class CompatTap(Tap):
         self._config = dict(self._config)
         if raise_errors:
             self.check_config(self._config)
-        return super()._validate_config(raise_errors=raise_errors)
+        try:
+            return super()._validate_config(raise_errors=raise_errors)
+        except ConfigValidationError as err:
+            raise SettingsError(_invalid_setting(self._config, err.schema)) from None
 
     @override
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:
@@ -234,6 +240,16 @@ class CompatStream(Stream):
     def as_emitted(self, record: Record) -> Record:
         """Return a record as the target gets it: after selection and stream maps; empty if they drop it."""
         return next((mapped for _, mapped in self.mapped(record)), {})
+
+
+def _invalid_setting(config: dict[str, Any], schema: dict[str, Any] | None) -> str:
+    """Name the first setting that does not fit the schema, without its value."""
+    error = next(JSONSchemaValidator(schema or {}).iter_errors(config))
+    setting, *rest = error.absolute_path
+    place = f", at {' / '.join(map(repr, rest))}," if rest else ""
+    types = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+    form = f"be {' or '.join(map(str, types))}" if error.validator == "type" else "have the form that the SDK describes"
+    return f"Setting '{setting}'{place} must {form}."
 
 
 def with_columns(schema: dict[str, Any], columns: dict[str, Any]) -> dict[str, Any]:

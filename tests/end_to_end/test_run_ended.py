@@ -40,6 +40,7 @@ ENDS: dict[str, tuple[dict[str, Any], dict[str, Any], int, bool]] = {
     "complete": ({}, {}, 0, False),
     "setting": ({}, {"window_days": 99}, 2, False),
     "stream map": ({}, {"stream_maps": {"bot_conversations": {"x": "id +"}}}, 2, False),
+    "setting of the SDK": ({}, {"flattening_enabled": "perhaps"}, 2, False),
     "invalid query": ({"faults": (Fault("create", "400"),)}, {}, 2, False),
     "wrong secret": ({}, {"client_secret": "wrong"}, 3, False),
     "token refused": ({"faults": (Fault("token", "401"),)}, {}, 3, False),
