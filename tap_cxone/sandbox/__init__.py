@@ -6,10 +6,9 @@ shared code could hide a bug in dates or decoding from the tests.
 
 from __future__ import annotations
 
-from tap_cxone.sandbox.extractions import Extraction
 from tap_cxone.sandbox.jobs import Job
 from tap_cxone.sandbox.options import Fault, SandboxOptions
 from tap_cxone.sandbox.platform import Request
 from tap_cxone.sandbox.sandbox import Sandbox, SandboxError
 
-__all__ = ["Extraction", "Fault", "Job", "Request", "Sandbox", "SandboxError", "SandboxOptions"]
+__all__ = ["Fault", "Job", "Request", "Sandbox", "SandboxError", "SandboxOptions"]

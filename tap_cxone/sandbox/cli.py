@@ -62,10 +62,10 @@ def _option(switch: Field[Any]) -> Callable[[Callable[..., None]], Callable[...,
     return click.option(name, type=kind, default=switch.default, show_default=shown, help=metadata["help"])
 
 
-def _serve(host: str, port: int, options: SandboxOptions) -> None:
+def _serve(sandbox: Sandbox) -> None:
     """Serve until Ctrl-C is pressed."""
     try:
-        with Sandbox(options, host=host, port=port) as sandbox:
+        with sandbox:
             click.echo(
                 f"cxone-sandbox is serving {sandbox.url} (client id sandbox, client secret sandbox). To run the tap "
                 f"against it, set TAP_CXONE_API_URL={sandbox.url} TAP_CXONE_CLIENT_ID=sandbox "
@@ -75,15 +75,13 @@ def _serve(host: str, port: int, options: SandboxOptions) -> None:
             )
             while sandbox.running:
                 time.sleep(1)
-    except SandboxError as err:
-        raise click.ClickException(str(err)) from err
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
 
-def _print_events(options: SandboxOptions, start: datetime, end: datetime) -> None:
+def _print_events(sandbox: Sandbox, start: datetime, end: datetime) -> None:
     encode = msgspec.json.Encoder().encode
-    for event in Sandbox(options).valid_events(start, end):
+    for event in sandbox.valid_events(start, end):
         sys.stdout.buffer.write(encode(event) + b"\n")
 
 
@@ -97,6 +95,11 @@ def _print_events(options: SandboxOptions, start: datetime, end: datetime) -> No
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address to listen on.")
 @click.option(
+    "--certificate",
+    type=click.Path(exists=True, dir_okay=False),
+    help="PEM file with a certificate and its key: serve HTTPS instead of HTTP.",
+)
+@click.option(
     "--print-events",
     callback=_parse_range,
     nargs=2,
@@ -104,7 +107,13 @@ def _print_events(options: SandboxOptions, start: datetime, end: datetime) -> No
     help="Print the events of [START, END) that a correct client receives, as JSON lines, and exit.",
 )
 @_add_switches
-def main(host: str, port: int, print_events: tuple[datetime, datetime] | None, **switches: Any) -> None:  # noqa: ANN401
+def main(
+    host: str,
+    port: int,
+    certificate: str | None,
+    print_events: tuple[datetime, datetime] | None,
+    **switches: Any,  # noqa: ANN401
+) -> None:
     """Serve a simulated NICE CXone platform on loopback. Client id and client secret are both `sandbox`.
 
     It holds bot conversation events and the rows of four Data Extraction entities from 2024-01-01 until now. The data
@@ -115,7 +124,11 @@ def main(host: str, port: int, print_events: tuple[datetime, datetime] | None, *
         options = SandboxOptions(**switches)
     except ValueError as err:
         raise click.UsageError(str(err)) from err
-    if print_events:
-        _print_events(options, *print_events)
-    else:
-        _serve(host, port, options)
+    try:
+        sandbox = Sandbox(options, host=host, port=port, certificate=certificate)
+        if print_events:
+            _print_events(sandbox, *print_events)
+        else:
+            _serve(sandbox)
+    except SandboxError as err:
+        raise click.ClickException(str(err)) from err

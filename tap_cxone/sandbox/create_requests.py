@@ -1,14 +1,12 @@
-"""Strict validation of the request bodies that create jobs.
-
-The parsers raise `InvalidRequestError`, whose message starts with the name of the field.
-"""
+"""The requests that create jobs, strictly validated. An error message starts with the name of the field."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from tap_cxone.sandbox.entities import ENTITIES
 from tap_cxone.sandbox.events import parse_timestamp
@@ -35,6 +33,11 @@ class ExportRequest:
     compression: str | None
     include_headers: bool
 
+    @property
+    def length(self) -> timedelta:
+        """The length of the requested range."""
+        return self.date_to - self.date_from
+
     def covered_range(self, now: datetime, *, inclusive: bool) -> tuple[datetime, datetime]:
         """Return the half-open range of event starts that the export covers; it has no events after now."""
         millisecond = timedelta(milliseconds=1)
@@ -51,17 +54,18 @@ class ExtractionRequest:
     start_date: date
     end_date: date
 
+    @property
+    def length(self) -> timedelta:
+        """The length of the requested range."""
+        return self.end_date - self.start_date
+
     def covered_days(self, *, inclusive: bool) -> tuple[date, date]:
         """Return the days that the file covers as a half-open range."""
         return self.start_date, self.end_date + timedelta(days=1) if inclusive else self.end_date
 
 
 def parse_export_request(body: object) -> ExportRequest:
-    """Validate the decoded JSON body of a request for an analytics export.
-
-    Raises:
-        InvalidRequestError: the body is not valid.
-    """
+    """Validate the decoded JSON body of a request for an analytics export, or raise an `InvalidRequestError`."""
     fields = _check_fields(
         body, "body", required=("query", "exportType", "format"), optional=("compression", "includeHeaders")
     )
@@ -89,11 +93,7 @@ def parse_export_request(body: object) -> ExportRequest:
 
 
 def parse_extraction_request(body: object) -> ExtractionRequest:
-    """Validate the decoded JSON body of a request for a Data Extraction job.
-
-    Raises:
-        InvalidRequestError: the body is not valid.
-    """
+    """Validate the decoded JSON body of a request for a Data Extraction job, or raise an `InvalidRequestError`."""
     fields = _check_fields(body, "body", required=("entityName", "version", "startDate", "endDate"))
     for key, value in fields.items():
         if not isinstance(value, str):
@@ -112,17 +112,7 @@ def parse_extraction_request(body: object) -> ExtractionRequest:
     return ExtractionRequest(name, version, start, end)
 
 
-def _parse_day(fields: dict[str, Any], key: str) -> date:
-    try:
-        if _DAY.fullmatch(fields[key]):
-            return date.fromisoformat(fields[key])
-    except ValueError:
-        pass
-    msg = f"{key}: '{fields[key]}' is not a date of the form YYYY-MM-DD"
-    raise InvalidRequestError(msg)
-
-
-def _reject(name: str, reason: str) -> None:
+def _reject(name: str, reason: str) -> NoReturn:
     msg = f"{name}: {reason}"
     raise InvalidRequestError(msg)
 
@@ -131,8 +121,7 @@ def _check_fields(
     value: object, name: str, *, required: tuple[str, ...], optional: tuple[str, ...] = ()
 ) -> dict[str, Any]:
     if not isinstance(value, dict):
-        msg = f"{name}: must be a JSON object"
-        raise InvalidRequestError(msg)
+        _reject(name, "must be a JSON object")
     prefix = "" if name == "body" else f"{name}."
     for key in required:
         if key not in value:
@@ -143,29 +132,31 @@ def _check_fields(
     return value
 
 
-def _parse_date(query: dict[str, Any], key: str) -> datetime:
-    value = query[key]
-    try:
-        return parse_timestamp(value)
-    except TypeError as err:
-        msg = f"query.{key}: must be a string"
-        raise InvalidRequestError(msg) from err
-    except ValueError as err:
-        msg = f"query.{key}: '{value}' is not a date of the form YYYY-MM-DDTHH:MM:SS.mmmZ"
-        raise InvalidRequestError(msg) from err
-
-
 def _check_choice(fields: dict[str, Any], key: str, *choices: str | None) -> None:
     if fields.get(key) not in choices:
         _reject(key, "must be " + " or ".join("null" if choice is None else f"'{choice}'" for choice in choices))
 
 
+def _parse_date(query: dict[str, Any], key: str) -> datetime:
+    try:
+        return parse_timestamp(query[key])
+    except TypeError:
+        _reject(f"query.{key}", "must be a string")
+    except ValueError:
+        _reject(f"query.{key}", f"'{query[key]}' is not a date of the form YYYY-MM-DDTHH:MM:SS.mmmZ")
+
+
+def _parse_day(fields: dict[str, Any], key: str) -> date:
+    with suppress(ValueError):
+        if _DAY.fullmatch(fields[key]):
+            return date.fromisoformat(fields[key])
+    _reject(key, f"'{fields[key]}' is not a date of the form YYYY-MM-DD")
+
+
 def _parse_filter(text: object) -> str:
     if not isinstance(text, str):
-        msg = "query.filter: must be a string"
-        raise InvalidRequestError(msg)
+        _reject("query.filter", "must be a string")
     match = _TYPE_FILTER.fullmatch(text)
     if match is None:
-        msg = f"query.filter: '{text}' is not supported; use type eq '...'"
-        raise InvalidRequestError(msg)
+        _reject("query.filter", f"'{text}' is not supported; use type eq '...'")
     return match[1]

@@ -1,4 +1,4 @@
-"""HTTP endpoints: rate limit, faults and authorisation around a handler.
+"""What all API calls share: rate limit, faults and authorisation around a handler, errors, and downloads.
 
 The handlers are in the modules of the APIs: `exports_api`, `extractions_api` and `identity_api`.
 """
@@ -14,14 +14,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
+from tap_cxone.sandbox.create_requests import InvalidRequestError
 from tap_cxone.sandbox.options import DAMAGE_KINDS, STATUS_KINDS
 from tap_cxone.sandbox.platform import Request
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Message, Receive, Scope, Send
 
+    from tap_cxone.sandbox.files import File
     from tap_cxone.sandbox.platform import Platform
 
     Handler = Callable[[Platform, HttpRequest], Awaitable[Response]]
@@ -54,52 +57,36 @@ _HTML_PAGE = "<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>
 
 def json_error(status: int, message: str | None = None, retry_after: str | None = None) -> Response:
     """Return an error response with the body `{"message": ...}`."""
-    headers = {"Retry-After": retry_after} if retry_after is not None else None
-    return JSONResponse({"message": message or MESSAGES[status]}, status, headers)
+    return JSONResponse({"message": message or MESSAGES[status]}, status, retry_header(retry_after))
+
+
+def retry_header(retry_after: str | None) -> dict[str, str]:
+    """Return the headers with a Retry-After, if there is one."""
+    return {} if retry_after is None else {"Retry-After": retry_after}
 
 
 def oauth_error(
-    status: int, message: str | None = None, retry_after: str | None = None, error: str = "temporarily_unavailable"
+    status: int,
+    message: str | None = None,
+    retry_after: str | None = None,
+    error: str = "temporarily_unavailable",
+    description: str = "error_description",
 ) -> Response:
-    """Return an error response of an OAuth token endpoint (RFC 6749, section 5.2)."""
-    headers = {"Cache-Control": "no-store"}
-    if retry_after is not None:
-        headers["Retry-After"] = retry_after
-    return JSONResponse({"error": error, "error_description": message or MESSAGES[status]}, status, headers)
-
-
-class ErrorResponse(Protocol):
-    """Builds an error response in the format of an API, with a default message for each status."""
-
-    def __call__(self, status: int, message: str | None = None, retry_after: str | None = None) -> Response:
-        """Return the response; `retry_after` is the value of the Retry-After header."""
-        ...
+    """Return an error response of a token endpoint (RFC 6749, section 5.2); `description` names its second member."""
+    headers = {"Cache-Control": "no-store", **retry_header(retry_after)}
+    return JSONResponse({"error": error, description: message or MESSAGES[status]}, status, headers)
 
 
 @dataclass(frozen=True)
-class EndpointRules:
-    """The access rules of an endpoint.
-
-    Attributes:
-        needs_token: whether a request needs a valid bearer token.
-        rate_limited: whether a request counts against the rate limit.
-        error_response: builds the error responses for these two reasons and for faults.
-    """
-
-    needs_token: bool = True
-    rate_limited: bool = True
-    error_response: ErrorResponse = json_error
-
-
 class Endpoint:
     """An API call of the platform as an ASGI application."""
 
-    def __init__(self, name: str, handler: Handler, platform: Platform, rules: EndpointRules | None = None) -> None:
-        """Create the endpoint of the call `name`, with the default rules if none are given."""
-        self._name = name
-        self._handler = handler
-        self._platform = platform
-        self._rules = rules or EndpointRules()
+    name: str  # the call that faults and recorded requests name
+    handler: Handler  # answers a request that is authorised and meets no fault
+    platform: Platform
+    error_response: Callable[..., Response] = json_error  # takes a status, a message and the value of Retry-After
+    needs_token: bool = True
+    is_rate_limited: bool = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the request, then send a response or break the connection if a fault says so."""
@@ -109,23 +96,23 @@ class Endpoint:
             await request.body()
         except ClientDisconnect:
             return
-        wait = self._platform.rate_limit_wait() if self._rules.rate_limited else 0
-        fault = None if wait else self._platform.faults.next_fault(self._name)
+        wait = self.platform.rate_limit_wait() if self.is_rate_limited else 0
+        fault = None if wait else self.platform.faults.next_fault(self.name)
         if fault == "reset":
             self._record(request, at, None, fault)
             await _disconnect(scope, receive, reset=True)
             return
         if wait:
-            response = self._rules.error_response(429, retry_after=str(wait))
+            response = self.error_response(429, retry_after=str(wait))
         else:
             response = await self._respond(request, fault)
         if fault == "slow":
-            await asyncio.sleep(self._platform.options.slow_seconds)
+            await asyncio.sleep(self.platform.options.slow_seconds)
         self._record(request, at, None if fault == "lost" else response.status_code, fault)
         if fault == "lost":
             await _disconnect(scope, receive)
         elif fault == "cut":
-            await response(scope, receive, _TruncatingSend(scope, send))
+            await response(scope, receive, _cutting(scope, send))
             await _wait_for_disconnect(receive)
         else:
             await response(scope, receive, send)
@@ -135,18 +122,20 @@ class Endpoint:
             return HTMLResponse(_HTML_PAGE)
         if fault in STATUS_KINDS:
             return self._fault_response(fault)
-        if self._rules.needs_token and not self._is_authorised(request):
-            return self._rules.error_response(401)
+        if self.needs_token and not self._is_authorised(request):
+            return self.error_response(401)
         request.state.damage = fault if fault in DAMAGE_KINDS else None
         try:
-            return await self._handler(self._platform, request)
+            return await self.handler(self.platform, request)
+        except InvalidRequestError as err:
+            return json_error(400, str(err))
         except Exception:
-            logger.exception("Bug in the sandbox: the call %s failed", self._name)
+            logger.exception("Bug in the sandbox: the call %s failed", self.name)
             return json_error(500, "Bug in the sandbox, see its log")
 
     def _fault_response(self, fault: str) -> Response:
         status, _, form = fault.partition("-")
-        seconds = self._platform.options.retry_after
+        seconds = self.platform.options.retry_after
         retry_after = None
         if fault == "429":
             retry_after = str(seconds)
@@ -154,25 +143,25 @@ class Endpoint:
             # HTTP dates have whole seconds. Round up, so that a client that waits until then waits long enough.
             until = datetime.now(UTC) + timedelta(seconds=seconds + 1)
             retry_after = format_datetime(until.replace(microsecond=0), usegmt=True)
-        return self._rules.error_response(int(status), retry_after=retry_after)
+        return self.error_response(int(status), retry_after=retry_after)
 
     def _is_authorised(self, request: HttpRequest) -> bool:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        return scheme == "Bearer" and self._platform.is_valid_token(token)
+        return scheme == "Bearer" and self.platform.is_valid_token(token)
 
     def _record(self, request: HttpRequest, at: float, status: int | None, fault: str | None) -> None:
         """Record the request, before the response is sent: a client that has the response finds the record."""
         job_id = request.path_params.get("job_id") or getattr(request.state, "job_id", None)
         path = request.url.path
-        self._platform.requests.append(Request(self._name, request.method, path, status, at, job_id, fault))
+        self.platform.requests.append(Request(self.name, request.method, path, status, at, job_id, fault))
 
 
-async def file_response(chunks: Iterator[bytes], headers: dict[str, str]) -> Response:
-    """Return a response with a file that is generated chunk by chunk in a worker thread."""
-    head, complete = await run_in_threadpool(_read_up_to, chunks, _MAX_BUFFERED_BYTES)
+async def file_response(file: File) -> Response:
+    """Return a response with a file, which is generated chunk by chunk in a worker thread."""
+    head, complete = await run_in_threadpool(_read_up_to, file.chunks, _MAX_BUFFERED_BYTES)
     if complete:
-        return Response(b"".join(head), headers=headers)
-    return StreamingResponse(chain(head, chunks), headers=headers)
+        return Response(b"".join(head), headers=file.headers)
+    return StreamingResponse(chain(head, file.chunks), headers=file.headers)
 
 
 def _read_up_to(chunks: Iterator[bytes], size: int) -> tuple[list[bytes], bool]:
@@ -192,31 +181,41 @@ def media_type(request: HttpRequest) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-class _TruncatingSend:
-    """An ASGI `send` that sends half of a response with the Content-Length of all, then closes the connection."""
+async def read_json(request: HttpRequest) -> object:
+    """Return the decoded JSON body of a request, or raise an `InvalidRequestError`."""
+    try:
+        if media_type(request) == "application/json":
+            return msgspec.json.decode(await request.body())
+        msg = "Content-Type must be application/json"
+    except msgspec.DecodeError:
+        msg = "body: is not valid JSON"
+    raise InvalidRequestError(msg)
 
-    def __init__(self, scope: Scope, send: Send) -> None:
-        self._scope = scope
-        self._send = send
-        self._start: Message | None = None
 
-    async def __call__(self, message: Message) -> None:
+def _cutting(scope: Scope, send: Send) -> Send:
+    """Return a `send` that sends half of a response with the Content-Length of all, then closes the connection."""
+    start: Message | None = None
+
+    async def send_half(message: Message) -> None:
+        nonlocal start
         if message["type"] == "http.response.start":
-            self._start = message
-        elif self._start is not None and (message.get("body") or not message.get("more_body")):
-            start, self._start = self._start, None
-            await self._send_half(start, message.get("body", b""), more=message.get("more_body", False))
-
-    async def _send_half(self, start: Message, body: bytes, *, more: bool) -> None:
+            start = message
+            return
+        body, more = message.get("body", b""), message.get("more_body", False)
+        if start is None or (more and not body):
+            return
         headers = MutableHeaders(raw=start["headers"])
         if more or not body:
             headers["content-length"] = str(2 * len(body) + 1)
         else:
             headers["content-length"] = str(len(body))
             body = body[: len(body) // 2]
-        await self._send(start)
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        _transport(self._scope).close()
+        await send(start)
+        start = None
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        _transport(scope).close()
+
+    return send_half
 
 
 def _transport(scope: Scope) -> Any:  # noqa: ANN401 - an asyncio.Transport, set by the server's protocol

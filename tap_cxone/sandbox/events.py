@@ -43,11 +43,7 @@ def as_utc(moment: datetime) -> datetime:
 
 
 def parse_timestamp(text: str) -> datetime:
-    """Parse a timestamp of exactly the form `YYYY-MM-DDTHH:MM:SS.mmmZ`.
-
-    Raises:
-        ValueError: the text has another form.
-    """
+    """Parse a timestamp of exactly the form `YYYY-MM-DDTHH:MM:SS.mmmZ`; another form is a ValueError."""
     if _TIMESTAMP.fullmatch(text) is None:
         msg = "must have the form YYYY-MM-DDTHH:MM:SS.mmmZ"
         raise ValueError(msg)

@@ -1,7 +1,4 @@
-"""Discovery and authentication: OpenID and tenant configuration, access keys and the token endpoint.
-
-The token endpoint issues JWTs that name the tenant. Their signature is random: the platform keeps a list of its tokens.
-"""
+"""Discovery and authentication: OpenID and tenant configuration, access keys and the token endpoint."""
 
 from __future__ import annotations
 
@@ -9,14 +6,16 @@ import base64
 import binascii
 import secrets
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
+import jwt
 import msgspec
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tap_cxone.sandbox.endpoint import MESSAGES, Endpoint, EndpointRules, json_error, media_type
+from tap_cxone.sandbox.endpoint import Endpoint, json_error, media_type, oauth_error
 from tap_cxone.sandbox.platform import ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET, TENANT_ID
 
 if TYPE_CHECKING:
@@ -26,18 +25,12 @@ if TYPE_CHECKING:
 
 _TOKEN_PATH = "/auth/token"  # noqa: S105 - a path
 _ACCESS_KEY_PATH = "/authentication/v1/token/access-key"
-_OPENID_PATH = "/.well-known/openid-configuration"
-_TENANT_PATH = "/.well-known/cxone-configuration"
+# Names below localhost are loopback addresses (RFC 6761), so clients that build api-{area}.{domain} arrive here, too.
+_AREA = "sandbox"
 
 
-def token_endpoint_error(
-    status: int, message: str | None = None, retry_after: str | None = None, error: str = "temporarily_unavailable"
-) -> Response:
-    """Return an error response of these token endpoints, with the body `{"error": ..., "errorDescription": ...}`."""
-    headers = {"Cache-Control": "no-store"}
-    if retry_after is not None:
-        headers["Retry-After"] = retry_after
-    return JSONResponse({"error": error, "errorDescription": message or MESSAGES[status]}, status, headers)
+# The description has another name than in RFC 6749.
+_token_error = partial(oauth_error, description="errorDescription")
 
 
 class _AccessKey(msgspec.Struct, rename="camel"):
@@ -45,17 +38,14 @@ class _AccessKey(msgspec.Struct, rename="camel"):
     access_key_secret: str
 
 
-_TOKEN_RULES = EndpointRules(needs_token=False, error_response=token_endpoint_error)
-_DISCOVERY_RULES = EndpointRules(needs_token=False)
-
-
 def identity_routes(platform: Platform) -> list[Route]:
     """Return the routes of this API."""
+    call = partial(Endpoint, platform=platform, needs_token=False)
     return [
-        Route(_OPENID_PATH, Endpoint("discovery", _openid, platform, _DISCOVERY_RULES), methods=["GET"]),
-        Route(_TENANT_PATH, Endpoint("discovery", _tenant, platform, _DISCOVERY_RULES), methods=["GET"]),
-        Route(_ACCESS_KEY_PATH, Endpoint("token", _access_key, platform, _TOKEN_RULES), methods=["POST"]),
-        Route(_TOKEN_PATH, Endpoint("token", _token, platform, _TOKEN_RULES), methods=["POST"]),
+        Route("/.well-known/openid-configuration", call("discovery", _openid), methods=["GET"]),
+        Route("/.well-known/cxone-configuration", call("discovery", _tenant), methods=["GET"]),
+        Route(_ACCESS_KEY_PATH, call("token", _access_key, error_response=_token_error), methods=["POST"]),
+        Route(_TOKEN_PATH, call("token", _token, error_response=_token_error), methods=["POST"]),
     ]
 
 
@@ -71,38 +61,42 @@ async def _tenant(platform: Platform, request: Request) -> Response:
         return json_error(400, "tenantId: is required")
     if tenant_id != TENANT_ID:
         return json_error(404, "tenantId: there is no such tenant")
-    domain = urlsplit(platform.url).hostname
-    return JSONResponse({"api_endpoint": platform.url, "area": "sandbox", "domain": domain})
+    domain = f"localhost:{urlsplit(platform.url).port}"
+    endpoints = dict.fromkeys(("ui_endpoint", "auth_endpoint", "api_endpoint"), platform.url)
+    domains = dict.fromkeys(("domain", "acdDomain", "uhDomain"), domain)
+    return JSONResponse(
+        {"private": False, "area": _AREA, "cluster": "S1", **domains, **endpoints, "tenantId": TENANT_ID}
+    )
 
 
 async def _access_key(platform: Platform, request: Request) -> Response:
     """Exchange an access key in a JSON body for an opaque token. Further members of the body are ignored."""
     if media_type(request) != "application/json":
-        return token_endpoint_error(400, "Content-Type must be application/json", error="invalid_request")
+        return _token_error(400, "Content-Type must be application/json", error="invalid_request")
     try:
         key = msgspec.json.decode(await request.body(), type=_AccessKey)
     except msgspec.DecodeError:
         text = "The body must be a JSON object with the strings accessKeyId and accessKeySecret"
-        return token_endpoint_error(400, text, error="invalid_request")
+        return _token_error(400, text, error="invalid_request")
     if (key.access_key_id, key.access_key_secret) != (ACCESS_KEY_ID, ACCESS_KEY_SECRET):
-        return token_endpoint_error(401, "The access key is not valid", error="invalid_grant")
+        return _token_error(401, "The access key is not valid", error="invalid_grant")
     return _token_response(platform, {"access_token": platform.issue_access_token()})
 
 
 async def _token(platform: Platform, request: Request) -> Response:
     """Exchange client credentials, and for the password grant also an access key, for JWTs."""
     if media_type(request) != "application/x-www-form-urlencoded":
-        return token_endpoint_error(400, "The body must be form-encoded", error="invalid_request")
+        return _token_error(400, "The body must be form-encoded", error="invalid_request")
     form = dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
     problem = _client_auth_problem(request, form, platform.options.client_auth)
     if problem:
-        return token_endpoint_error(401, problem, error="invalid_client")
+        return _token_error(401, problem, error="invalid_client")
     grant = form.get("grant_type")
     if grant not in {"client_credentials", "password"}:
         text = "grant_type must be client_credentials or password"
-        return token_endpoint_error(400, text, error="unsupported_grant_type")
+        return _token_error(400, text, error="unsupported_grant_type")
     if grant == "password" and (form.get("username"), form.get("password")) != (ACCESS_KEY_ID, ACCESS_KEY_SECRET):
-        return token_endpoint_error(400, "username or password is not that of an access key", error="invalid_grant")
+        return _token_error(400, "username or password is not that of an access key", error="invalid_grant")
     tokens = {
         "access_token": platform.issue_access_token(_jwt(platform)),
         "id_token": platform.issue_token(_jwt(platform)),
@@ -139,16 +133,7 @@ def _token_response(platform: Platform, tokens: dict[str, str]) -> Response:
 
 
 def _jwt(platform: Platform) -> str:
-    """Return a JWT of the tenant with a random signature."""
+    """Return a JWT of the tenant, signed with a key that nobody knows: the platform keeps a list of its tokens."""
     now = int(time.time())
-    claims = {
-        "iss": platform.url,
-        "sub": CLIENT_ID,
-        "tenantId": TENANT_ID,
-        "iat": now,
-        "exp": now + platform.expires_in,
-        "jti": secrets.token_hex(8),
-    }
-    header = {"alg": "HS256", "typ": "JWT"}
-    parts = (msgspec.json.encode(header), msgspec.json.encode(claims), secrets.token_bytes(32))
-    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
+    claims = {"iss": platform.url, "sub": CLIENT_ID, "tenantId": TENANT_ID, "jti": secrets.token_hex(8)}
+    return jwt.encode({**claims, "iat": now, "exp": now + platform.expires_in}, secrets.token_bytes(32), "HS256")

@@ -13,12 +13,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tap_cxone.sandbox.entities import RowStream
 from tap_cxone.sandbox.events import EventStream
-from tap_cxone.sandbox.extractions import ExtractionRegistry
-from tap_cxone.sandbox.jobs import JobRegistry
-from tap_cxone.sandbox.lateness import Lateness
-from tap_cxone.sandbox.rows import RowStream
+from tap_cxone.sandbox.jobs import Jobs, export_rules, extraction_rules
 from tap_cxone.sandbox.storage import Storage
+from tap_cxone.sandbox.variations import Lateness
 
 if TYPE_CHECKING:
     from tap_cxone.sandbox.options import Fault, SandboxOptions
@@ -34,25 +33,15 @@ _MAX_RECORDED_REQUESTS = 100_000
 
 @dataclass(frozen=True)
 class Request:
-    """A recorded request.
+    """A recorded request."""
 
-    Attributes:
-        call: discovery, token, list, create, status, download or unknown.
-        method: the HTTP method.
-        path: the path without the query string.
-        status: the HTTP status of the response; None if there was no response.
-        at: when the request arrived, in seconds of `time.monotonic()`.
-        job_id: the job that the request was about, if any.
-        fault: the kind of the injected fault, if any.
-    """
-
-    call: str
+    call: str  # discovery, token, list, create, status, download or unknown
     method: str
-    path: str
-    status: int | None
-    at: float
-    job_id: str | None
-    fault: str | None
+    path: str  # without the query string
+    status: int | None  # of the response; None if there was none
+    at: float  # when it arrived, in seconds of `time.monotonic()`
+    job_id: str | None  # the job that it was about, if any
+    fault: str | None  # the kind of the injected fault, if any
 
 
 class FaultPlan:
@@ -91,10 +80,10 @@ class Platform:
         """Create the state of a platform at that base URL. Jobs of other integrations start now."""
         self.options = options
         self.url = url
-        self.stream = EventStream(options.events_per_day, options.quiet_days)
-        self.jobs = JobRegistry(options)
+        self.events = EventStream(options.events_per_day, options.quiet_days)
         self.rows = RowStream(options.rows_per_day, options.quiet_days, Lateness(options))
-        self.extractions = ExtractionRegistry(options)
+        self.exports = Jobs(options, export_rules(options))
+        self.extractions = Jobs(options, extraction_rules(options))
         self.storage = Storage(url, options.url_seconds)
         self.faults = FaultPlan(options.faults, options.seed)
         self.requests: deque[Request] = deque(maxlen=_MAX_RECORDED_REQUESTS)

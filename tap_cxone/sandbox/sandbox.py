@@ -10,8 +10,8 @@ import socket
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from tap_cxone.sandbox.events import EventStream, as_utc
-from tap_cxone.sandbox.lateness import Lateness
+from tap_cxone.sandbox.entities import is_bad_row
+from tap_cxone.sandbox.events import as_utc
 from tap_cxone.sandbox.options import SandboxOptions
 from tap_cxone.sandbox.platform import (
     ACCESS_KEY_ID,
@@ -23,19 +23,17 @@ from tap_cxone.sandbox.platform import (
     Platform,
     Request,
 )
-from tap_cxone.sandbox.rows import is_bad_row
-from tap_cxone.sandbox.variations import is_bad
+from tap_cxone.sandbox.variations import Lateness, is_bad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
-    from types import TracebackType
 
+    from tap_cxone.sandbox.create_requests import ExportRequest, ExtractionRequest
     from tap_cxone.sandbox.events import Record
-    from tap_cxone.sandbox.extractions import Extraction
     from tap_cxone.sandbox.jobs import Job
     from tap_cxone.sandbox.options import Fault
-    from tap_cxone.sandbox.seeds import Row
+    from tap_cxone.sandbox.rows import Row
     from tap_cxone.sandbox.server import ServerThread
 
 
@@ -47,7 +45,8 @@ class Sandbox:
     """A simulated platform on loopback.
 
     `with Sandbox(SandboxOptions(events_per_day=50)) as sandbox:` serves it at `sandbox.url` until the block ends. Port
-    0 picks a free port. The data it holds (`events`, `extraction_rows`) can be read without starting it.
+    0 picks a free port. With a certificate (path of a PEM file that also holds its key) it serves HTTPS. The data it
+    holds (`events`, `extraction_rows`) can be read without starting it.
     """
 
     client_id = CLIENT_ID
@@ -56,7 +55,14 @@ class Sandbox:
     access_key_secret = ACCESS_KEY_SECRET
     tenant_id = TENANT_ID
 
-    def __init__(self, options: SandboxOptions | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        options: SandboxOptions | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        certificate: str | None = None,
+    ) -> None:
         """Configure the platform without opening a socket.
 
         Raises:
@@ -68,6 +74,7 @@ class Sandbox:
             msg = f"The sandbox only listens on loopback addresses such as 127.0.0.1, not on {host}."
             raise SandboxError(msg)
         self._port = port
+        self._certificate = certificate
         self._platform = Platform(self.options, self.url)
         self._server: ServerThread | None = None
 
@@ -75,7 +82,8 @@ class Sandbox:
         """Start serving a new platform that has no jobs of ours yet.
 
         Raises:
-            SandboxError: the sandbox is already running, the port is in use or the server libraries are not installed.
+            SandboxError: the sandbox is already running, the port is in use, the certificate cannot be used or the
+                server libraries are not installed.
         """
         if self.running:
             msg = "The sandbox is already running."
@@ -88,7 +96,12 @@ class Sandbox:
         listener = self._listen()
         self._port = listener.getsockname()[1]
         self._platform = Platform(self.options, self.url)
-        self._server = ServerThread(self._platform, listener)
+        try:
+            self._server = ServerThread(self._platform, listener, self._certificate)
+        except OSError as err:
+            listener.close()
+            msg = f"The sandbox cannot use the certificate {self._certificate}: {err.strerror or err}."
+            raise SandboxError(msg) from err
         return self
 
     def stop(self) -> None:
@@ -100,9 +113,7 @@ class Sandbox:
         """Start the sandbox."""
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop the sandbox."""
         self.stop()
 
@@ -114,12 +125,18 @@ class Sandbox:
     @property
     def url(self) -> str:
         """Base URL of the API, such as http://127.0.0.1:8099."""
-        return f"http://[{self._host}]:{self._port}" if ":" in self._host else f"http://{self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._certificate else 'http'}://{host}:{self._port}"
 
     @property
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[Job[ExportRequest]]:
         """A snapshot of every export job, in order of creation."""
-        return self._platform.jobs.all()
+        return self._platform.exports.all()
+
+    @property
+    def extractions(self) -> list[Job[ExtractionRequest]]:
+        """A snapshot of every extraction job, in order of creation, including those of other integrations."""
+        return self._platform.extractions.all()
 
     @property
     def requests(self) -> list[Request]:
@@ -134,27 +151,22 @@ class Sandbox:
     @property
     def max_active(self) -> int:
         """The highest number of our own export jobs that were active at the same time."""
-        return self._platform.jobs.max_active
+        return self._platform.exports.max_active
 
     @property
     def max_active_total(self) -> int:
         """The highest number of export jobs active at the same time, including those of other integrations."""
-        return self._platform.jobs.max_active_total
-
-    @property
-    def extractions(self) -> list[Extraction]:
-        """A snapshot of every extraction job, in order of creation, including those of other integrations."""
-        return self._platform.extractions.all()
-
-    @property
-    def refused_creates(self) -> int:
-        """How many extraction job creates got a 403 because of a limit or a missing permission (faults not counted)."""
-        return self._platform.extractions.refused_creates
+        return self._platform.exports.max_active_total
 
     @property
     def max_active_extractions(self) -> int:
         """The highest number of our own extraction jobs that were active at the same time."""
         return self._platform.extractions.max_active
+
+    @property
+    def refused_creates(self) -> int:
+        """How many extraction job creates got a 403 because of a limit or a missing permission (faults not counted)."""
+        return self._platform.extractions.refused_creates
 
     @property
     def signed_urls(self) -> list[str]:
@@ -177,8 +189,7 @@ class Sandbox:
     def events(self, start: datetime, end: datetime) -> Iterator[Record]:
         """Yield the events of [start, end) that exports hold now, ordered by start."""
         now = datetime.now(UTC)
-        stream = EventStream(self.options.events_per_day, self.options.quiet_days)
-        events = stream.between(start, min(as_utc(end), now + timedelta(milliseconds=1)))
+        events = self._platform.events.between(start, min(as_utc(end), now + timedelta(milliseconds=1)))
         return Lateness(self.options).events(events, now)
 
     def valid_events(self, start: datetime, end: datetime) -> Iterator[Record]:

@@ -1,19 +1,21 @@
-"""The HTTP server of the sandbox: uvicorn in a daemon thread, on a socket that is already bound.
+"""The HTTP server of the sandbox: uvicorn's protocol in a daemon thread, on a socket that is already bound.
 
-It installs no signal handlers, writes no log and can be started several times in one process.
+It installs no signal handlers, writes no log, stops immediately and can be started several times in one process.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.routing import Route, Router
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
-from tap_cxone.sandbox.endpoint import Endpoint, EndpointRules, json_error
+from tap_cxone.sandbox.endpoint import Endpoint, json_error
 from tap_cxone.sandbox.exports_api import export_routes
 from tap_cxone.sandbox.extractions_api import extraction_routes
 from tap_cxone.sandbox.identity_api import identity_routes
@@ -39,62 +41,28 @@ class _Protocol(H11Protocol):
         self.app_state = {**self.app_state, "transport": transport}
 
 
-class _Server(uvicorn.Server):
-    """A uvicorn server that stops immediately; the original polls its exit flag ten times a second."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stopping: asyncio.Event | None = None
-
-    async def main_loop(self) -> None:
-        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self.ready.set()
-        await self._stopping.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close all sockets and connections, without the grace period that uvicorn gives its clients."""
-        for server in self.servers:
-            server.close()
-        for listener in sockets or ():
-            listener.close()
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, H11Protocol):
-                connection.transport.abort()
-        await asyncio.sleep(0)
-
-    def stop(self) -> None:
-        """End the main loop. Thread-safe."""
-        self.should_exit = self.force_exit = True
-        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stopping.set)
-
-
 class ServerThread:
     """A thread that serves a platform on a listening socket until it is stopped."""
 
-    def __init__(self, platform: Platform, listener: socket.socket) -> None:
-        """Start serving. Returns once the server accepts requests."""
-        config = uvicorn.Config(
+    def __init__(self, platform: Platform, listener: socket.socket, certificate: str | None) -> None:
+        """Start serving, with a certificate over HTTPS, unless an OSError says why the certificate cannot be used."""
+        self._config = uvicorn.Config(
             _router(platform),
-            http=_Protocol,
             ws="none",
-            loop="asyncio",
             lifespan="off",
             interface="asgi3",
             log_config=None,
             log_level="critical",
             access_log=False,
-            server_header=False,
-            date_header=False,
             timeout_keep_alive=60,
+            ssl_certfile=certificate,
         )
-        self._server = _Server(config)
+        self._config.load()
         self._listener = listener
+        self._stopping, self._ready = asyncio.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="cxone-sandbox", daemon=True)
         self._thread.start()
-        self._server.ready.wait()
+        self._ready.wait()
 
     @property
     def running(self) -> bool:
@@ -103,19 +71,33 @@ class ServerThread:
 
     def stop(self) -> None:
         """Close every connection and end the thread."""
-        self._server.stop()
+        with suppress(RuntimeError):  # the loop is closed already
+            self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(_STOP_SECONDS)
 
     def _run(self) -> None:
         try:
-            asyncio.run(self._server.serve(sockets=[self._listener]))
+            asyncio.run(self._serve())
         finally:
-            self._server.ready.set()
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop, state = asyncio.get_running_loop(), ServerState()
+        server = await self._loop.create_server(
+            lambda: _Protocol(self._config, state, {}), sock=self._listener, ssl=self._config.ssl
+        )
+        self._ready.set()
+        await self._stopping.wait()
+        server.close()
+        for connection in list(state.connections):
+            if isinstance(connection, _Protocol):
+                connection.transport.abort()
+        await asyncio.sleep(0)
 
 
 def _router(platform: Platform) -> Router:
     """Return the router of all APIs; any other path gets a 404."""
-    unknown = Endpoint("unknown", _unknown, platform, EndpointRules(needs_token=False))
+    unknown = Endpoint("unknown", _unknown, platform, needs_token=False)
     routes = [*export_routes(platform), *identity_routes(platform), *extraction_routes(platform)]
     return Router([*routes, Route("/{path:path}", unknown, methods=_METHODS)])
 

@@ -15,19 +15,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 PREFIX = "/storage/"
 SIGNATURE = "X-Amz-Signature"
+_MISMATCH = "The request signature we calculated does not match the signature you provided."
 
 
 class AccessDeniedError(Exception):
-    """The storage denies access.
-
-    Attributes:
-        code: the S3 error code; the message of the exception is the S3 error message.
-    """
-
-    def __init__(self, code: str, message: str) -> None:
-        """Create the error with its S3 code and message."""
-        super().__init__(message)
-        self.code = code
+    """The storage denies access. The arguments are the error code and the message of S3."""
 
 
 @dataclass(frozen=True)
@@ -44,32 +36,26 @@ class Storage:
     """Issues and verifies signed URLs."""
 
     def __init__(self, url: str, seconds: float) -> None:
-        """Configure the storage.
-
-        Args:
-            url: base URL of the platform; the storage uses another host name for the same address if there is one.
-            seconds: how long each signed URL is valid.
-        """
-        self.url = _with_other_host(url)
+        """Sign URLs for so many seconds; `url` is the base URL of the platform."""
+        self._url = _with_other_host(url)
         self._seconds = seconds
         self._issued: dict[str, _SignedUrl] = {}
         self.signed: list[str] = []
 
     def sign(self, job_id: str, name: str) -> str:
         """Return a new signed URL for the file of a job."""
-        path = f"{PREFIX}{job_id}/{name}"
+        path, now = f"{PREFIX}{job_id}/{name}", datetime.now(UTC)
         query = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
-            "X-Amz-Credential": f"SANDBOX/{datetime.now(UTC):%Y%m%d}/local/s3/aws4_request",
-            "X-Amz-Date": f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}",
+            "X-Amz-Credential": f"SANDBOX/{now:%Y%m%d}/local/s3/aws4_request",
+            "X-Amz-Date": f"{now:%Y%m%dT%H%M%SZ}",
             "X-Amz-Expires": str(max(1, math.ceil(self._seconds))),
             "X-Amz-SignedHeaders": "host",
             SIGNATURE: secrets.token_hex(32),
         }
         self._issued[query[SIGNATURE]] = _SignedUrl(job_id, path, query, time.monotonic() + self._seconds)
-        url = f"{self.url}{path}?{urlencode(query)}"
-        self.signed.append(url)
-        return url
+        self.signed.append(f"{self._url}{path}?{urlencode(query)}")
+        return self.signed[-1]
 
     def job_of(self, path: str, query: str) -> str:
         """Verify the path and query of a signed URL and return the id of the job whose file it is for.
@@ -78,19 +64,16 @@ class Storage:
             AccessDeniedError: the URL was not issued in this form or has expired.
         """
         given = dict(parse_qsl(query, keep_blank_values=True))
+        signed = self._issued.get(given.get(SIGNATURE, ""))
         if SIGNATURE not in given:
-            code = "AccessDenied"
-            raise AccessDeniedError(code, "Access Denied")
-        signed = self._issued.get(given[SIGNATURE])
-        if signed is None or (signed.path, signed.query) != (path, given):
-            code = "SignatureDoesNotMatch"
-            raise AccessDeniedError(
-                code, "The request signature we calculated does not match the signature you provided."
-            )
-        if time.monotonic() > signed.valid_until:
-            code = "AccessDenied"
-            raise AccessDeniedError(code, "Request has expired")
-        return signed.job_id
+            error = ("AccessDenied", "Access Denied")
+        elif signed is None or (signed.path, signed.query) != (path, given):
+            error = ("SignatureDoesNotMatch", _MISMATCH)
+        elif time.monotonic() > signed.valid_until:
+            error = ("AccessDenied", "Request has expired")
+        else:
+            return signed.job_id
+        raise AccessDeniedError(*error)
 
 
 def _with_other_host(url: str) -> str:

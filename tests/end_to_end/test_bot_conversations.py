@@ -28,13 +28,13 @@ def test_every_event_is_emitted_once_with_its_values(start_sandbox: StartSandbox
 def test_windows_are_contiguous_and_within_the_length_limit(start_sandbox: StartSandbox, tap: Tap) -> None:
     sandbox = start_sandbox()
     tap(config_for(sandbox, window_days=30, end_date="2024-03-15T10:00:00+02:00"))
-    edges = [(job.date_from, job.date_to) for job in sandbox.jobs]
-    assert [job.body["query"]["dateFrom"] for job in sandbox.jobs] == [
+    edges = [(job.request.date_from, job.request.date_to) for job in sandbox.jobs]
+    assert [job.request.body["query"]["dateFrom"] for job in sandbox.jobs] == [
         "2024-01-01T00:00:00.000Z",
         "2024-01-31T00:00:00.000Z",
         "2024-03-01T00:00:00.000Z",
     ]
-    assert sandbox.jobs[-1].body["query"]["dateTo"] == "2024-03-15T08:00:00.000Z"
+    assert sandbox.jobs[-1].request.body["query"]["dateTo"] == "2024-03-15T08:00:00.000Z"
     assert all(end == start for (_, end), (start, _) in pairwise(edges))
 
 
@@ -54,7 +54,8 @@ def test_a_second_run_exports_only_what_is_new(start_sandbox: StartSandbox, tap:
     sandbox = start_sandbox()
     first = tap(config_for(sandbox, end_date="2024-01-07"))
     second = tap(config_for(sandbox), state=first.states[-1])
-    assert [str(job.date_from)[:10] for job in sandbox.jobs] == ["2024-01-01", "2024-01-04", "2024-01-07", "2024-01-10"]
+    starts = [f"{job.request.date_from:%m-%d}" for job in sandbox.jobs]
+    assert starts == ["01-01", "01-04", "01-07", "01-10"]
     assert by_id(first.records + second.records) == expected_events(sandbox)
     third = tap(config_for(sandbox), state=second.states[-1])
     assert third.code == 0

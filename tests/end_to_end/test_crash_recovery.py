@@ -65,7 +65,7 @@ def test_purged_and_failed_jobs_are_replaced(start_sandbox: StartSandbox, tap: T
     sandbox = start_sandbox(job_seconds=0.3, purge_after=0.2, fail_first=1)
     config = config_for(sandbox, journal_path=str(tap.folder / "jobs.jsonl"))
     kill_after_jobs(tap, sandbox, config, jobs=3)
-    wait_until(lambda: all(job.status == "purged" for job in sandbox.jobs), "all jobs are purged")
+    wait_until(lambda: all(job.status == "expired" for job in sandbox.jobs), "all jobs are purged")
     created_before = jobs_created(sandbox)
     run = tap(config)
     assert by_id(run.records) == expected_events(sandbox)

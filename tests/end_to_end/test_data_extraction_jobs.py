@@ -139,7 +139,7 @@ def test_an_expired_job_is_replaced(start_extraction_sandbox: StartSandbox, tap:
     sandbox = start_extraction_sandbox(extraction_expires_after=1)
     config = extraction_config(sandbox, end_date="2024-01-02")
     state = kill_after_first_job(tap, config)
-    wait_until(lambda: sandbox.extractions[0].status == "EXPIRED", "the job has expired")
+    wait_until(lambda: sandbox.extractions[0].status == "expired", "the job has expired")
     run = tap(config, catalog=catalog_for(WORKFLOWS), state=state)
     assert run.code == 0
     assert_complete(run, sandbox, WORKFLOWS, 1, 2)

@@ -146,7 +146,7 @@ def test_the_next_run_reads_only_what_is_new_and_the_look_back(
     before = jobs_created(sandbox)
     project.load(config)
     assert project.table(BOTS) == typed(expected_events(sandbox).values(), BOTS)
-    assert min(job.body["query"]["dateFrom"] for job in sandbox.jobs[before:]) == "2024-01-06T00:00:00.000Z"
+    assert min(job.request.body["query"]["dateFrom"] for job in sandbox.jobs[before:]) == "2024-01-06T00:00:00.000Z"
 
 
 def test_a_run_with_nothing_new_changes_nothing(start_sandbox: StartSandbox, project: DltProject) -> None:

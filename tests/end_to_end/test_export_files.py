@@ -48,7 +48,7 @@ def test_csv_gives_the_same_records_as_json(
     sandbox = start_sandbox(csv_bom=csv_bom)
     run = tap(config_for(sandbox, export_format="csv", window_days=30, **settings))
     assert by_id(run.records) == expected_events(sandbox)
-    assert sandbox.jobs[0].body["compression"] == (None if settings["export_compression"] == "none" else "gzip")
+    assert sandbox.jobs[0].request.body["compression"] == (None if settings["export_compression"] == "none" else "gzip")
 
 
 def test_invalid_and_duplicate_records_are_dropped_and_audited(

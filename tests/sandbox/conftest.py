@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from tap_cxone.sandbox import Sandbox, SandboxOptions, endpoint, extractions, jobs, platform, storage
+from tap_cxone.sandbox import Sandbox, SandboxOptions, endpoint, jobs, platform, storage
 
 from .export_client import ExportClient
 from .extraction_client import ExtractionClient
@@ -33,7 +33,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Let the test move the clock of the sandboxes that it starts."""
     clock = Clock()
-    for module in (endpoint, extractions, jobs, platform, storage):
+    for module in (endpoint, jobs, platform, storage):
         monkeypatch.setattr(module, "time", clock)
     return clock
 

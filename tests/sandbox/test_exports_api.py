@@ -177,7 +177,7 @@ def test_finished_jobs_are_purged(serve: Serve, clock: Clock) -> None:
     assert client.wait_for(job_id) == "completed"
     clock.advance(60)
     assert client.status(job_id).status_code == client.download(job_id).status_code == 404
-    assert sandbox.jobs[0].status == "purged"
+    assert sandbox.jobs[0].status == "expired"
 
 
 def test_jobs_can_fail_or_never_finish(serve: Serve) -> None:

@@ -40,9 +40,9 @@ def test_a_job_from_create_to_download(serve_extractions: ServeExtractions, cloc
     assert client.list().json() == {"jobs": [{"id": job_id, "status": "SUCCEEDED"}]}
     assert client.download(job_id).status_code == 200
     job = sandbox.extractions[0]
-    assert (job.id, job.entity, job.version) == (job_id, "recording-interaction-metadata", "7")
-    assert (f"{job.start_date}", f"{job.end_date}") == ("2024-01-02", "2024-01-04")
-    assert (job.status, job.foreign, job.downloads) == ("SUCCEEDED", False, 1)
+    assert (job.id, job.request.entity, job.request.version) == (job_id, "recording-interaction-metadata", "7")
+    assert (f"{job.request.start_date}", f"{job.request.end_date}") == ("2024-01-02", "2024-01-04")
+    assert (job.status, job.foreign, job.downloads) == ("completed", False, 1)
     assert sandbox.requests[-1].call == "download"
     assert sandbox.requests[-1].job_id == job_id
     assert sandbox.max_active_extractions == 1
@@ -205,7 +205,7 @@ def test_finished_jobs_expire(serve_extractions: ServeExtractions, clock: Clock)
     clock.advance(60)
     assert client.status_and_url(job_id) == ("EXPIRED", "")
     assert client.list().json() == {"jobs": [{"id": job_id, "status": "EXPIRED"}]}
-    assert sandbox.extractions[0].status == "EXPIRED"
+    assert sandbox.extractions[0].status == "expired"
 
 
 def test_an_unknown_job_is_not_found(serve_extractions: ServeExtractions) -> None:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import shlex
+import shutil
+import socket
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
-if TYPE_CHECKING:
-    from tap_cxone.sandbox import Sandbox
+from tap_cxone.sandbox import Fault, Sandbox, SandboxError, SandboxOptions
+from tests.conftest import PROJECT, skip_or_fail
 
-    from .conftest import Clock, ServeExtractions
+from .extraction_client import read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from .conftest import Clock, Serve, ServeExtractions
 
 CLIENT = ("sandbox", "sandbox")
 CLIENT_FORM = {"client_id": "sandbox", "client_secret": "sandbox"}
@@ -51,9 +62,87 @@ def test_discovery_leads_from_the_issuer_to_the_calls(serve_extractions: ServeEx
     url = f"{sandbox.url}/.well-known/cxone-configuration"
     found = requests.get(url, params={"tenantId": sandbox.tenant_id}, timeout=5).json()
     assert found["api_endpoint"] == sandbox.url
-    assert {"area", "domain"} < found.keys()
     assert _list_status(sandbox, tokens["access_token"]) == 204
     assert {request.call for request in sandbox.requests} == {"discovery", "token", "list"}
+
+
+@pytest.fixture
+def localhost_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resolve names below localhost as RFC 6761 says; not every system does."""
+    resolve = socket.getaddrinfo
+
+    def resolve_locally(host: Any, *rest: Any, **named: Any) -> Any:
+        return resolve("127.0.0.1" if str(host).endswith(".localhost") else host, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_locally)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Make a certificate with the command that the documentation gives."""
+    if shutil.which("openssl") is None:
+        skip_or_fail("openssl is not installed")
+    folder = tmp_path_factory.mktemp("certificate")
+    [command] = re.findall(r"(openssl req .*?)cxone-sandbox", (PROJECT / "docs" / "sandbox.md").read_text(), re.DOTALL)
+    arguments = shlex.split(command.replace("\\\n", " "))
+    subprocess.run(arguments, check=True, capture_output=True, timeout=60, cwd=folder)
+    return str(folder / "sandbox.pem")
+
+
+def _extract(session: requests.Session, issuer: str, base_of: Callable[[dict[str, str]], str]) -> bytes:
+    """Extract a day as a client that knows the issuer, and how to build the API's address from what it discovers."""
+    openid = session.get(f"{issuer}/.well-known/openid-configuration", timeout=5).json()
+    form = {"grant_type": "password", "username": Sandbox.access_key_id, "password": Sandbox.access_key_secret}
+    tokens = session.post(openid["token_endpoint"], data={**form, **CLIENT_FORM}, timeout=5).json()
+    tenant = {"tenantId": _claims(tokens["id_token"])["tenantId"]}
+    found = session.get(f"{issuer}/.well-known/cxone-configuration", params=tenant, timeout=5).json()
+    jobs, headers = f"{base_of(found)}/data-extraction/v1/jobs", {"Authorization": f"Bearer {tokens['access_token']}"}
+    day = {"startDate": "2024-01-02", "endDate": "2024-01-03"}
+    body = {"entityName": "qm-workflows", "version": "3", **day}
+    job_id = session.post(jobs, json=body, headers=headers, timeout=5).json()
+    status = session.get(f"{jobs}/{job_id}", headers=headers, timeout=5).json()["jobStatus"]
+    return session.get(status["result"]["url"], timeout=5).content
+
+
+@pytest.mark.parametrize(
+    "base_of",
+    [
+        lambda found: found["api_endpoint"],
+        lambda found: f"http://api-{found['area']}.{found['domain']}",
+        lambda found: f"http://{found['area']}.{found['uhDomain']}",
+    ],
+)
+def test_clients_arrive_however_they_build_the_address_of_the_api(
+    serve: Serve, localhost_names: None, base_of: Callable[[dict[str, str]], str]
+) -> None:
+    sandbox, client = serve(login=False, rows_per_day=24)
+    content = _extract(client.session, sandbox.url, base_of)
+    assert len(read_rows(content)) == 24
+    assert {request.call for request in sandbox.requests} >= {"discovery", "create", "status", "download"}
+
+
+@pytest.mark.slow
+def test_a_client_that_insists_on_https_needs_a_certificate(localhost_names: None, certificate: str) -> None:
+    options = SandboxOptions(submit_seconds=0, job_seconds=0, rows_per_day=24)
+    with Sandbox(options, certificate=certificate) as sandbox, requests.Session() as session:
+        assert sandbox.url.startswith("https://127.0.0.1:")
+        with pytest.raises(requests.exceptions.SSLError):
+            session.get(sandbox.url, timeout=5)
+        session.trust_env, session.verify = False, certificate
+        content = _extract(session, sandbox.url, lambda found: f"https://api-{found['area']}.{found['domain']}")
+        assert len(read_rows(content)) == 24
+        sandbox.set_faults(Fault("discovery", "reset", times=1), Fault("discovery", "cut", times=1))
+        for _ in range(2):
+            with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+                session.get(f"{sandbox.url}/.well-known/openid-configuration", timeout=5)
+        assert session.get(f"{sandbox.url}/.well-known/openid-configuration", timeout=5).ok
+
+
+def test_a_certificate_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.pem"
+    file.write_text("no certificate")
+    with pytest.raises(SandboxError, match=r"cannot use the certificate .*wrong\.pem: "):
+        Sandbox(certificate=str(file)).start()
 
 
 def test_unknown_tenants_are_rejected(serve_extractions: ServeExtractions) -> None:

@@ -11,7 +11,7 @@ import pytest
 import time_machine
 
 from tap_cxone.sandbox import Sandbox, SandboxOptions
-from tap_cxone.sandbox.lateness import Lateness
+from tap_cxone.sandbox.variations import Lateness
 
 from .extraction_client import read_rows
 

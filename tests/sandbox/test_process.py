@@ -20,7 +20,8 @@ from click.testing import CliRunner
 
 from tap_cxone.sandbox import Sandbox, SandboxError, SandboxOptions
 from tap_cxone.sandbox.cli import main
-from tests.conftest import console_script
+from tap_cxone.sandbox.options import CALLS, KINDS
+from tests.conftest import PROJECT, console_script
 
 from .export_client import CREDENTIALS
 
@@ -118,6 +119,13 @@ def test_help_names_every_switch() -> None:
     for switch in fields(SandboxOptions):
         option = "--fault" if switch.name == "faults" else f"--{switch.name.replace('_', '-')}"
         assert option in result.output
+
+
+def test_the_documentation_names_every_option_and_every_fault() -> None:
+    text = (PROJECT / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"`(--[a-z-]+|[a-z0-9-]+)`", text))
+    options = {option for parameter in main.params for option in parameter.opts if option != "--print-events"}
+    assert {*options, *KINDS, *CALLS} <= documented
 
 
 def test_starting_and_stopping_leaves_nothing_behind() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tap_cxone.sandbox.lateness import Lateness
+from tap_cxone.sandbox.variations import Lateness
 from tests.conftest import by_key, config_for
 from tests.end_to_end.helpers import ENTITIES, WORKFLOWS, catalog_for, expected_rows, extraction_config
 from tests.schedules.schedule import START
