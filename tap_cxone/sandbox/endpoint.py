@@ -65,18 +65,6 @@ def retry_header(retry_after: str | None) -> dict[str, str]:
     return {} if retry_after is None else {"Retry-After": retry_after}
 
 
-def oauth_error(
-    status: int,
-    message: str | None = None,
-    retry_after: str | None = None,
-    error: str = "temporarily_unavailable",
-    description: str = "error_description",
-) -> Response:
-    """Return an error response of a token endpoint (RFC 6749, section 5.2); `description` names its second member."""
-    headers = {"Cache-Control": "no-store", **retry_header(retry_after)}
-    return JSONResponse({"error": error, description: message or MESSAGES[status]}, status, headers)
-
-
 @dataclass(frozen=True)
 class Endpoint:
     """An API call of the platform as an ASGI application."""

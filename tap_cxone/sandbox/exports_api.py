@@ -1,19 +1,17 @@
-"""The analytics export API: token, list, create, status and download."""
+"""The analytics export API: list, create, status and download."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from tap_cxone.sandbox.create_requests import parse_export_request
-from tap_cxone.sandbox.endpoint import Endpoint, file_response, json_error, media_type, oauth_error, read_json
+from tap_cxone.sandbox.endpoint import Endpoint, file_response, json_error, read_json
 from tap_cxone.sandbox.files import export_file
 from tap_cxone.sandbox.jobs import COMPLETED, EXPIRED, FAILED, QUEUED, RUNNING, CreateRefusedError
-from tap_cxone.sandbox.platform import CLIENT_ID, CLIENT_SECRET
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -23,34 +21,18 @@ if TYPE_CHECKING:
     from tap_cxone.sandbox.platform import Platform
 
 _EXPORTS = "/api/v2/analytics/exports"
-_SCOPE = "analytics:export:read analytics:export:write"
 _STATUSES = (QUEUED, RUNNING, COMPLETED, FAILED)
 
 
 def export_routes(platform: Platform) -> list[Route]:
     """Return the routes of this API."""
     call = partial(Endpoint, platform=platform)
-    token = call("token", _token, error_response=oauth_error, needs_token=False)
     return [
-        Route("/oauth/token", token, methods=["POST"]),
         Route(_EXPORTS, call("list", _list), methods=["GET"]),
         Route(_EXPORTS, call("create", _create), methods=["POST"]),
         Route(_EXPORTS + "/{job_id}", call("status", _status), methods=["GET"]),
         Route(_EXPORTS + "/{job_id}/download", call("download", _download), methods=["GET"]),
     ]
-
-
-async def _token(platform: Platform, request: Request) -> Response:
-    """Exchange form-encoded client credentials for a token."""
-    if media_type(request) != "application/x-www-form-urlencoded":
-        return oauth_error(400, "The body must be form-encoded", error="invalid_request")
-    form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
-    if form.get("grant_type") != "client_credentials":
-        return oauth_error(400, "grant_type must be client_credentials", error="unsupported_grant_type")
-    if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
-        return oauth_error(400, "client_id or client_secret is wrong", error="invalid_client")
-    token = {"access_token": platform.issue_access_token(), "token_type": "Bearer", "expires_in": platform.expires_in}
-    return JSONResponse({**token, "scope": _SCOPE}, headers={"Cache-Control": "no-store"})
 
 
 async def _list(platform: Platform, request: Request) -> Response:

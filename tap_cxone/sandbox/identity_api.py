@@ -1,4 +1,4 @@
-"""Discovery and authentication: OpenID and tenant configuration, access keys and the token endpoint."""
+"""Discovery and authentication: OpenID and tenant configuration, and the token endpoints of both APIs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import msgspec
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tap_cxone.sandbox.endpoint import Endpoint, json_error, media_type, oauth_error
+from tap_cxone.sandbox.endpoint import MESSAGES, Endpoint, json_error, media_type, retry_header
 from tap_cxone.sandbox.platform import ACCESS_KEY_ID, ACCESS_KEY_SECRET, CLIENT_ID, CLIENT_SECRET, TENANT_ID
 
 if TYPE_CHECKING:
@@ -27,10 +27,24 @@ _TOKEN_PATH = "/auth/token"  # noqa: S105 - a path
 _ACCESS_KEY_PATH = "/authentication/v1/token/access-key"
 # Names below localhost are loopback addresses (RFC 6761), so clients that build api-{area}.{domain} arrive here, too.
 _AREA = "sandbox"
+_NO_FORM = "The body must be form-encoded"
+_SCOPE = "analytics:export:read analytics:export:write"
 
 
-# The description has another name than in RFC 6749.
-_token_error = partial(oauth_error, description="errorDescription")
+def _oauth_error(
+    status: int,
+    message: str | None = None,
+    retry_after: str | None = None,
+    error: str = "temporarily_unavailable",
+    description: str = "error_description",
+) -> Response:
+    """Return an error response of a token endpoint (RFC 6749, section 5.2)."""
+    headers = {"Cache-Control": "no-store", **retry_header(retry_after)}
+    return JSONResponse({"error": error, description: message or MESSAGES[status]}, status, headers)
+
+
+# The Data Extraction API has another name for the description than RFC 6749.
+_token_error = partial(_oauth_error, description="errorDescription")
 
 
 class _AccessKey(msgspec.Struct, rename="camel"):
@@ -42,6 +56,7 @@ def identity_routes(platform: Platform) -> list[Route]:
     """Return the routes of this API."""
     call = partial(Endpoint, platform=platform, needs_token=False)
     return [
+        Route("/oauth/token", call("token", _analytics_token, error_response=_oauth_error), methods=["POST"]),
         Route("/.well-known/openid-configuration", call("discovery", _openid), methods=["GET"]),
         Route("/.well-known/cxone-configuration", call("discovery", _tenant), methods=["GET"]),
         Route(_ACCESS_KEY_PATH, call("token", _access_key, error_response=_token_error), methods=["POST"]),
@@ -69,6 +84,19 @@ async def _tenant(platform: Platform, request: Request) -> Response:
     )
 
 
+async def _analytics_token(platform: Platform, request: Request) -> Response:
+    """Exchange client credentials for an opaque token of the analytics export API."""
+    form = await _read_form(request)
+    if form is None:
+        return _oauth_error(400, _NO_FORM, error="invalid_request")
+    if form.get("grant_type") != "client_credentials":
+        return _oauth_error(400, "grant_type must be client_credentials", error="unsupported_grant_type")
+    if (form.get("client_id"), form.get("client_secret")) != (CLIENT_ID, CLIENT_SECRET):
+        return _oauth_error(400, "client_id or client_secret is wrong", error="invalid_client")
+    token = {"access_token": platform.issue_access_token(), "token_type": "Bearer", "expires_in": platform.expires_in}
+    return JSONResponse({**token, "scope": _SCOPE}, headers={"Cache-Control": "no-store"})
+
+
 async def _access_key(platform: Platform, request: Request) -> Response:
     """Exchange an access key in a JSON body for an opaque token. Further members of the body are ignored."""
     if media_type(request) != "application/json":
@@ -85,9 +113,9 @@ async def _access_key(platform: Platform, request: Request) -> Response:
 
 async def _token(platform: Platform, request: Request) -> Response:
     """Exchange client credentials, and for the password grant also an access key, for JWTs."""
-    if media_type(request) != "application/x-www-form-urlencoded":
-        return _token_error(400, "The body must be form-encoded", error="invalid_request")
-    form = dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
+    form = await _read_form(request)
+    if form is None:
+        return _token_error(400, _NO_FORM, error="invalid_request")
     problem = _client_auth_problem(request, form, platform.options.client_auth)
     if problem:
         return _token_error(401, problem, error="invalid_client")
@@ -102,6 +130,12 @@ async def _token(platform: Platform, request: Request) -> Response:
         "id_token": platform.issue_token(_jwt(platform)),
     }
     return _token_response(platform, tokens)
+
+
+async def _read_form(request: Request) -> dict[str, str] | None:
+    if media_type(request) != "application/x-www-form-urlencoded":
+        return None
+    return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
 
 
 def _client_auth_problem(request: Request, form: dict[str, str], method: str) -> str | None:
