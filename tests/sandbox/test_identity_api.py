@@ -111,6 +111,7 @@ def _extract(session: requests.Session, issuer: str, base_of: Callable[[dict[str
         lambda found: f"http://api-{found['area']}.{found['domain']}",
         lambda found: f"http://{found['area']}.{found['uhDomain']}",
     ],
+    ids=["api_endpoint", "area and domain", "area and uhDomain"],
 )
 def test_clients_arrive_however_they_build_the_address_of_the_api(
     serve: Serve, localhost_names: None, base_of: Callable[[dict[str, str]], str]
