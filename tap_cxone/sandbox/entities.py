@@ -39,6 +39,10 @@ class Entity:
         """Return the key of a row, unique within the entity."""
         return " ".join(row[column] for column in self.key)
 
+    def is_bad(self, row: Row, share: float) -> bool:
+        """Return whether the row has a wrong number of cells in every file."""
+        return is_selected(self.key_of(row), BAD, share)
+
 
 _WORKFLOW_COLUMNS = (
     *("Tenant Name", "Agent ID", "Type", "Evaluation Flow Trigger", "Workflow Status", "Auto Acknowledged"),
@@ -119,25 +123,24 @@ class RowStream:
 
     def between(self, entity: str, version: str, start: date, end: date, now: datetime) -> Iterator[Row]:
         """Yield the rows of the days [start, end) that files hold now, by date, in the columns of the version."""
-        columns = ENTITIES[entity].versions[version]
-        make_row = ENTITIES[entity].make_row
+        table = ENTITIES[entity]
+        columns = table.versions[version]
         last = (now - FIRST_DAY) // _MILLISECOND
-        for seed in self._seeds(entity, start, end, last):
+        for seed in self._seeds(table, start, end, last):
             age = timedelta(milliseconds=last - seed.milliseconds)
-            if row := self._lateness.row(make_row(seed), ENTITIES[entity].key, age):
+            if row := self._lateness.row(table.make_row(seed), table.key, age):
                 yield {column: row[column] for column in columns}
 
-    def _seeds(self, entity: str, start: date, end: date, last: int) -> Iterator[RowSeed]:
-        group_size = ENTITIES[entity].rows_per_moment
+    def _seeds(self, entity: Entity, start: date, end: date, last: int) -> Iterator[RowSeed]:
         first_day = FIRST_DAY.date()
         for day in range(max(0, (start - first_day).days), min((end - first_day).days, last // _DAY + 1)):
             if self._quiet_days and day % self._quiet_days == self._quiet_days - 1:
                 continue
             for number in range(self._per_day):
-                moment = day * _DAY + self._offset(day, number - number % group_size)
+                moment = day * _DAY + self._offset(day, number - number % entity.rows_per_moment)
                 if moment > last:
                     return
-                yield RowSeed(entity, day, number, moment)
+                yield RowSeed(entity.name, day, number, moment)
 
     def _offset(self, day: int, number: int) -> int:
         """Return the time of a row in milliseconds after midnight; the first row of a day is at midnight exactly."""
@@ -146,8 +149,3 @@ class RowStream:
         # The jitter is smaller than the distance between two rows, so the order never changes.
         jitter = (day * self._per_day + number) * 2_654_435_761 % 2**32 % max(1, _DAY // self._per_day)
         return number * _DAY // self._per_day + jitter
-
-
-def is_bad_row(entity: str, row: Row, share: float) -> bool:
-    """Return whether the row has a wrong number of cells in every file."""
-    return is_selected(ENTITIES[entity].key_of(row), BAD, share)

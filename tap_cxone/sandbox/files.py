@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from isal import isal_zlib
 
-from tap_cxone.sandbox.entities import ENTITIES, is_bad_row, spell_header
+from tap_cxone.sandbox.entities import ENTITIES, spell_header
 from tap_cxone.sandbox.events import EVENT_TYPE, FIELDS
 from tap_cxone.sandbox.variations import EXTRA_FIELDS, REPEATED, Lateness, apply_variations, is_selected
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tap_cxone.sandbox.create_requests import ExportRequest, ExtractionRequest
-    from tap_cxone.sandbox.entities import RowStream
+    from tap_cxone.sandbox.entities import Entity, RowStream
     from tap_cxone.sandbox.events import EventStream, Record
     from tap_cxone.sandbox.jobs import Job
     from tap_cxone.sandbox.options import SandboxOptions
@@ -70,7 +70,7 @@ def export_file(job: Job[ExportRequest], stream: EventStream, options: SandboxOp
         plain = map(msgspec.json.Encoder().encode_lines, batches)
     else:
         plain = _as_array(batches, pretty=layout == "pretty")
-    # CSV stays whole: these events have no quoted cells, so nothing would tell a client that the end is missing.
+    # CSV stays whole: without quoted cells, nothing would tell a client that the end is missing.
     data = _unclosed(plain, layout) if damage == "unclosed" and layout != "csv" else plain
     gzipped = encoding in {"payload", "both"}
     return File(
@@ -87,19 +87,18 @@ def extraction_file(job: Job[ExtractionRequest], rows: RowStream, options: Sandb
     start, end = request.covered_days(inclusive=options.inclusive_end)
     batches = _batches(rows.between(entity.name, request.version, start, end, job.created_utc), _ROWS_PER_CHUNK)
     columns = [spell_header(column, options.header_spelling) for column in entity.versions[request.version]]
-    plain = _as_csv((_lines(entity.name, batch, options) for batch in batches), columns, bom=True)
+    plain = _as_csv((_lines(entity, batch, options) for batch in batches), columns, bom=True)
     data = _unclosed(plain, "csv") if damage == "unclosed" else plain
     return File(f"{entity.name}.csv", "text/csv", _damaged(data, damage))
 
 
-def _lines(entity: str, batch: list[Row], options: SandboxOptions) -> Iterator[list[str]]:
+def _lines(entity: Entity, batch: list[Row], options: SandboxOptions) -> Iterator[list[str]]:
     """Yield the cells of the rows; repeated rows come again at the end, bad rows have one cell too few or too many."""
-    key_of = ENTITIES[entity].key_of
-    repeated = [row for row in batch if is_selected(key_of(row), REPEATED, options.repeated_records)]
+    repeated = [row for row in batch if is_selected(entity.key_of(row), REPEATED, options.repeated_records)]
     for row in (*batch, *repeated):
         cells = list(row.values())
-        if is_bad_row(entity, row, options.bad_rows):
-            yield cells[:-1] if sum(key_of(row).encode()) % 2 else [*cells, "surplus"]
+        if entity.is_bad(row, options.bad_rows):
+            yield cells[:-1] if sum(entity.key_of(row).encode()) % 2 else [*cells, "surplus"]
         else:
             yield cells
 

@@ -10,7 +10,7 @@ import socket
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from tap_cxone.sandbox.entities import is_bad_row
+from tap_cxone.sandbox.entities import ENTITIES
 from tap_cxone.sandbox.events import as_utc
 from tap_cxone.sandbox.options import SandboxOptions
 from tap_cxone.sandbox.platform import (
@@ -206,7 +206,7 @@ class Sandbox:
             KeyError: the entity or version is unknown.
         """
         rows = self._platform.rows.between(entity, version, start, end, datetime.now(UTC))
-        return (row for row in rows if not is_bad_row(entity, row, self.options.bad_rows))
+        return (row for row in rows if not ENTITIES[entity].is_bad(row, self.options.bad_rows))
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
