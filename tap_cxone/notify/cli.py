@@ -7,13 +7,13 @@ import logging
 import os
 import sys
 import uuid
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 from typing_extensions import override
 
+from tap_cxone.command_options import OptionMaker, Texts, audit_log_option
 from tap_cxone.dates import utc_now
 from tap_cxone.errors import CxoneError, SettingsError, exit_on_error
 from tap_cxone.notify.erase_cli import erase_command
@@ -22,68 +22,28 @@ from tap_cxone.notify.payload import test_message
 from tap_cxone.notify.pruning import prune
 from tap_cxone.notify.receivers import check_secret, read_receivers, split_setting
 from tap_cxone.notify.status import status, table
-from tap_cxone.observability.audit_files import PATHS_HELP, find_audit_logs, open_audit_logs, split_audit_log_paths
+from tap_cxone.observability.audit_files import find_audit_logs, none_found, open_audit_logs
 from tap_cxone.observability.delivery_ledger import read_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from tap_cxone.notify.delivery import Deliverer
-    from tap_cxone.notify.receivers import Receiver
 
 RUN_ID_VARIABLE = "MELTANO_PARENT_CONTEXT_UUID"
 """Meltano sets it to the same value for all plugins of one `meltano run`, so it names the run that was loaded."""
-_PREFIX = "CXONE_NOTIFY_"
-_F = TypeVar("_F", bound="Callable[..., Any]")
+_option = OptionMaker("CXONE_NOTIFY_")
 
 logger = logging.getLogger("cxone-notify")
 
 
-@dataclass(frozen=True)
-class _DeliveryOptions:
-    """The options of the commands that send messages."""
-
-    receivers: list[Receiver]
-    secret: str | None
-    timeout: float
-
-    def deliverer(self) -> Deliverer:
-        from tap_cxone.notify.delivery import Deliverer  # noqa: PLC0415 - loading HTTP takes time, and `status` does not need it
-
-        return Deliverer(self.secret, self.timeout)
-
-
-def _urls(_context: click.Context, _option: click.Parameter, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Take the URLs from the options, or else from the environment; click itself would split a JSON array."""
-    return texts or tuple(split_setting(os.environ.get(f"{_PREFIX}WEBHOOK_URL", "")))
-
-
-class _Paths(click.ParamType["str"]):
-    """Paths of audit logs, of which an environment variable may hold several."""
-
-    name = "path"
-
-    @override
-    def split_envvar_value(self, rv: str) -> list[str]:
-        return split_audit_log_paths(rv)
-
-
-def _option(name: str, text: str, **attributes: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - arguments of click.option
-    variable = _PREFIX + name.upper()
-    return click.option(
-        f"--{name.replace('_', '-')}", envvar=variable, help=text, show_envvar=True, show_default=True, **attributes
-    )
-
-
-_URL = click.option(
-    "--webhook-url",
-    multiple=True,
-    callback=_urls,
+_URL = _option(
+    "webhook_url",
+    "Webhook to notify; may be given several times. A receiver is identified by its name, or otherwise by a digest of "
+    "the URL without query and user info. The variable takes several separated by white space, or a JSON array.",
     metavar="[NAME=]URL",
-    help="Webhook to notify; may be given several times. A receiver is identified by its name, or otherwise by a "
-    f"digest of the URL without query and user info.  [env var: {_PREFIX}WEBHOOK_URL, several separated by white "
-    "space, or a JSON array]",
+    multiple=True,
+    type=Texts(split_setting),
 )
 _ALLOW_HTTP = _option("allow_http", "Allow plain http to other machines.", is_flag=True)
 _SECRET = _option(
@@ -92,13 +52,7 @@ _SECRET = _option(
 _TIMEOUT = _option(
     "timeout", "Maximum duration of one attempt, in seconds.", type=click.FloatRange(0, min_open=True), default=10
 )
-_LOG = _option(
-    "audit_log_path",
-    PATHS_HELP,
-    metavar="PATH",
-    multiple=True,
-    type=_Paths(),
-)
+_LOG = audit_log_option(_option)
 
 
 class _Group(click.Group):
@@ -140,18 +94,17 @@ def send_command(
     strict: bool,
 ) -> None:
     """Announce every window that is due."""
-    options = _delivery_options(webhook_url, webhook_secret, timeout, allow_http=allow_http)
-    if not options.receivers:
+    receivers = read_receivers(webhook_url, allow_http=allow_http)
+    if not receivers:
         msg = "Setting 'webhook_url' is not set: no receiver is notified."
         _warn_or_fail(msg, strict=strict)
         return
-    logs = _find_logs(audit_log_path)
-    from tap_cxone.notify.sending import send  # noqa: PLC0415 - as above
+    deliverer, logs = _deliverer(webhook_secret, timeout), _find_logs(audit_log_path)
+    from tap_cxone.notify.sending import send  # noqa: PLC0415 - it loads HTTP, which takes time
 
-    deliverer = options.deliverer()
     run_id = os.environ.get(RUN_ID_VARIABLE)
     try:
-        results = send(logs, options.receivers, deliverer, max_attempts=max_attempts, run_id=run_id)
+        results = send(logs, receivers, deliverer, max_attempts=max_attempts, run_id=run_id)
     except LockedError as err:
         _warn_or_fail(err.message, strict=strict)
         return
@@ -169,7 +122,11 @@ def status_command(
 ) -> None:
     """Show delivered, due and failed windows; without --webhook-url for every receiver in the audit log."""
     receivers = [receiver.name for receiver in read_receivers(webhook_url, allow_http=allow_http)]
-    with open_audit_logs(_find_logs(audit_log_path)) as logs:
+    paths = _find_logs(audit_log_path)
+    with open_audit_logs(paths) as logs:
+        if not logs.files:
+            msg = f"{none_found(paths)}."
+            raise SettingsError(msg)
         ledger = read_ledger(logs)
     known = receivers or ledger.receivers()
     if not known:
@@ -185,15 +142,15 @@ def status_command(
 @_TIMEOUT
 def test_command(webhook_url: tuple[str, ...], webhook_secret: str | None, timeout: float, *, allow_http: bool) -> None:
     """Send one message marked as a test to every receiver, without recording it in the audit log."""
-    from tap_cxone.notify.delivery import DeliveryError  # noqa: PLC0415 - as above
+    from tap_cxone.notify.delivery import DeliveryError  # noqa: PLC0415 - it loads HTTP, which takes time
 
-    options = _delivery_options(webhook_url, webhook_secret, timeout, allow_http=allow_http)
-    if not options.receivers:
+    receivers = read_receivers(webhook_url, allow_http=allow_http)
+    if not receivers:
         msg = "Setting 'webhook_url' is not set: there is no receiver for a test message."
         raise SettingsError(msg)
-    deliverer = options.deliverer()
+    deliverer = _deliverer(webhook_secret, timeout)
     failed = False
-    for receiver in options.receivers:
+    for receiver in receivers:
         try:
             done = deliverer.deliver(receiver, f"msg_test_{uuid.uuid4().hex}", test_message(), max_attempts=1)
         except DeliveryError as err:
@@ -231,11 +188,10 @@ def prune_command(
 main.add_command(erase_command)
 
 
-def _delivery_options(
-    urls: tuple[str, ...], secret: str | None, timeout: float, *, allow_http: bool
-) -> _DeliveryOptions:
-    receivers = read_receivers(urls, allow_http=allow_http)
-    return _DeliveryOptions(receivers, check_secret(secret) if secret else None, timeout)
+def _deliverer(secret: str | None, timeout: float) -> Deliverer:
+    from tap_cxone.notify.delivery import Deliverer  # noqa: PLC0415 - it loads HTTP, which takes time
+
+    return Deliverer(check_secret(secret) if secret else None, timeout)
 
 
 def _find_logs(paths: tuple[str, ...]) -> list[Path]:

@@ -3,92 +3,88 @@
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from tap_cxone.command_options import OptionMaker, Texts, audit_log_option
 from tap_cxone.errors import SettingsError
 from tap_cxone.notify.erasure import erase
 from tap_cxone.notify.text_search import TextSearch
-from tap_cxone.observability.audit_files import PATHS_HELP, find_audit_logs, split_audit_log_paths
+from tap_cxone.observability.audit_files import find_audit_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PREFIX = "CXONE_NOTIFY_"
+_option = OptionMaker("CXONE_NOTIFY_")
 
 logger = logging.getLogger("cxone-notify")
 
 
-def _audit_logs(_context: click.Context, _option: click.Parameter, paths: tuple[str, ...]) -> list[str]:
-    """Take the paths from the options, or else from the environment, and find the files that they name."""
-    logs: list[str] = []
-    for path in filter(None, paths or split_audit_log_paths(os.environ.get(f"{_PREFIX}AUDIT_LOG_PATH", ""))):
-        found = find_audit_logs([path])
-        if not found:
-            msg = "Setting 'audit_log_path': a folder or a pattern names no audit log. Nothing has been erased."
-            raise SettingsError(msg)
-        logs += map(str, found)
-    return logs
-
-
-def _quarantines(_context: click.Context, _option: click.Parameter, paths: tuple[str, ...]) -> list[str]:
-    """Take the paths from the options, or else one from the environment; click itself would split it at blanks."""
-    return list(filter(None, paths or [os.environ.get(f"{_PREFIX}QUARANTINE_PATH", "")]))
-
-
 @click.command("erase")
-@click.option(
-    "--audit-log-path",
-    multiple=True,
-    callback=_audit_logs,
-    metavar="PATH",
-    help=f"{PATHS_HELP}  [env var: {_PREFIX}AUDIT_LOG_PATH]",
-)
-@click.option(
-    "--quarantine-path",
-    multiple=True,
-    callback=_quarantines,
+@audit_log_option(_option)
+@_option(
+    "quarantine_path",
+    "Quarantine of the tap; may be given several times.",
     metavar="FILE",
-    help=f"Quarantine of the tap; may be given several times.  [env var: {_PREFIX}QUARANTINE_PATH]",
+    multiple=True,
+    type=Texts(lambda text: [text]),
 )
 @click.option("--record-id", multiple=True, metavar="ID", help="Key of a record, or a part of a composite key.")
 @click.option("--record-id-file", type=click.File("rb"), metavar="FILE", help="Keys, one a line; - is standard input.")
 @click.option("--value", multiple=True, metavar="TEXT", help="Text that a record contains, such as a name.")
 @click.option("--value-file", type=click.File("rb"), metavar="FILE", help="Texts, one a line; - is standard input.")
+@click.option(
+    "--receiver",
+    multiple=True,
+    metavar="NAME",
+    help="Receiver to forget, by its name in `cxone-notify status`: if it is notified again, it gets every window.",
+)
 def erase_command(
     *,
-    audit_log_path: list[str],
-    quarantine_path: list[str],
+    audit_log_path: tuple[str, ...],
+    quarantine_path: tuple[str, ...],
     record_id: tuple[str, ...],
     record_id_file: BinaryIO | None,
     value: tuple[str, ...],
     value_file: BinaryIO | None,
+    receiver: tuple[str, ...],
 ) -> None:
-    """Erase records from audit logs and quarantines. Arguments show in process lists: prefer the options with FILE."""
+    """Erase records from audit logs and quarantines, or the deliveries to a receiver.
+
+    Arguments show in process lists: prefer the options with FILE.
+    """
     if record_id_file is not None and record_id_file is value_file:
         msg = "Options '--record-id-file' and '--value-file': only one of them can be standard input."
         raise SettingsError(msg)
     record_ids = [*_given(record_id, "--record-id"), *_lines(record_id_file, "--record-id-file")]
     values = [*_given(value, "--value"), *_lines(value_file, "--value-file")]
-    if not record_ids and not values:
-        msg = "Options '--record-id', '--record-id-file', '--value', '--value-file': there is nothing to erase."
+    receivers = list(_given(receiver, "--receiver"))
+    if not record_ids and not values and not receivers:
+        msg = (
+            "Options '--record-id', '--record-id-file', '--value', '--value-file', '--receiver': there is nothing to "
+            "erase."
+        )
         raise SettingsError(msg)
-    if not audit_log_path and not quarantine_path:
+    logs, quarantines = _audit_logs(audit_log_path), list(filter(None, quarantine_path))
+    if not logs and not quarantines:
         msg = "Settings 'audit_log_path' and 'quarantine_path' are not set: at least one of them is needed."
         raise SettingsError(msg)
-    for setting, paths in (("audit_log_path", audit_log_path), ("quarantine_path", quarantine_path)):
-        if not paths:
+    if receivers and not logs:
+        msg = "Setting 'audit_log_path' is not set: it names the file with the deliveries to the receiver."
+        raise SettingsError(msg)
+    for setting, paths in (("audit_log_path", logs), ("quarantine_path", quarantines)):
+        if not paths and (record_ids or values):
             logger.warning("Setting '%s' is not set: nothing is erased from such a file", setting)
-    result = erase(audit_log_path, quarantine_path, TextSearch(record_ids, values))
+    result = erase(logs, quarantines, TextSearch(record_ids, values), receivers)
     logger.info(
         "Erased from the audit log: %d record ids and %d sample records; from the quarantine: %d records; "
-        "damaged or foreign lines: %d",
+        "damaged or foreign lines: %d; lines about deliveries: %d",
         result.record_ids,
         result.sample_records,
         result.rejected_records,
         result.other_lines,
+        result.deliveries,
     )
     if result.remaining_lines:
         logger.warning(
@@ -96,6 +92,18 @@ def erase_command(
             "these fields are unchanged",
             result.remaining_lines,
         )
+
+
+def _audit_logs(paths: tuple[str, ...]) -> list[str]:
+    """Find the files that paths name. Each has to name one: a wrong path must not look like a finished erasure."""
+    logs: list[str] = []
+    for path in filter(None, paths):
+        found = find_audit_logs([path])
+        if not found:
+            msg = "Setting 'audit_log_path': a folder or a pattern names no audit log. Nothing has been erased."
+            raise SettingsError(msg)
+        logs += map(str, found)
+    return logs
 
 
 def _given(texts: tuple[str, ...], option: str) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""Erases what belongs to some records from audit logs and quarantines.
+"""Erases what belongs to some records, and deliveries to some receivers, from audit logs and quarantines.
 
 In an audit log the record id of a rejected record becomes null, and records are removed from samples. All other fields
 are kept, so counts and coverage do not change. From a quarantine whole lines are removed. A line that is not one of the
-tap's is removed if it contains one of the texts. All other lines are kept byte for byte.
+tap's is removed if it contains one of the texts. The lines about deliveries to the receivers are removed. All other
+lines are kept byte for byte.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tap_cxone.observability.events import EventName
 from tap_cxone.observability.jsonlines import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from tap_cxone.notify.text_search import TextSearch
 
@@ -38,6 +39,7 @@ class ErasureResult:
         record_ids: record ids that became null.
         sample_records: records removed from samples.
         rejected_records: records removed from quarantines.
+        deliveries: lines about deliveries removed.
         other_lines: lines removed that are not the tap's: damaged, or written by something else.
         remaining_lines: lines that contain one of the texts in other fields, such as a time or the id of a job.
     """
@@ -45,17 +47,21 @@ class ErasureResult:
     record_ids: int = 0
     sample_records: int = 0
     rejected_records: int = 0
+    deliveries: int = 0
     other_lines: int = 0
     remaining_lines: int = 0
 
 
-def erase(audit_logs: Sequence[str], quarantines: Sequence[str], search: TextSearch) -> ErasureResult:
-    """Erase what belongs to some records.
+def erase(
+    audit_logs: Sequence[str], quarantines: Sequence[str], search: TextSearch, receivers: Collection[str] = ()
+) -> ErasureResult:
+    """Erase what belongs to some records, and what is remembered of some receivers.
 
     Args:
         audit_logs: paths of audit logs.
         quarantines: paths of quarantines.
         search: finds ids and values of the records.
+        receivers: names of receivers, as the audit log has them.
 
     Raises:
         SettingsError: one of the files does not exist; nothing has been changed.
@@ -63,7 +69,7 @@ def erase(audit_logs: Sequence[str], quarantines: Sequence[str], search: TextSea
     """
     logs = [_existing_file(path, "audit_log_path") for path in audit_logs]
     others = [_existing_file(path, "quarantine_path") for path in quarantines]
-    eraser = _Eraser(search)
+    eraser = _Eraser(search, frozenset(receivers))
     for path in logs:
         _rewrite(path, "audit_log_path", eraser.erase_from)
     for path in others:
@@ -98,19 +104,21 @@ def _rewrite(path: Path, setting: str, erase_from: Callable[[bytes], bytes]) -> 
 class _Eraser:
     """Erases from single lines, and counts what it erases. The line itself says what it is, not the file."""
 
-    def __init__(self, search: TextSearch) -> None:
+    def __init__(self, search: TextSearch, receivers: frozenset[str]) -> None:
         self._search = search
+        self._receivers = receivers
+        # Also looked at in lines without one of the texts: a record id may be cut off.
+        self._names = (b'"record_id"', b'"receiver"') if receivers else (b'"record_id"',)
         self.result = ErasureResult()
 
     def erase_from(self, line: bytes) -> bytes:
         """Return a line of an audit log or a quarantine as it is to be kept; empty if it is removed."""
         found = self._search.matches(line)
-        if not found and b'"record_id"' not in line:  # a record id may be cut off
+        if not found and not any(name in line for name in self._names):
             return line
         fields = _decode_or_none(line, dict[str, msgspec.Raw]) or {}
         if "event" in fields and _decode_or_none(fields["event"], str) in _EVENT_NAMES:
-            erased_id, erased_sample = self._erase_record_id(fields), self._erase_from_sample(fields)
-            return self._encode(fields) if found or erased_id or erased_sample else line
+            return self._erase_from_event(line, fields, found=found)
         if not found:
             return line
         if "quarantined_at" not in fields or "record" not in fields:
@@ -120,6 +128,13 @@ class _Eraser:
             self.result.rejected_records += 1
             return b""
         return self._encode(fields)
+
+    def _erase_from_event(self, line: bytes, fields: Fields, *, found: bool) -> bytes:
+        if _decode_or_none(fields.get("receiver", b""), str) in self._receivers:
+            self.result.deliveries += 1
+            return b""
+        erased_id, erased_sample = self._erase_record_id(fields), self._erase_from_sample(fields)
+        return self._encode(fields) if found or erased_id or erased_sample else line
 
     def _erase_record_id(self, fields: Fields) -> bool:
         if "record_id" not in fields or not self._is_searched_id(bytes(fields["record_id"])):

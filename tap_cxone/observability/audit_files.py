@@ -67,6 +67,15 @@ def find_audit_logs(paths: Iterable[str], *, only_existing: bool = False) -> lis
     return list(found)
 
 
+def none_found(paths: Sequence[Path]) -> str:
+    """Return the problem where none of the files that a user's paths name exists, as a sentence without a full stop.
+
+    Args:
+        paths: the files, as ``find_audit_logs`` returns them.
+    """
+    return f"Setting '{SETTING}': {'the file does not exist' if paths else 'no audit log matches it'}"
+
+
 def _named_by(text: str, *, only_existing: bool) -> Iterator[Path]:
     path = audit_log_file(text)
     if path.is_dir():

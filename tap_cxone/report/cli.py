@@ -7,7 +7,6 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from typing_extensions import override
 
+from tap_cxone.command_options import OptionMaker, audit_log_option
 from tap_cxone.dates import format_date, parse_date, utc_now
 from tap_cxone.errors import CxoneError, exit_on_error
-from tap_cxone.observability.audit_files import PATHS_HELP, find_audit_logs, open_audit_logs, split_audit_log_paths
+from tap_cxone.observability.audit_files import find_audit_logs, open_audit_logs
 from tap_cxone.observability.tenants import Tenant
 from tap_cxone.report.coverage import NEVER, Gap, StreamKey, check, required
 from tap_cxone.report.figures import Figures, read_figures
@@ -30,14 +30,15 @@ from tap_cxone.report.times import format_ms, parse_ms
 from tap_cxone.report.webhooks import read_deliveries
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tap_cxone.observability.audit_files import AuditLogs
 
 DEFAULT_OUTPUT = "cxone-report.html"
-_PREFIX = "CXONE_REPORT_"
 _RELATIVE_DATE = re.compile(r"today(?:-(\d+))?", re.ASCII)
 _Range = tuple[int, int]
-_F = TypeVar("_F", bound=Callable[..., Any])
 _T = TypeVar("_T")
+_option = OptionMaker("CXONE_REPORT_")
 
 
 def _parse_date(text: str) -> int:
@@ -66,18 +67,6 @@ def _range_option(_context: click.Context, _option: click.Parameter, texts: tupl
     return start, end
 
 
-def _option(name: str, text: str, **attributes: Any) -> Callable[[_F], _F]:  # noqa: ANN401 - arguments of click.option
-    return click.option(
-        f"--{name.replace('_', '-')}",
-        attributes.pop("as_name", name),
-        envvar=_PREFIX + name.upper(),
-        help=text,
-        show_envvar=True,
-        show_default=True,
-        **attributes,
-    )
-
-
 @dataclass(frozen=True)
 class _Options:
     """The options of the command; times in milliseconds since 1970."""
@@ -96,21 +85,15 @@ class _Options:
     max_refused: float
 
 
-class _Paths(click.ParamType["str"]):
-    """Paths of audit logs, of which an environment variable may hold several."""
-
-    name = "path"
-
-    @override
-    def split_envvar_value(self, rv: str) -> list[str]:
-        try:
-            return split_audit_log_paths(rv)
-        except CxoneError as err:
-            raise click.BadParameter(err.message) from None
-
-
 class _Command(click.Command):
     """Logs a CxoneError as one sentence and exits with its code."""
+
+    @override
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except CxoneError as err:
+            raise click.BadParameter(err.message) from None
 
     @override
     def invoke(self, ctx: click.Context) -> None:
@@ -118,7 +101,7 @@ class _Command(click.Command):
 
 
 @click.command("cxone-report", cls=_Command, context_settings={"max_content_width": 110})
-@_option("audit_log_path", PATHS_HELP, metavar="PATH", multiple=True, type=_Paths())
+@audit_log_option(_option)
 @_option(
     "output",
     f"Where to write; - is standard output.  [default: {DEFAULT_OUTPUT}, JSON to standard output]",

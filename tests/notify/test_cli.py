@@ -71,9 +71,15 @@ def test_nothing_is_due_without_an_audit_log(notify: Notify, log: Log, listener:
     assert code == 0
     assert "the file does not exist" in err
     assert not log.path.exists()
-    code, out, _ = notify("status", webhook_url=listener.url)
-    assert code == 0
-    assert len(out.splitlines()) == 2
+
+
+@pytest.mark.parametrize("path", ["missing.jsonl", "none-*.jsonl", "."])
+def test_status_without_an_audit_log_is_an_error(notify: Notify, log: Log, path: str) -> None:
+    log.path.unlink()
+    code, out, err = notify("status", "--audit-log-path", str(log.path.parent / path))
+    assert (code, out) == (1, "")
+    [sentence] = errors(err)
+    assert "'audit_log_path'" in sentence
 
 
 def test_status_shows_delivered_due_and_failed(notify: Notify, log: Log, listen: Callable[..., Listener]) -> None:
@@ -148,7 +154,9 @@ def test_meltano_yml_has_the_settings() -> None:
     assert plugin["commands"].keys() == {"send", "status", "test"}
 
 
-def test_readme_has_the_settings() -> None:
-    table = (PROJECT / "README.md").read_text().partition("| setting, `CXONE_NOTIFY_…` |")[2].partition("\n\n")[0]
+def test_page_has_the_settings() -> None:
+    table = (
+        (PROJECT / "docs" / "notify.md").read_text().partition("| setting, `CXONE_NOTIFY_…` |")[2].partition("\n\n")[0]
+    )
     rows = re.findall(r"^\| `([A-Z_]+)` \| ", table, re.MULTILINE)
     assert {row.lower() for row in rows} == SETTINGS.keys()

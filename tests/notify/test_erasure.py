@@ -408,3 +408,61 @@ def test_command_wants_utf_8(files: Files) -> None:
     result = run(files, "--value-file", "-", text=b"\xff")
     assert result.exit_code == 1
     assert "Option '--value-file': the file is not valid UTF-8" in result.stderr
+
+
+# --- Deliveries to a receiver -----------------------------------------------------------------------------------------
+
+
+def deliver(log: Path, receiver: str, job: str, event: str = "webhook_sync_success") -> None:
+    with log.open("a") as file:
+        names = {**WINDOW, "dateTo": "2024-01-02T00:00:00.000Z", "job_id": job, "host": "bi.example.com"}
+        line = {"event": event, "logged_at": "2024-01-03", "receiver": receiver, **names}
+        file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
+def test_receiver_is_forgotten(files: Files) -> None:
+    before = files.audit_log.read_bytes()
+    deliver(files.audit_log, "bi", "job-1")
+    deliver(files.audit_log, "bi-2", "job-1")
+    deliver(files.audit_log, "bi", "job-2", "webhook_sync_failure")
+    other = files.folder / "audit-2.jsonl"
+    shutil.copy(files.audit_log, other)
+    kept = before + files.audit_log.read_bytes()[len(before) :].splitlines(keepends=True)[1]
+    result = run(files, "--receiver", "bi", audit_log_path=str(files.folder), quarantine_path=None)
+    assert result.exit_code == 0
+    assert "0 record ids and 0 sample records" in result.stderr
+    assert "lines about deliveries: 4" in result.stderr
+    assert "WARNING" not in result.stderr
+    assert files.audit_log.read_bytes() == other.read_bytes() == kept
+    status = CliRunner().invoke(notify_command, ["status", "--json", "--audit-log-path", str(files.folder)])
+    assert [receiver["receiver"] for receiver in json.loads(status.stdout)["receivers"]] == ["bi-2"]
+
+
+def test_deliveries_are_forgotten_in_the_log_only(files: Files) -> None:
+    result = run(files, "--receiver", "bi", audit_log_path=None)
+    assert result.exit_code == 1
+    assert "'audit_log_path' is not set" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b'{"event":"webhook_sync_success","receiver":"other"}\n',
+        b'{"event":"webhook_sync_success","receiver":["bi"]}\n',
+        b'{"receiver":"bi"}\n',
+        b'{"event":"webhook_sync_success","receiver":"bi"',
+    ],
+)
+def test_other_lines_are_kept_when_a_receiver_is_forgotten(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(line)
+    assert erase([str(path)], [], TextSearch([], []), ["bi"]) == ErasureResult()
+    assert path.read_bytes() == line
+
+
+def test_erasing_a_record_forgets_no_delivery(files: Files) -> None:
+    deliver(files.audit_log, "bi", "job-1")
+    line = files.audit_log.read_bytes().splitlines()[-1]
+    run(files, "--record-id", ID, "--value", NAME, "--value", "bi", "--value", "job-1")
+    assert files.audit_log.read_bytes().splitlines()[-1] == line

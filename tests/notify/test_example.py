@@ -1,4 +1,4 @@
-"""The example receiver in the README, extracted and run."""
+"""The example receiver in docs/notify.md, extracted and run."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 
 def example() -> str:
-    blocks = re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "notify.md").read_text(), re.DOTALL)
     return str(next(block for block in blocks if "standardwebhooks" in block))
 
 
-def test_readme_receiver_verifies_deduplicates_and_stores(notify: Notify, tmp_path: Path) -> None:
+def test_receiver_verifies_deduplicates_and_stores(notify: Notify, tmp_path: Path) -> None:
     script, database = tmp_path / "receiver.py", tmp_path / "loads.sqlite"
     script.write_text(example())
     with socket.socket() as free:

@@ -84,9 +84,9 @@ def test_person_is_erased(folder: Path) -> None:
     assert [line["record"] for line in rejected] == [{"id": OTHER}]
 
 
-def test_page_and_readme_have_the_options_of_erase() -> None:
-    readme = (PROJECT / "README.md").read_text()
+def test_pages_have_the_options_of_erase() -> None:
+    settings = (PROJECT / "docs" / "notify.md").read_text()
     options = {option.opts[0] for option in main.commands["erase"].params}
     assert options == {option for option in options if f"{option} " in PAGE}
     for option in ("--audit-log-path", "--quarantine-path"):
-        assert f"| `{option.removeprefix('--').replace('-', '_').upper()}` |" in readme
+        assert f"| `{option.removeprefix('--').replace('-', '_').upper()}` |" in settings
