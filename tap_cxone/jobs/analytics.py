@@ -47,6 +47,7 @@ class AnalyticsExports(AsyncJobApi):
         compression: ``gzip``, or None.
     """
 
+    surface = "analytics"
     max_active = MAX_ACTIVE_EXPORTS
     granularity = timedelta(milliseconds=1)
     min_window = timedelta(hours=1)

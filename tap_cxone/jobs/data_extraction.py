@@ -73,6 +73,7 @@ class DataExtraction(AsyncJobApi):
         create_throttle: minimum interval between the creates of all streams.
     """
 
+    surface = "data_extraction"
     max_active = 1
     format = "csv"
     compression = None

@@ -182,6 +182,8 @@ class JobGoneError(Exception):
 class AsyncJobApi(Protocol):
     """A platform API for asynchronous export jobs. All methods raise the errors of ``tap_cxone.errors``."""
 
+    surface: str
+    """Which of the platform's APIs it is: ``analytics`` or ``data_extraction``."""
     max_active: int
     """Active exports that an organisation may have, those of other integrations included."""
     format: str

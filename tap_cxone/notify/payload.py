@@ -41,6 +41,7 @@ def loaded_message(window: ExtractedWindow, logs: AuditLogs) -> bytes:
         "schema_errors": window.schema_errors,
         "tenant": window.label,
         "host": window.host,
+        "surface": window.surface,
     }
     sample = read_sample(*logs.locate(window.offset), window.length)
     message["data_sample"] = _fit(sample, MAX_BODY_BYTES - len(msgspec.json.encode(message)))
@@ -69,6 +70,7 @@ def test_message() -> bytes:
             "schema_errors": 0,
             "tenant": "test",
             "host": "test",
+            "surface": None,
         }
     )
 

@@ -1,7 +1,7 @@
 """The delivery ledger: which windows have been loaded, and which receivers have been notified of them.
 
-It is read from the audit log, the only state that ``cxone-notify`` has. A log may have millions of lines, so only lines
-of the relevant kinds are decoded, and samples stay in the file.
+It is read from the audit log, which is all that ``cxone-notify`` remembers (see ``tap_cxone.notify``). A log may have
+millions of lines, so only lines of the relevant kinds are decoded, and samples stay in the file.
 """
 
 from __future__ import annotations
@@ -13,26 +13,22 @@ from typing import TYPE_CHECKING
 
 from tap_cxone.dates import parse_date
 from tap_cxone.observability.audit_reader import AuditLogReader
-from tap_cxone.observability.events import EventName
+from tap_cxone.observability.events import DELIVERIES, EventName
 from tap_cxone.observability.load_history import LoadHistory, run_id
 from tap_cxone.observability.tenants import platform_host, tenant_of
 from tap_cxone.observability.window_ids import WindowIds, job_id
-from tap_cxone.observability.windows import ExtractedWindow, without_superseded
+from tap_cxone.observability.windows import ExtractedWindow, surface_of, without_superseded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tap_cxone.observability.audit_files import AuditLogs
     from tap_cxone.observability.audit_reader import Entry
+    from tap_cxone.observability.events import Event
 
 RUN_EVENTS = frozenset({EventName.RUN_STARTED, EventName.LOAD_CONFIRMED})
 """Events about a run. The other events of a ledger are about a window."""
-_EVENTS = RUN_EVENTS | {
-    EventName.WINDOW_EXTRACTED,
-    EventName.VALIDATION_SUMMARY,
-    EventName.WEBHOOK_SYNC_SUCCESS,
-    EventName.WEBHOOK_SYNC_FAILURE,
-}
+_EVENTS = RUN_EVENTS | DELIVERIES | {EventName.WINDOW_EXTRACTED, EventName.VALIDATION_SUMMARY}
 
 logger = logging.getLogger("cxone-notify")
 
@@ -59,16 +55,21 @@ class Ledger:
     Attributes:
         windows: windows that have been loaded, in the order of their extraction. A window that was extracted several
             times is listed once, as last extracted.
-        waiting: windows of runs whose load has not been confirmed.
+        not_loaded: all windows whose load is not known, in the same order.
         unconfirmed: runs that count as loaded although the log does not confirm it: the caller's run, or otherwise the
-            last run of each tenant and stream; each with the index of the file in which it started.
+            last run of each tenant and stream; each with the index of the file in which it began last.
     """
 
     windows: list[ExtractedWindow] = field(default_factory=list)
-    waiting: list[ExtractedWindow] = field(default_factory=list)
+    not_loaded: list[ExtractedWindow] = field(default_factory=list)
     unconfirmed: dict[str, int] = field(default_factory=dict)
     _delivered: dict[str, dict[str, str]] = field(default_factory=dict)
     _failed: dict[str, dict[str, Failure]] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> list[ExtractedWindow]:
+        """The windows that are due once their load is known, each as last extracted."""
+        return without_superseded(self.not_loaded)
 
     def due(self, receiver: str) -> list[ExtractedWindow]:
         """Return the windows that have not been delivered to a receiver, in order."""
@@ -82,6 +83,11 @@ class Ledger:
     def failure(self, receiver: str, window: ExtractedWindow) -> Failure | None:
         """Return the failure of the last delivery; None if it did not fail."""
         return self._failed.get(receiver, {}).get(window.webhook_id)
+
+    def is_last_failure(self, event: Event, webhook_id: str) -> bool:
+        """Return whether a failed delivery is the last delivery of a window to its receiver."""
+        failure = self._failed.get(event.receiver or "", {}).get(webhook_id)
+        return failure is not None and failure.at == event.logged_at
 
     def receivers(self) -> list[str]:
         """Return the names of all receivers in the log, sorted."""
@@ -111,8 +117,8 @@ def read_ledger(logs: AuditLogs, own_run: str | None = None, *, log_problems: bo
         log_problems: whether to log which lines cannot be used.
     """
     builder = _LedgerBuilder(logs, log_problems=log_problems)
-    for position, entry in enumerate(read_entries(logs, log_problems=log_problems)):
-        builder.add(entry, position)
+    for entry in read_entries(logs, log_problems=log_problems):
+        builder.add(entry)
     return builder.build(own_run)
 
 
@@ -127,19 +133,18 @@ class _LedgerBuilder:
     def __init__(self, logs: AuditLogs, *, log_problems: bool) -> None:
         self._logs = logs
         self._log_problems = log_problems
-        self._windows: list[ExtractedWindow] = []
         self._summaries: dict[str, tuple[int, int]] = {}
         self._delivered: dict[str, dict[str, str]] = {}
         self._failed: dict[str, dict[str, Failure]] = {}
         self._ids = WindowIds()
         self._history = LoadHistory()
 
-    def add(self, entry: Entry, position: int) -> None:
+    def add(self, entry: Entry) -> None:
         event = entry.event
         if event.event in RUN_EVENTS:
-            self._history.add(entry, position)
+            self._history.add_run(entry)
             return
-        name, receiver = self._ids.of(entry), event.receiver or ""
+        name, receiver = _shared(self._ids.of(entry)), event.receiver or ""
         if name is None:
             if event.event == EventName.WINDOW_EXTRACTED and self._log_problems:
                 where = self._logs.describe(entry.offset)
@@ -147,7 +152,7 @@ class _LedgerBuilder:
         elif event.event == EventName.VALIDATION_SUMMARY:
             self._summaries[name] = event.duplicates or 0, event.schema_errors or 0
         elif event.event == EventName.WINDOW_EXTRACTED:
-            self._add_window(name, entry, position)
+            self._add_window(name, entry)
         elif event.event == EventName.WEBHOOK_SYNC_SUCCESS:
             self._delivered.setdefault(receiver, {})[name] = event.logged_at
             self._failed.get(receiver, {}).pop(name, None)
@@ -155,10 +160,10 @@ class _LedgerBuilder:
             failure = Failure(event.logged_at, event.attempts or 0, event.reason or "")
             self._failed.setdefault(receiver, {})[name] = failure
 
-    def _add_window(self, name: str, entry: Entry, position: int) -> None:
+    def _add_window(self, name: str, entry: Entry) -> None:
         event = entry.event
         duplicates, schema_errors = self._summaries.pop(name, (0, 0))
-        self._windows.append(
+        self._history.add_window(
             ExtractedWindow(
                 webhook_id=name,
                 stream=event.stream or "",
@@ -171,24 +176,19 @@ class _LedgerBuilder:
                 tenant=tenant_of(event),
                 label=_shared(event.tenant),
                 host=_shared(platform_host(event)),
+                surface=_shared(surface_of(event)),
                 run_id=run_id(event),
                 offset=entry.offset,
                 length=len(entry.line),
-                position=position,
             )
         )
 
     def build(self, own_run: str | None) -> Ledger:
-        history = self._history
-        trusted = history.trusted(own_run)
-        loaded: list[ExtractedWindow] = []
-        waiting: list[ExtractedWindow] = []
-        for window in self._windows:
-            (loaded if history.has_loaded(window, trusted) else waiting).append(window)
+        loaded, not_loaded = self._history.split(own_run)
         return Ledger(
             windows=without_superseded(loaded),
-            waiting=without_superseded(waiting),
-            unconfirmed={run: history.file_of(run) for run in sorted(trusted - history.confirmed)},
+            not_loaded=not_loaded,
+            unconfirmed=self._history.unconfirmed(own_run),
             _delivered=self._delivered,
             _failed=self._failed,
         )

@@ -34,6 +34,10 @@ class EventName(StrEnum):
     WEBHOOK_METRICS = "webhook_metrics"
 
 
+DELIVERIES = frozenset({EventName.WEBHOOK_SYNC_SUCCESS, EventName.WEBHOOK_SYNC_FAILURE})
+"""Events of webhook deliveries: their ``host`` is the receiver's, and ``platform_host`` that of the window."""
+
+
 class Event(msgspec.Struct):
     """One event, with the fields of every kind.
 
@@ -46,6 +50,7 @@ class Event(msgspec.Struct):
     event: str
     logged_at: str = ""
     stream: str | None = None
+    surface: str | None = None
     tenant: str | None = None
     host: str | None = None
     platform_host: str | None = None

@@ -1,8 +1,7 @@
-"""Which runs in the audit log have loaded what they extracted."""
+"""Which windows in the audit log have been loaded."""
 
 from __future__ import annotations
 
-import bisect
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_cxone.dates import parse_date
@@ -18,83 +17,82 @@ if TYPE_CHECKING:
     from tap_cxone.observability.windows import ExtractedWindow
 
 
-class _Start(NamedTuple):
-    """The start of a run of a stream.
+class _Bookmark(NamedTuple):
+    """Where a run of a stream began."""
 
-    Attributes:
-        position: rank among the events of the ledger.
-        bookmark: where it started; None if it had no bookmark.
-    """
-
-    position: int
+    stream: str
     tenant: Tenant
     file: int
-    bookmark: datetime | None
+    date: datetime
 
 
 class LoadHistory:
-    """The runs in the log, and which of them have loaded what they extracted.
+    """The windows and the runs in the log, in its order.
 
-    A run has loaded everything if a sender has confirmed it. Of any other run (its load failed, its sender was killed,
-    or it belongs to another pipeline and is still running), those windows are loaded that the bookmark of a later run
-    of the same tenant has passed. Lines without a label are continued by those with a label in the same file, because
-    an upgraded tap continues its file.
+    A run has been loaded if a sender has confirmed it. Of any other run (its load failed, its sender was killed, or it
+    belongs to another pipeline and is still running), those windows have been loaded that the bookmark of a later run
+    of the same tenant and stream has passed. A run that the log does not know counts as loaded. Lines without a label
+    are continued by those with a label in the same file, because an upgraded tap continues its file.
     """
 
     def __init__(self) -> None:
-        self.confirmed: set[str] = set()
+        self._timeline: list[ExtractedWindow | _Bookmark] = []
         self._files: dict[str, int] = {}
+        self._confirmed: set[str] = set()
         self._last: dict[tuple[str, Tenant], tuple[int, str]] = {}
-        self._starts: dict[str, list[_Start]] = {}
 
-    def add(self, entry: Entry, position: int) -> None:
-        """Add an event about a run.
+    def add_window(self, window: ExtractedWindow) -> None:
+        """Add a window."""
+        self._timeline.append(window)
 
-        Args:
-            entry: the event.
-            position: its rank among the events of the ledger.
-        """
+    def add_run(self, entry: Entry) -> None:
+        """Add an event about a run."""
         event, file = entry.event, file_number(entry.offset)
         run, stream, tenant = run_id(event), event.stream or "", tenant_of(event)
         if not run:
             return
         if event.event == EventName.LOAD_CONFIRMED:
-            self.confirmed.add(run)
+            self._confirmed.add(run)
             return
-        try:
-            bookmark = parse_date(event.bookmark) if event.bookmark else None
-        except ValueError:
-            bookmark = None
+        if date := _bookmark(event):
+            self._timeline.append(_Bookmark(stream, tenant, file, date))
         self._files[run] = file
-        self._starts.setdefault(stream, []).append(_Start(position, tenant, file, bookmark))
         if self._last.get((stream, UNNAMED), (None, ""))[0] == file:
             del self._last[stream, UNNAMED]
         self._last[stream, tenant] = file, run
 
-    def file_of(self, run: str) -> int:
-        """Return the index of the file in which a run started last."""
-        return self._files[run]
-
-    def trusted(self, own_run: str | None) -> set[str]:
-        """Return the runs that the caller vouches for: its own, or otherwise the last one of each tenant and stream."""
-        return {own_run} if own_run and own_run in self._files else {run for _, run in self._last.values()}
-
-    def has_loaded(self, window: ExtractedWindow, trusted: set[str]) -> bool:
-        """Return whether a window has been loaded.
+    def unconfirmed(self, own_run: str | None) -> dict[str, int]:
+        """Return the runs that count as loaded although the log does not confirm it.
 
         Args:
-            window: the window.
-            trusted: runs that count as confirmed.
+            own_run: the run whose load has just succeeded, if the caller knows it. Otherwise the last run of each
+                tenant and stream counts as loaded.
+
+        Returns:
+            For each run the index of the file in which it began last.
         """
-        run = window.run_id
-        if run is None or run not in self._files or run in trusted or run in self.confirmed:
-            return True
-        starts = self._starts.get(window.stream, [])
-        first_later = bisect.bisect(starts, window.position, key=lambda start: start.position)
-        return any(
-            start.bookmark is not None and start.bookmark >= window.end and _continues(start, window)
-            for start in starts[first_later:]
-        )
+        runs = {own_run} if own_run and own_run in self._files else {run for _, run in self._last.values()}
+        return {run: self._files[run] for run in sorted(runs - self._confirmed)}
+
+    def split(self, own_run: str | None) -> tuple[list[ExtractedWindow], list[ExtractedWindow]]:
+        """Return the windows that have been loaded, and the others; each in the order of their extraction.
+
+        Args:
+            own_run: as in ``unconfirmed``.
+        """
+        waiting_runs = self._files.keys() - self._confirmed - self.unconfirmed(own_run).keys()
+        loaded: list[ExtractedWindow] = []
+        waiting: list[ExtractedWindow] = []
+        passed: dict[tuple[str, Tenant | int], datetime] = {}  # the latest of the bookmarks that follow in the log
+        for item in reversed(self._timeline):
+            if isinstance(item, _Bookmark):
+                for key in ((item.stream, item.tenant), (item.stream, item.file)):
+                    passed[key] = max(item.date, passed.get(key, item.date))
+            elif item.run_id not in waiting_runs or any(passed[key] >= item.end for key in _keys(item) & passed.keys()):
+                loaded.append(item)
+            else:
+                waiting.append(item)
+        return loaded[::-1], waiting[::-1]
 
 
 def run_id(event: Event) -> str | None:
@@ -102,7 +100,14 @@ def run_id(event: Event) -> str | None:
     return None if event.run_id is None else str(event.run_id)
 
 
-def _continues(start: _Start, window: ExtractedWindow) -> bool:
-    """Return whether a run may belong to the pipeline that extracted a window."""
-    same_file = start.file == file_number(window.offset)
-    return start.tenant == window.tenant or (window.tenant == UNNAMED and same_file)
+def _bookmark(event: Event) -> datetime | None:
+    try:
+        return parse_date(event.bookmark) if event.bookmark else None
+    except ValueError:
+        return None
+
+
+def _keys(window: ExtractedWindow) -> set[tuple[str, Tenant | int]]:
+    """Return the keys of bookmarks that may belong to the pipeline that extracted a window."""
+    own: set[tuple[str, Tenant | int]] = {(window.stream, window.tenant)}
+    return own | {(window.stream, file_number(window.offset))} if window.tenant == UNNAMED else own

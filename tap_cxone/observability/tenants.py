@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from typing_extensions import override
 
-from tap_cxone.observability.events import EventName
+from tap_cxone.observability.events import DELIVERIES
 
 if TYPE_CHECKING:
     from tap_cxone.observability.events import Event
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 SANDBOX_HOST = "sandbox"
 """Host of the events of the in-process sandbox."""
 _UNNAMED = "(unnamed tenant)"
-_DELIVERIES = frozenset({EventName.WEBHOOK_SYNC_SUCCESS, EventName.WEBHOOK_SYNC_FAILURE})
-"""In these events ``host`` is the receiver's, and ``platform_host`` that of the window."""
 
 
 class Tenant(NamedTuple):
@@ -53,7 +51,7 @@ def tenant_of(event: Event) -> Tenant:
 
 def platform_host(event: Event) -> str | None:
     """Return the platform's host of an event; None if the log does not say."""
-    return event.platform_host if event.event in _DELIVERIES else event.host
+    return event.platform_host if event.event in DELIVERIES else event.host
 
 
 @functools.lru_cache(maxsize=1024)

@@ -13,6 +13,10 @@ from tap_cxone.observability.tenants import UNNAMED, Tenant
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tap_cxone.observability.events import Event
+
+_ANALYTICS_STREAM = "bot_conversations"
+
 
 @dataclass(frozen=True, slots=True)
 class ExtractedWindow:
@@ -25,10 +29,10 @@ class ExtractedWindow:
         tenant: the tenant, as the ledger distinguishes them.
         label: the tenant's label; None if the log does not say.
         host: the platform's host; None if the log does not say.
+        surface: the platform's API that exported it, ``analytics`` or ``data_extraction``; None if it is not known.
         run_id: the run that extracted it; None if the log does not say.
         offset: where its line begins in the log, in bytes; of several logs as ``AuditLogs`` defines it.
         length: length of that line, in bytes.
-        position: rank of its line among the events of the ledger.
     """
 
     webhook_id: str
@@ -42,15 +46,25 @@ class ExtractedWindow:
     tenant: Tenant
     label: str | None
     host: str | None
+    surface: str | None
     run_id: str | None
     offset: int
     length: int
-    position: int
 
     def __str__(self) -> str:
         """Return the window for use in messages."""
         tenant = "" if self.tenant == UNNAMED else f" of {self.tenant}"
         return f"Window {format_date(self.start)}/{format_date(self.end)} of {self.stream}{tenant} (job {self.job_id})"
+
+
+def surface_of(event: Event) -> str | None:
+    """Return the platform's API that exported the window of an event; None if that is not known.
+
+    Older versions did not write it. Their analytics exports had one stream, with a name that no other can have.
+    """
+    if event.surface or not event.stream:
+        return event.surface
+    return "analytics" if event.stream == _ANALYTICS_STREAM else "data_extraction"
 
 
 def without_superseded(windows: list[ExtractedWindow]) -> list[ExtractedWindow]:

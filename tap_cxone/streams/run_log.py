@@ -52,6 +52,7 @@ class StreamRunLog:
         self._is_started = False
         self._requests_before = context.progress.requests()
         self._file_fields: dict[str, Any] = {}
+        self._surface: str | None = None
 
     # --- The run ------------------------------------------------------------------------------------------------------
 
@@ -124,6 +125,7 @@ class StreamRunLog:
         """Record the windows of the run, and how their files are requested."""
         self._progress.plan(windows)
         self._file_fields = {"format": api.format, "compression": api.compression}
+        self._surface = api.surface
 
     def report_absence(self, length: timedelta, hint: str) -> None:
         """Log that no window of a run had a record, as a warning if they were a day or more.
@@ -232,7 +234,9 @@ class StreamRunLog:
         """
         self._progress.count(duplicates=totals["duplicates"])
         self._job_event(EventName.VALIDATION_SUMMARY, job, total_records=sum(totals.values()), **totals)
-        self._job_event(EventName.WINDOW_EXTRACTED, job, record_count=totals["validated"], **fields)
+        self._job_event(
+            EventName.WINDOW_EXTRACTED, job, surface=self._surface, record_count=totals["validated"], **fields
+        )
 
     def committed(self, window: Window, bookmark: str | None, *, window_done: bool) -> None:
         """Record that the state has been written after a window; a part of a split window is not ``window_done``."""

@@ -71,6 +71,7 @@ class FakeApi:
         throttle_seconds: results of ``seconds_until_create``, in order; afterwards 0.
     """
 
+    surface = "analytics"
     max_active = 3
     format = "json"
     compression: str | None = "gzip"

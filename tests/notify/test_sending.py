@@ -39,6 +39,7 @@ def test_windows_are_announced_once_and_in_order(notify: Notify, log: Log, liste
         "schema_errors": 2,
         "tenant": None,
         "host": None,
+        "surface": "analytics",
     }
     assert second["job_id"] == "job-2"
     assert second["data_sample"] == []

@@ -38,10 +38,10 @@ def test_payload_names_tenant_and_host(notify: Notify, two: tuple[Log, Log], lis
     assert notify("send", webhook_url=listener.url, audit_log_path=str(two[0].path))[0] == 0
     [message] = listener.messages
     assert list(message)[:5] == ["source", "job_id", "record_count", "timestamp", "data_sample"]
-    assert list(message)[-2:] == ["tenant", "host"]
+    assert list(message)[-3:] == ["tenant", "host", "surface"]
     assert (message["tenant"], message["host"]) == ("acme", "na1.nice-incontact.com")
     notify("test", webhook_url=listener.url)
-    assert list(listener.messages[1])[-2:] == ["tenant", "host"]
+    assert list(listener.messages[1]) == [*list(message)[:1], "type", "test", *list(message)[1:]]
 
 
 def test_windows_of_two_tenants_are_announced_once_each(

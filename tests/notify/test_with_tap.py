@@ -1,10 +1,11 @@
-"""The sender on audit logs of the tap: two pipelines with one log, and a load that failed."""
+"""The sender on audit logs of the tap: two pipelines with one log, a load that failed, and both surfaces."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tests.conftest import config_for, read_lines
+from tests.end_to_end.helpers import RECORDINGS, SUBMIT_INTERVAL, catalog_for, extraction_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,3 +51,20 @@ def test_repeated_load_is_announced_once(
         assert notify("send", **settings, MELTANO_PARENT_CONTEXT_UUID="again")[0] == 0
     extracted = [line for line in read_lines(log) if line["event"] == "window_extracted" and line["run_id"] == "again"]
     assert listener.jobs == [line["job_id"] for line in extracted]
+
+
+def test_payload_says_which_surface_a_window_came_from(
+    start_sandbox: StartSandbox, tap: Tap, notify: Notify, listener: Listener, tmp_path: Path
+) -> None:
+    sandbox = start_sandbox(submit_seconds=SUBMIT_INTERVAL, rows_per_day=12)
+    log = tmp_path / "taps-audit.jsonl"
+    assert tap(config_for(sandbox, audit_log_path=str(log))).code == 0
+    config = extraction_config(sandbox, audit_log_path=str(log), extraction_window_days=3)
+    assert tap(config, catalog=catalog_for(RECORDINGS)).code == 0
+    written = {(line["stream"], line["surface"]) for line in read_lines(log) if line["event"] == "window_extracted"}
+    assert written == {("bot_conversations", "analytics"), (RECORDINGS, "data_extraction")}
+    assert notify("send", webhook_url=listener.url, audit_log_path=str(log))[0] == 0
+    messages = listener.messages
+    assert [message["surface"] for message in messages] == ["analytics"] * 4 + ["data_extraction"]
+    for message in messages:
+        assert list(message)[:5] == ["source", "job_id", "record_count", "timestamp", "data_sample"]

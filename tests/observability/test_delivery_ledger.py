@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import time
 import tracemalloc
 from typing import TYPE_CHECKING
 
@@ -199,6 +201,30 @@ def test_confirmed_run_stays_due_after_a_state_reset(log: Log) -> None:
     assert ledger(log, "run-2").unconfirmed == {"run-2": 0}
 
 
+def test_every_window_whose_load_is_not_known_is_in_the_ledger(log: Log) -> None:
+    """The earlier window may be due after all: a bookmark may pass it, but not the later one that covers it."""
+    for run, end in (("first", 11), ("second", 21)):
+        log.begin(run, None)
+        log.extract(run, 1, end, run_id=run)
+    log.begin("third", None)
+    assert [window.job_id for window in ledger(log).waiting] == ["second"]
+    assert [window.job_id for window in ledger(log).not_loaded] == ["first", "second"]
+    log.begin("fourth", 11)
+    assert due(log) == ["first"]
+
+
+def test_time_does_not_grow_with_runs_times_windows(log: Log) -> None:
+    with log.path.open("w") as file:
+        for number in range(20_000):
+            run = {"event": "run_started", "stream": "s", "run_id": str(number), "bookmark": "2020-01-01"}
+            names = {"stream": "s", "job_id": number, "dateFrom": "2024-01-01", "dateTo": "2024-01-02"}
+            window = {"event": "window_extracted", "run_id": str(number), **names}
+            file.write(json.dumps(run) + "\n" + json.dumps(window) + "\n")
+    began = time.process_time()
+    assert due(log) == ["19999"]
+    assert time.process_time() - began < 20
+
+
 # --- Large logs -------------------------------------------------------------------------------------------------------
 
 
@@ -222,3 +248,22 @@ def test_windows_are_in_the_order_of_their_extraction(log: Log) -> None:
     for day in days:
         log.extract(f"job-{day}", day, day + 1)
     assert due(log) == [f"job-{day}" for day in days]
+
+
+# --- Surfaces ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "surface"),
+    [
+        ({"stream": "bot_conversations", "surface": "analytics"}, "analytics"),
+        ({"stream": "anything", "surface": "data_extraction"}, "data_extraction"),
+        ({"stream": "bot_conversations"}, "analytics"),
+        ({"stream": "qm_workflows"}, "data_extraction"),
+        ({}, None),
+    ],
+)
+def test_surface_of_older_lines_follows_from_the_stream(log: Log, fields: dict[str, str], surface: str | None) -> None:
+    log.write("window_extracted", dateFrom="2024-01-01", dateTo="2024-01-02", **fields)
+    [window] = ledger(log).windows
+    assert window.surface == surface
