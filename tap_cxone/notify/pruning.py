@@ -1,4 +1,4 @@
-"""Prunes audit logs: removes old lines, except those of windows that are still due.
+"""Prunes audit logs: removes old lines, except those that decide whether a window is due.
 
 All logs together decide which windows are due. Then each log is replaced in one step by a file with the old lines that
 are needed, followed by everything from the first line that is not old, byte for byte.
@@ -9,22 +9,25 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from tap_cxone.dates import format_date
 from tap_cxone.errors import CxoneError
 from tap_cxone.notify.locking import all_locked
 from tap_cxone.notify.replacing import replacement
-from tap_cxone.observability.audit_files import AuditLogs, open_audit_logs
+from tap_cxone.observability.audit_files import AuditLogs, file_number, open_audit_logs
 from tap_cxone.observability.audit_reader import first_offset_since
 from tap_cxone.observability.delivery_ledger import RUN_EVENTS, read_entries, read_ledger
+from tap_cxone.observability.events import EventName
 from tap_cxone.observability.window_ids import WindowIds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from tap_cxone.notify.receivers import Receiver
+    from tap_cxone.observability.delivery_ledger import Ledger
+    from tap_cxone.observability.events import Event
     from tap_cxone.observability.windows import ExtractedWindow
 
 
@@ -59,50 +62,63 @@ def prune(paths: Sequence[Path], receivers: list[Receiver], oldest: datetime) ->
     """
     existing = [path for path in paths if path.exists()]
     with all_locked(existing), open_audit_logs(existing) as logs:
-        needed = {window.webhook_id: window for window in _needed(logs, receivers)}
-        return [_prune(logs, number, needed, oldest) for number in range(len(logs.files))]
+        try:
+            pruner = _Pruner(logs, receivers, format_date(oldest))
+            return [pruner.prune(number) for number in range(len(logs.files))]
+        except OSError as err:
+            msg = f"Setting 'audit_log_path': the file cannot be pruned ({err.strerror}); it is unchanged."
+            raise CxoneError(msg) from err
 
 
-def _prune(logs: AuditLogs, number: int, needed: dict[str, ExtractedWindow], oldest: datetime) -> PruneResult:
-    file = logs.files[number]
-    try:
-        file.seek(0)
-        old_bytes = first_offset_since(file, format_date(oldest))
-        before, after = _replace(Path(file.name), file, needed, old_bytes)
-    except OSError as err:
-        msg = f"Setting 'audit_log_path': the file cannot be pruned ({err.strerror}); it is unchanged."
-        raise CxoneError(msg) from err
-    places = (logs.locate(window.offset) for window in needed.values())
-    return PruneResult(before, after, sum(place is file and position < old_bytes for place, position in places))
+class _Pruner:
+    """Prunes logs by what is due according to all of them."""
+
+    def __init__(self, logs: AuditLogs, receivers: list[Receiver], oldest: str) -> None:
+        self._logs = logs
+        self._old_bytes = [first_offset_since(file, oldest) for file in logs.files]
+        self._ledger = read_ledger(logs)
+        self._undecided = {window.webhook_id: window for window in _undecided(self._ledger, receivers)}
+        # A window that is not old stays, so its deliveries stay: a job may be extracted again after it was delivered.
+        self._staying = {window.webhook_id for window in self._ledger.windows if not self._is_old(window)}
+
+    def prune(self, number: int) -> PruneResult:
+        """Replace a file, given by its index."""
+        file = self._logs.files[number]
+        with replacement(Path(file.name), file) as writing:
+            writing.writelines(self._needed_lines(number))
+            file.seek(self._old_bytes[number])
+            shutil.copyfileobj(file, writing)
+            old_and_due = filter(self._is_old, self._undecided.values())
+            due = sum(file_number(window.offset) == number for window in old_and_due)
+            return PruneResult(file.tell(), writing.tell(), due)
+
+    def _needed_lines(self, number: int) -> Iterator[bytes]:
+        """Yield the old lines of a file that decide whether a window is due."""
+        if not self._undecided and not self._staying:
+            return
+        ids = WindowIds()
+        for entry in read_entries(AuditLogs([self._logs.files[number]]), log_problems=False):
+            if entry.offset >= self._old_bytes[number]:
+                return
+            if self._is_needed(entry.event, ids.of(entry)):
+                yield entry.line
+
+    def _is_needed(self, event: Event, webhook_id: str | None) -> bool:
+        if event.event in RUN_EVENTS:
+            return bool(self._undecided)
+        if webhook_id is None or (webhook_id not in self._undecided and webhook_id not in self._staying):
+            return False
+        return event.event != EventName.WEBHOOK_SYNC_FAILURE or self._ledger.is_last_failure(event, webhook_id)
+
+    def _is_old(self, window: ExtractedWindow) -> bool:
+        _, position = self._logs.locate(window.offset)
+        return position < self._old_bytes[file_number(window.offset)]
 
 
-def _replace(log: Path, reading: BinaryIO, needed: Collection[str], old_bytes: int) -> tuple[int, int]:
-    """Replace a file; return its size before and after."""
-    with replacement(log, reading) as writing:
-        for line in _needed_lines(reading, needed, old_bytes):
-            writing.write(line)
-        reading.seek(old_bytes)
-        shutil.copyfileobj(reading, writing)
-        return reading.tell(), writing.tell()
-
-
-def _needed(logs: AuditLogs, receivers: list[Receiver]) -> Iterator[ExtractedWindow]:
-    """Yield the windows that are due to a receiver, or will be."""
-    ledger = read_ledger(logs)
-    yield from ledger.waiting
+def _undecided(ledger: Ledger, receivers: list[Receiver]) -> Iterator[ExtractedWindow]:
+    """Yield the windows that are due to a receiver, or may be."""
+    yield from ledger.not_loaded
     for receiver in receivers:
         yield from ledger.due(receiver.name)
     if not receivers:
         yield from ledger.windows
-
-
-def _needed_lines(reading: BinaryIO, needed: Collection[str], old_bytes: int) -> Iterator[bytes]:
-    """Yield the old lines of a file that the ledger needs for some windows."""
-    if not needed:
-        return
-    ids = WindowIds()
-    for entry in read_entries(AuditLogs([reading]), log_problems=False):
-        if entry.offset >= old_bytes:
-            return
-        if entry.event.event in RUN_EVENTS or ids.of(entry) in needed:
-            yield entry.line

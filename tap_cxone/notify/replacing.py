@@ -7,6 +7,7 @@ A tap that writes in the meantime waits for the replacement and continues in the
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -30,11 +31,13 @@ def replacement(path: Path, reading: BinaryIO) -> Iterator[BinaryIO]:
         reading: the same file, open for reading.
 
     Raises:
-        OSError: the new file cannot be written.
+        OSError: the new file cannot be written, or another file has the old one's name by now.
     """
     remove_leftovers(path)
     with locked(reading.fileno()), replacing(path, private=True) as writing:
         owner = os.fstat(reading.fileno())
+        if not os.path.samestat(owner, path.stat()):
+            raise OSError(errno.ESTALE, "it was moved in the meantime")
         if hasattr(os, "fchown") and owner.st_uid != os.getuid():  # root may replace the file of another user
             os.fchown(writing.fileno(), owner.st_uid, owner.st_gid)
         yield writing

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_cxone.dates import format_date, utc_now
+from tap_cxone.errors import CxoneError
 from tap_cxone.notify.pruning import prune
 from tap_cxone.observability.audit_files import AuditLogs
 from tap_cxone.observability.delivery_ledger import read_ledger
@@ -181,3 +182,68 @@ def test_prune_without_a_log_does_nothing(notify: Notify, log: Log) -> None:
     assert notify("prune", "--keep-days", "1")[0] == 0
     assert not log.path.exists()
     assert notify("prune", "--keep-days", str(10**9))[0] == 1
+
+
+def test_prune_keeps_the_delivery_of_a_job_that_was_extracted_again(
+    notify: Notify, log: Log, listener: Listener
+) -> None:
+    log.path.unlink()
+    log.extract("job-1", 1, 11, logged_at=LONG_AGO)
+    notify("send", webhook_url=listener.url)
+    backdate(log, 2)
+    log.extract("job-1", 1, 11)  # a later run without state has adopted the job
+    assert notify("prune", "--keep-days=30", webhook_url=listener.url)[0] == 0
+    assert [line["event"] for line in log.lines if line["logged_at"] == LONG_AGO] == [
+        "validation_summary",
+        "window_extracted",
+        "webhook_sync_success",
+    ]
+    notify("send", webhook_url=listener.url)
+    assert listener.jobs == ["job-1"]
+
+
+def test_prune_keeps_only_the_last_failure_of_a_window(
+    notify: Notify, log: Log, listen: Callable[..., Listener]
+) -> None:
+    down, up = listen(always=503), listen()
+    for _ in range(3):
+        notify("send", webhook_url=f"down={down.url} up={up.url}", max_attempts="1")
+    lines = log.lines
+    log.path.unlink()
+    for number, line in enumerate(lines):
+        log.write(**(line | {"logged_at": format_date(january(1) + timedelta(seconds=number))}))
+    assert len(log.events("webhook_sync_failure")) == 6
+    notify("prune", "--keep-days=30", webhook_url=f"down={down.url} up={up.url}")
+    assert len(log.events("webhook_sync_failure")) == 2
+    [status] = json.loads(notify("status", "--json", webhook_url=f"down={down.url}")[1])["receivers"]
+    assert (status["failed"], status["due"]) == (2, 1)
+    notify("prune", "--keep-days=30", webhook_url=f"up={up.url}")
+    assert not log.events("webhook_sync_failure"), "that receiver is forgotten"
+    assert not log.events("webhook_sync_success")
+
+
+def test_prune_keeps_a_waiting_window_that_a_later_waiting_one_covers(tmp_path: Path) -> None:
+    log = Log(tmp_path / "audit.jsonl")
+    for run, end in (("first", 11), ("second", 21), ("third", None)):
+        log.write("run_started", stream="bot_conversations", run_id=run, bookmark=None, logged_at=LONG_AGO)
+        if end:
+            log.extract(run, 1, end, run_id=run, logged_at=LONG_AGO)
+    prune([log.path], [], utc_now())
+    log.begin("fourth", 11)
+    with log.path.open("rb") as file:
+        assert [window.job_id for window in read_ledger(AuditLogs([file])).windows] == ["first"]
+
+
+def test_log_that_is_moved_during_a_prune_is_unchanged(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, moved = log.path.read_bytes(), log.path.with_name("moved.jsonl")
+
+    def move(path: Path) -> None:
+        """Do what a log rotation does, and the tap after it."""
+        path.rename(moved)
+        log.extract("job-4", 11, 21)
+
+    monkeypatch.setattr("tap_cxone.notify.replacing.remove_leftovers", move)
+    with pytest.raises(CxoneError, match="it was moved in the meantime"):
+        prune([log.path], [], utc_now())
+    assert moved.read_bytes() == before
+    assert [line["job_id"] for line in log.events("window_extracted")] == ["job-4"]
