@@ -31,7 +31,7 @@ RETRY_AFTER_DEFAULT_SECONDS = 5.0
 RETRY_AFTER_CAP_SECONDS = 120.0
 """Longest pause that a Retry-After header can ask for."""
 
-logger = logging.getLogger("tap-cxone")
+logger = logging.getLogger("tap-cxone.retry")
 _T = TypeVar("_T")
 _jitter = tenacity.wait_random(0, FIRST_PAUSE_SECONDS)
 _growing = tenacity.wait_exponential(FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS) + _jitter

@@ -103,7 +103,7 @@ class JobRunner(Generic[V]):
                 raise self._given_up(window, budget, failure)
             budget.too_long = length
         self._listener.window_left(window)
-        logger.info("Window %s is split into halves", window)
+        logger.warning("Window %s is split into halves", window)
         for half in halves(window, self._api.granularity):
             yield from self._files(half, budget)
 

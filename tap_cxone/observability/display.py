@@ -1,14 +1,12 @@
 """The live display: shows in a terminal what a run is doing. Everything it shows comes from ``Progress``.
 
-Log lines appear above it. Routine ones, which would repeat what it shows, are suppressed.
+Log lines appear above it (see ``tap_cxone.observability.lines_above``).
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import sys
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,16 +14,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tap_cxone.observability.formatting import duration, rate, size
+from tap_cxone.observability.formatting import duration, interval, rate, size
+from tap_cxone.observability.lines_above import LinesAbove
 from tap_cxone.observability.summary import pauses
 
 if TYPE_CHECKING:
-    from tap_cxone.observability.progress import Progress, StreamProgress
+    from tap_cxone.observability.progress import Counts, Progress, StreamProgress
 
 REFRESHES_PER_SECOND = 4
 MAX_ROWS = 8
 """Maximum number of active windows that are shown one by one."""
-_ROUTINE = ("tap-cxone", "singer_sdk.metrics")
+_WARNING_STYLE = "yellow"
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -47,7 +46,7 @@ class LiveDisplay:
             redirect_stdout=False,  # the target reads it
             transient=True,
         )
-        self._streams: list[tuple[logging.StreamHandler[TextIO], TextIO]] = []
+        self._lines = LinesAbove(self._console)
 
     @classmethod
     def create_if_supported(cls, progress: Progress) -> LiveDisplay | None:
@@ -57,20 +56,13 @@ class LiveDisplay:
         return cls(progress, console) if supported else None
 
     def start(self) -> None:
-        """Start the display, and redirect log lines to appear above it."""
+        """Start the display, and have log lines appear above it."""
         self._live.start()
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, logging.StreamHandler) and handler.stream in {sys.__stderr__, sys.stderr}:
-                self._streams.append((handler, handler.stream))
-                handler.setStream(_Above(self._console))
-                handler.addFilter(_not_routine)
+        self._lines.start()
 
     def stop(self) -> None:
-        """Remove the display, and restore the log handlers."""
-        for handler, stream in self._streams:
-            handler.setStream(stream)
-            handler.removeFilter(_not_routine)
-        self._streams.clear()
+        """Remove the display, and write log lines as before."""
+        self._lines.stop()
         self._live.stop()
 
     def restore(self) -> None:
@@ -78,29 +70,37 @@ class LiveDisplay:
         os.write(2, _SHOW_CURSOR)
 
     def _render(self) -> RenderableType:
-        streams = self._progress.streams()
-        return Group(*(self._stream(stream) for stream in streams), *map(_pause, pauses(self._progress)))
+        lines = [*map(self._stream, self._progress.streams()), *map(_warning, pauses(self._progress))]
+        if retries := self._progress.requests().retries:
+            lines.append(_warning(f"{retries} requests repeated so far"))
+        return Group(*lines)
 
     def _stream(self, stream: StreamProgress) -> RenderableType:
         counts, tally = stream.counts(), stream.tally()
         active = stream.active()
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            Text(stream.name, style="bold"),
+            _line(stream.name, style="bold"),
             ProgressBar(total=max(1, counts.windows), completed=counts.windows_done, width=24),
-            _left(stream),
+            _line(_left(stream)),
         )
-        figures = Text(
-            f"  windows: {tally.done} done, {tally.running} running, {tally.waiting} waiting; "
-            f"{counts.records:,} records; {size(counts.bytes)}; {rate(counts.records, stream.seconds())}"
-        )
+        lines: list[RenderableType] = [
+            head,
+            Text(
+                f"  windows: {tally.done} done, {tally.running} running, {tally.waiting} waiting; "
+                f"{counts.records:,} records; {size(counts.bytes)}; {rate(counts.records, stream.seconds())}"
+            ),
+        ]
+        if problems := _problems(counts):
+            lines.append(_warning(f"  {problems}"))
         rows = Table.grid(padding=(0, 2))
         for item in active[:MAX_ROWS]:
             since = duration(self._progress.now() - item.since)
-            rows.add_row("", str(item.window), item.stage.value, since, Text(item.note, style="yellow"))
+            text = _warning(item.note) if item.note else _line(item.stage.value)  # a note says what the stage waits for
+            rows.add_row("", _line(interval(item.window.start, item.window.end)), _line(since), text)
         if len(active) > MAX_ROWS:
-            rows.add_row("", f"and {len(active) - MAX_ROWS} more", "", "", "")
-        return Group(head, figures, rows)
+            rows.add_row("", f"and {len(active) - MAX_ROWS} more", "", "")
+        return Group(*lines, rows)
 
 
 def _left(stream: StreamProgress) -> str:
@@ -110,29 +110,16 @@ def _left(stream: StreamProgress) -> str:
     return "" if left is None else f"about {duration(left)} left"
 
 
-def _pause(text: str) -> Text:
-    return Text(text, style="yellow")
+def _problems(counts: Counts) -> str:
+    failed = f"{counts.jobs_failed} of {counts.jobs} jobs failed" if counts.jobs_failed else ""
+    rejected = f"{counts.refused:,} records rejected" if counts.refused else ""
+    return "; ".join(filter(None, (failed, rejected)))
 
 
-def _not_routine(record: logging.LogRecord) -> bool:
-    """Return whether a log line says more than the display does."""
-    return record.levelno >= logging.WARNING or not record.name.startswith(_ROUTINE)
+def _line(text: str, style: str = "") -> Text:
+    """Return a text that is cut where the terminal ends."""
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
-class _Above:
-    """A stream whose lines appear above the display."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def write(self, text: str) -> int:
-        line = text.rstrip("\n")
-        if line:
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
-        return len(text)
-
-    def flush(self) -> None:
-        """Do nothing: lines are not buffered."""
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a stream
-        return getattr(sys.stderr, name)
+def _warning(text: str) -> Text:
+    return _line(text, _WARNING_STYLE)

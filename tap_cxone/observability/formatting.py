@@ -1,9 +1,14 @@
-"""Durations, sizes and rates as text, the same in the log, on the live display and in the report. Pure."""
+"""Durations, sizes, rates and windows as text, in the log, on the live display and in the report. Pure."""
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, time
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _KIB = 1024
+_DATE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+_WINDOW = re.compile(f"({_DATE})/({_DATE})")
 
 
 def duration(seconds: float) -> str:
@@ -39,3 +44,15 @@ def size(count: float) -> str:
 def rate(count: int, seconds: float) -> str:
     """Return a number of things per second, as in ``1,234/s``; 0/s if no time has passed."""
     return f"{count / seconds if seconds else 0:,.0f}/s"
+
+
+def interval(start: datetime, end: datetime) -> str:
+    """Return a window to the minute, as in ``2024-01-01/2024-01-04``, ``2024-01-01T06:00/12:00``."""
+    if start.time() == end.time() == time():
+        return f"{start:%Y-%m-%d}/{end:%Y-%m-%d}"
+    return f"{start:%Y-%m-%dT%H:%M}/{end:{'%H:%M' if start.date() == end.date() else '%Y-%m-%dT%H:%M'}}"
+
+
+def with_short_windows(text: str) -> str:
+    """Shorten the windows in a text."""
+    return _WINDOW.sub(lambda dates: interval(*map(datetime.fromisoformat, dates.groups())), text)

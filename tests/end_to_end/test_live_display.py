@@ -18,7 +18,7 @@ import pytest
 
 from tap_cxone.sandbox import Fault
 from tests.conftest import config_for, read_lines, wait_until
-from tests.end_to_end.helpers import SHUTDOWN_SECONDS
+from tests.end_to_end.helpers import RECORDINGS, SHUTDOWN_SECONDS, WORKFLOWS, catalog_for, extraction_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,20 +30,22 @@ CURSOR_SHOWN, CURSOR_HIDDEN = "\x1b[?25h", "\x1b[?25l"
 
 
 class Terminal:
-    """A tap process with a terminal of 160 columns as standard error and a file as standard output."""
+    """A tap process with a terminal as standard error and a file as standard output."""
 
-    def __init__(self, tap: Tap, config: dict[str, Any], *options: str, **environment: str) -> None:
+    def __init__(
+        self, tap: Tap, config: dict[str, Any], *options: str, columns: int = 160, files: Any = None, **environment: str
+    ) -> None:
         master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
         self.output_path = tap.folder / "out"
         with self.output_path.open("wb") as out:
             self.process = subprocess.Popen(
-                tap.command(config, *options),
+                tap.command(config, *options, **(files or {})),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=slave,
                 cwd=tap.folder,
-                env=os.environ | {"TERM": "xterm", "COLUMNS": "160"} | environment,
+                env=os.environ | {"TERM": "xterm", "COLUMNS": str(columns)} | environment,
             )
         os.close(slave)
         self.shown = b""
@@ -65,6 +67,12 @@ class Terminal:
         self._reader.join()
         return code, self.shown.decode()
 
+    def display_lines(self) -> list[str]:
+        """Wait until the tap ends; return all lines of and above the display, each time that it wrote them."""
+        _, text = self.finish()
+        display = text[text.index(CURSOR_HIDDEN) : text.rindex(CURSOR_SHOWN)]
+        return [line.rstrip() for line in re.split(r"[\r\n]+", ESCAPES.sub("", display))]
+
     def wait_for(self, text: str) -> None:
         wait_until(lambda: text in ESCAPES.sub("", self.shown.decode(errors="ignore")), f"the terminal shows {text!r}")
 
@@ -77,13 +85,52 @@ def test_a_terminal_shows_progress_and_a_summary(start_sandbox: StartSandbox, ta
     plain = ESCAPES.sub("", text)
     assert re.search(r"windows: [1-9] done, \d running, \d waiting; \d+ records; [\d.]+ (B|KiB); \d+/s", plain)
     assert re.search(r"about [\d.]+ (s|ms) left", plain)
-    assert re.search(r"2024-01-0\dT00:00:00.000Z/2024-01-0\dT00:00:00.000Z\s+queued", plain)
+    assert re.search(r"  2024-01-0\d/2024-01-\d\d\s+[\d.]+ m?s\s+queued", plain)
     assert re.search(r"call 'status' waits until \d\d:\d\d:\d\dZ \(429 Too Many Requests\)", plain)
     assert "Summary: 10 of 10 windows, 240 records" in plain
     assert "export_job_created" not in plain, "what the display shows is not logged too"
     assert text.rindex(CURSOR_SHOWN) > text.rindex(CURSOR_HIDDEN), "the cursor is visible again"
     lines = [json.loads(line) for line in terminal.output_path.read_text().splitlines()]
     assert sum(line["type"] == "RECORD" for line in lines) == 240
+
+
+def test_failures_and_splits_are_shown_as_they_happen_in_80_columns(start_sandbox: StartSandbox, tap: Tap) -> None:
+    sandbox = start_sandbox(
+        fail_longer_than_hours=24,
+        job_seconds=0.4,
+        bad_records=0.1,
+        faults=(Fault("status", "503", times=2), Fault("download", "truncated", times=1)),
+    )
+    display = Terminal(tap, config_for(sandbox, window_days=2, end_date="2024-01-05"), columns=80).display_lines()
+    assert max(map(len, display)) <= 80
+    above = [line for line in display if re.match(r"\d\d:\d\d:\d\dZ ", line)]
+    for window in ("2024-01-01/2024-01-03", "2024-01-03/2024-01-05"):
+        assert sum(f"Z {window}: a job failed: " in line for line in above) == 2, "two jobs before it is split"
+        assert sum(line.endswith(f"Z Window {window} is split into halves") for line in above) == 1
+    assert sum("download 1 of 3" in line for line in above) == 1
+    rejected = [line for line in above if ": a record was rejected: " in line]
+    assert len(rejected) >= 4
+    assert len(above) == 4 + 2 + 1 + len(rejected), "one line each"
+    assert not [line for line in above if "trying again" in line], "the display shows it"
+    shown = "\n".join(display)
+    for part in (
+        r"[1-4] of \d jobs failed",
+        r"records rejected",
+        r"call 'status' waits until \d\d:\d\d:\d\dZ \(503 Service Unavailable\)",
+        r"2 requests repeated so far",
+        r"  2024-01-01/2024-01-02 ",
+    ):
+        assert re.search(part, shown), part
+
+
+def test_every_stream_name_and_wait_fits_into_80_columns(start_sandbox: StartSandbox, tap: Tap) -> None:
+    sandbox = start_sandbox(submit_seconds=3, rows_per_day=12, fail_first=1)
+    config = extraction_config(sandbox, submit_interval=3, extraction_window_days=1)
+    display = Terminal(tap, config, columns=80, files={"catalog": catalog_for(RECORDINGS, WORKFLOWS)}).display_lines()
+    assert max(map(len, display)) <= 80
+    assert any("waiting for submit_interval until " in line for line in display)
+    assert sum("a job failed: " in line for line in display) == 1
+    assert any(line.startswith(RECORDINGS) and line.endswith(" left") for line in display)
 
 
 def test_an_error_is_printed_below_the_display(start_sandbox: StartSandbox, tap: Tap) -> None:

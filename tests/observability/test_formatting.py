@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tap_cxone.observability.formatting import duration, rate, size
+from tap_cxone.observability.formatting import duration, rate, size, with_short_windows
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,17 @@ def test_sizes_have_binary_units(count: int, text: str) -> None:
 def test_rates_are_per_second() -> None:
     assert rate(12345, 10) == "1,234/s"
     assert rate(1, 0) == "0/s"
+
+
+@pytest.mark.parametrize(
+    ("window", "text"),
+    [
+        ("2024-01-01T00:00:00.000Z/2024-01-04T00:00:00.000Z", "2024-01-01/2024-01-04"),
+        ("2024-01-01T00:00:00.000Z/2024-01-01T12:00:00.000Z", "2024-01-01T00:00/12:00"),
+        ("2024-01-01T06:30:00.000Z/2024-01-02T00:00:00.000Z", "2024-01-01T06:30/2024-01-02T00:00"),
+        ("2024-01-01T06:30:59.999Z/2024-01-01T07:15:00.001Z", "2024-01-01T06:30/07:15"),
+        ("2024-01-01T06:30:59.999Z", "2024-01-01T06:30:59.999Z"),
+    ],
+)
+def test_windows_are_short(window: str, text: str) -> None:
+    assert with_short_windows(f"Window {window}: a reason") == f"Window {text}: a reason"
