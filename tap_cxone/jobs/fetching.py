@@ -100,7 +100,14 @@ class FileFetcher(Generic[V]):
             try:
                 file = self._fetch_once(job, started, accept_blank=accept_blank and is_blank and last)
             except CorruptExportError as err:
-                logger.warning("Job %s, download %d of %d: %s", job.job_id, attempt, FETCH_ATTEMPTS, err.message)
+                logger.warning(
+                    "Window %s, download %d of %d: %s (job %s)",
+                    job.window,
+                    attempt,
+                    FETCH_ATTEMPTS,
+                    err.message,
+                    job.job_id,
+                )
                 is_blank = is_blank and isinstance(err, BlankExportError)
                 kind, message = type(err), err.message
             else:

@@ -72,7 +72,7 @@ class LiveDisplay:
     def _render(self) -> RenderableType:
         lines = [*map(self._stream, self._progress.streams()), *map(_warning, pauses(self._progress))]
         if retries := self._progress.requests().retries:
-            lines.append(_warning(f"{retries} requests repeated so far"))
+            lines.append(_warning(f"repeated requests: {retries}"))
         return Group(*lines)
 
     def _stream(self, stream: StreamProgress) -> RenderableType:
@@ -93,6 +93,8 @@ class LiveDisplay:
         ]
         if problems := _problems(counts):
             lines.append(_warning(f"  {problems}"))
+        if not active:  # a table without rows is an empty line that rich does not count
+            return Group(*lines)
         rows = Table.grid(padding=(0, 2))
         for item in active[:MAX_ROWS]:
             since = duration(self._progress.now() - item.since)
@@ -111,8 +113,8 @@ def _left(stream: StreamProgress) -> str:
 
 
 def _problems(counts: Counts) -> str:
-    failed = f"{counts.jobs_failed} of {counts.jobs} jobs failed" if counts.jobs_failed else ""
-    rejected = f"{counts.refused:,} records rejected" if counts.refused else ""
+    failed = f"jobs: {counts.jobs_failed} of {counts.jobs} failed" if counts.jobs_failed else ""
+    rejected = f"records: {counts.refused:,} rejected" if counts.refused else ""
     return "; ".join(filter(None, (failed, rejected)))
 
 

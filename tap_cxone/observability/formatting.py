@@ -47,10 +47,14 @@ def rate(count: int, seconds: float) -> str:
 
 
 def interval(start: datetime, end: datetime) -> str:
-    """Return a window to the minute, as in ``2024-01-01/2024-01-04``, ``2024-01-01T06:00/12:00``."""
+    """Return a window to the minute in the short form of ISO 8601: what both ends have in common is not repeated.
+
+    As in ``2024-01-01/01-04``, ``2024-01-01T06:00/12:00``, ``2024-12-31/2025-01-01``.
+    """
+    date = "%m-%d" if start.year == end.year else "%Y-%m-%d"
     if start.time() == end.time() == time():
-        return f"{start:%Y-%m-%d}/{end:%Y-%m-%d}"
-    return f"{start:%Y-%m-%dT%H:%M}/{end:{'%H:%M' if start.date() == end.date() else '%Y-%m-%dT%H:%M'}}"
+        return f"{start:%Y-%m-%d}/{end:{date}}"
+    return f"{start:%Y-%m-%dT%H:%M}/{end:{'%H:%M' if start.date() == end.date() else f'{date}T%H:%M'}}"
 
 
 def with_short_windows(text: str) -> str:

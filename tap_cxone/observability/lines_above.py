@@ -21,8 +21,8 @@ _SHOWN_BY_DISPLAY = ("tap-cxone", "singer_sdk.metrics")
 _RETRIES = "tap-cxone.retry"
 """The display shows pauses before retries."""
 _WHAT_FAILED: dict[str, str] = {
-    EventName.EXPORT_JOB_FAILED: "a job failed",
-    EventName.SCHEMA_VALIDATION_FAILURE: "a record was rejected",
+    EventName.EXPORT_JOB_FAILED: "job failed",
+    EventName.SCHEMA_VALIDATION_FAILURE: "record rejected",
 }
 
 
@@ -84,10 +84,10 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def _text(record: logging.LogRecord) -> str:
-    """Return the message; of an event of the audit log that is a warning, the fields that matter, the reason last."""
+    """Return the message; of an event of the audit log that is a warning, the fields that matter."""
     message = record.getMessage()
     what = _WHAT_FAILED.get(message.partition(" ")[0])
     if not what:
-        return message
+        return message.removeprefix("Window ")
     fields = vars(record)
-    return f"{fields.get('dateFrom')}/{fields.get('dateTo')}: {what}: {fields.get('reason')}"
+    return f"{fields.get('dateFrom')}/{fields.get('dateTo')} {what}: {fields.get('reason')}"

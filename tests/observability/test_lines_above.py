@@ -62,8 +62,8 @@ def test_failure_is_short(shown: Callable[[], list[str]]) -> None:
     log.event(EventName.EXPORT_JOB_FAILED, stream="s", run_id="r", job_id="j" * 36, **WINDOW, reason="out of memory")
     log.event(EventName.SCHEMA_VALIDATION_FAILURE, stream="s", job_id="j", **WINDOW, record_id="secret", reason="odd")
     assert shown() == [
-        "2024-01-01T00:00/12:00: a job failed: out of memory",
-        "2024-01-01T00:00/12:00: a record was rejected: odd",
+        "2024-01-01T00:00/12:00 job failed: out of memory",
+        "2024-01-01T00:00/12:00 record rejected: odd",
     ]
 
 
