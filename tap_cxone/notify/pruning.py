@@ -7,6 +7,7 @@ are needed, followed by everything from the first line that is not old, byte for
 from __future__ import annotations
 
 import shutil
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from tap_cxone.observability.audit_files import AuditLogs, file_number, open_aud
 from tap_cxone.observability.audit_reader import first_offset_since
 from tap_cxone.observability.delivery_ledger import RUN_EVENTS, read_entries, read_ledger
 from tap_cxone.observability.events import EventName
+from tap_cxone.observability.intervals import Intervals
 from tap_cxone.observability.window_ids import WindowIds
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tap_cxone.notify.receivers import Receiver
     from tap_cxone.observability.delivery_ledger import Ledger
     from tap_cxone.observability.events import Event
+    from tap_cxone.observability.tenants import Tenant
     from tap_cxone.observability.windows import ExtractedWindow
 
 
@@ -76,10 +79,25 @@ class _Pruner:
     def __init__(self, logs: AuditLogs, receivers: list[Receiver], oldest: str) -> None:
         self._logs = logs
         self._old_bytes = [first_offset_since(file, oldest) for file in logs.files]
-        self._ledger = read_ledger(logs)
+        # Whoever prunes does not vouch for the last run, as a sender does: its load may have failed.
+        self._ledger = read_ledger(logs, confirmed_only=True)
         self._undecided = {window.webhook_id: window for window in _undecided(self._ledger, receivers)}
-        # A window that is not old stays, so its deliveries stay: a job may be extracted again after it was delivered.
-        self._staying = {window.webhook_id for window in self._ledger.windows if not self._is_old(window)}
+        self._needed = set(self._undecided) | self._deciding()
+
+    def _deciding(self) -> set[str]:
+        """Return the ids of windows that were delivered, but whose lines decide whether others are due.
+
+        A window that is not old stays, so its deliveries stay: a job may be extracted again after it was delivered. And
+        a window that covers an undecided one replaces it, once the load of that is known.
+        """
+        undecided: defaultdict[tuple[Tenant, str], Intervals[datetime]] = defaultdict(Intervals)
+        for window in self._undecided.values():
+            undecided[window.tenant, window.stream].add(window.start, window.end)
+        return {
+            window.webhook_id
+            for window in self._ledger.windows
+            if not self._is_old(window) or undecided[window.tenant, window.stream].overlaps(window.start, window.end)
+        }
 
     def prune(self, number: int) -> PruneResult:
         """Replace a file, given by its index."""
@@ -94,7 +112,7 @@ class _Pruner:
 
     def _needed_lines(self, number: int) -> Iterator[bytes]:
         """Yield the old lines of a file that decide whether a window is due."""
-        if not self._undecided and not self._staying:
+        if not self._needed:
             return
         ids = WindowIds()
         for entry in read_entries(AuditLogs([self._logs.files[number]]), log_problems=False):
@@ -106,7 +124,7 @@ class _Pruner:
     def _is_needed(self, event: Event, webhook_id: str | None) -> bool:
         if event.event in RUN_EVENTS:
             return bool(self._undecided)
-        if webhook_id is None or (webhook_id not in self._undecided and webhook_id not in self._staying):
+        if webhook_id is None or webhook_id not in self._needed:
             return False
         return event.event != EventName.WEBHOOK_SYNC_FAILURE or self._ledger.is_last_failure(event, webhook_id)
 

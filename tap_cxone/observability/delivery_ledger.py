@@ -108,18 +108,21 @@ def read_entries(logs: AuditLogs, *, log_problems: bool = True) -> Iterator[Entr
     return logs.entries(AuditLogReader(_EVENTS, log_unreadable if log_problems else None).read_quickly)
 
 
-def read_ledger(logs: AuditLogs, own_run: str | None = None, *, log_problems: bool = True) -> Ledger:
+def read_ledger(
+    logs: AuditLogs, own_run: str | None = None, *, confirmed_only: bool = False, log_problems: bool = True
+) -> Ledger:
     """Read the ledger from audit logs.
 
     Args:
         logs: the audit logs.
         own_run: the run whose load has just succeeded, if the caller knows it.
+        confirmed_only: whether no run counts as loaded that the log does not confirm.
         log_problems: whether to log which lines cannot be used.
     """
     builder = _LedgerBuilder(logs, log_problems=log_problems)
     for entry in read_entries(logs, log_problems=log_problems):
         builder.add(entry)
-    return builder.build(own_run)
+    return builder.build(own_run, confirmed_only=confirmed_only)
 
 
 def _shared(text: str | None) -> str | None:
@@ -183,12 +186,13 @@ class _LedgerBuilder:
             )
         )
 
-    def build(self, own_run: str | None) -> Ledger:
-        loaded, not_loaded = self._history.split(own_run)
+    def build(self, own_run: str | None, *, confirmed_only: bool) -> Ledger:
+        unconfirmed = {} if confirmed_only else self._history.unconfirmed(own_run)
+        loaded, not_loaded = self._history.split(unconfirmed)
         return Ledger(
             windows=without_superseded(loaded),
             not_loaded=not_loaded,
-            unconfirmed=self._history.unconfirmed(own_run),
+            unconfirmed=unconfirmed,
             _delivered=self._delivered,
             _failed=self._failed,
         )

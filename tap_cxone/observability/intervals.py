@@ -40,6 +40,10 @@ class Intervals(Generic[T]):
         self._starts[first:last] = [start]
         self._ends[first:last] = [end]
 
+    def overlaps(self, start: T, end: T) -> bool:
+        """Return whether a part of an interval, which is not empty, is in the set."""
+        return self.missing(start, end) != [(start, end)]
+
     def missing(self, start: T, end: T) -> list[tuple[T, T]]:
         """Return the parts of an interval that are not in the set, in ascending order."""
         parts: list[tuple[T, T]] = []

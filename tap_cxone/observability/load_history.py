@@ -10,6 +10,7 @@ from tap_cxone.observability.events import EventName
 from tap_cxone.observability.tenants import UNNAMED, Tenant, tenant_of
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from tap_cxone.observability.audit_reader import Entry
@@ -74,13 +75,13 @@ class LoadHistory:
         runs = {own_run} if own_run and own_run in self._files else {run for _, run in self._last.values()}
         return {run: self._files[run] for run in sorted(runs - self._confirmed)}
 
-    def split(self, own_run: str | None) -> tuple[list[ExtractedWindow], list[ExtractedWindow]]:
+    def split(self, trusted: Collection[str]) -> tuple[list[ExtractedWindow], list[ExtractedWindow]]:
         """Return the windows that have been loaded, and the others; each in the order of their extraction.
 
         Args:
-            own_run: as in ``unconfirmed``.
+            trusted: runs that count as loaded although the log does not confirm it.
         """
-        waiting_runs = self._files.keys() - self._confirmed - self.unconfirmed(own_run).keys()
+        waiting_runs = self._files.keys() - self._confirmed - set(trusted)
         loaded: list[ExtractedWindow] = []
         waiting: list[ExtractedWindow] = []
         passed: dict[tuple[str, Tenant | int], datetime] = {}  # the latest of the bookmarks that follow in the log

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tap_cxone.observability.intervals import Intervals
@@ -39,6 +39,12 @@ def test_missing_is_what_was_not_added(added: list[tuple[int, int]], wanted: tup
     assert points(*missing) == points(wanted) - points(*added)
     found = [edge for interval in missing for edge in interval]
     assert found == sorted(set(found)), "the parts are ascending, not empty, and do not touch"
+
+
+@given(st.lists(edges), edges)
+def test_overlapping_intervals_have_points_in_common(added: list[tuple[int, int]], wanted: tuple[int, int]) -> None:
+    assume(wanted[0] < wanted[1])
+    assert Intervals(added).overlaps(*wanted) == bool(points(wanted) & points(*added))
 
 
 @given(st.lists(edges), edges)
