@@ -17,7 +17,7 @@ from tap_cxone.errors import CxoneError
 from tap_cxone.notify.locking import all_locked
 from tap_cxone.notify.replacing import replacement
 from tap_cxone.observability.audit_files import AuditLogs, file_number, open_audit_logs
-from tap_cxone.observability.audit_reader import first_offset_since
+from tap_cxone.observability.audit_reader import first_logged_at, first_offset_since
 from tap_cxone.observability.delivery_ledger import RUN_EVENTS, read_entries, read_ledger
 from tap_cxone.observability.events import EventName
 from tap_cxone.observability.intervals import Intervals
@@ -67,7 +67,8 @@ def prune(paths: Sequence[Path], receivers: list[Receiver], oldest: datetime) ->
     with all_locked(existing), open_audit_logs(existing) as logs:
         try:
             pruner = _Pruner(logs, receivers, format_date(oldest))
-            return [pruner.prune(number) for number in range(len(logs.files))]
+            results = {number: pruner.prune(number) for number in _oldest_first(logs)}
+            return [results[number] for number in sorted(results)]
         except OSError as err:
             msg = f"Setting 'audit_log_path': the file cannot be pruned ({err.strerror}); it is unchanged."
             raise CxoneError(msg) from err
@@ -131,6 +132,14 @@ class _Pruner:
     def _is_old(self, window: ExtractedWindow) -> bool:
         _, position = self._logs.locate(window.offset)
         return position < self._old_bytes[file_number(window.offset)]
+
+
+def _oldest_first(logs: AuditLogs) -> list[int]:
+    """Return the indexes of the files, the oldest first.
+
+    So a window goes before its deliveries and before what covers it, and is not due if the process is killed halfway.
+    """
+    return sorted(range(len(logs.files)), key=lambda number: first_logged_at(logs.files[number]))
 
 
 def _undecided(ledger: Ledger, receivers: list[Receiver]) -> Iterator[ExtractedWindow]:

@@ -190,6 +190,20 @@ def first_offset_since(log: BinaryIO, logged_at: str) -> int:
     return offset
 
 
+def first_logged_at(log: BinaryIO) -> str:
+    """Return the time of the first line that has one, as the audit log writes it; empty if there is none.
+
+    Args:
+        log: the file; its position is changed.
+    """
+    decode = msgspec.json.Decoder(_TimeOnly).decode
+    log.seek(0)
+    for line in log:
+        with contextlib.suppress(*UNREADABLE):
+            return decode(line).logged_at
+    return ""
+
+
 def read_sample(log: BinaryIO, offset: int, length: int) -> list[msgspec.Raw]:
     """Return the sample records of one line, each as the JSON text in the log; none if the line cannot be read.
 

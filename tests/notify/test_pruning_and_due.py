@@ -6,19 +6,23 @@ import json
 import random
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
 import pytest
 
 from tap_cxone.dates import format_date, utc_now
+from tap_cxone.errors import CxoneError
 from tap_cxone.notify.pruning import prune
 from tap_cxone.notify.receivers import Receiver
+from tap_cxone.notify.replacing import replacement
 from tap_cxone.observability.audit_files import AuditLogs, file_number, open_audit_logs
 from tap_cxone.observability.delivery_ledger import read_ledger
 from tests.conftest import january
 from tests.notify.conftest import Log
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from tap_cxone.observability.delivery_ledger import Ledger
 
 LONG_AGO = format_date(january(1))
@@ -57,6 +61,36 @@ def test_window_is_kept_until_the_load_of_the_one_that_covers_it_is_known(tmp_pa
     prune([log.path], [BI], utc_now())
     log.begin("next", None)
     assert due(log.path) == ["loaded"]
+
+
+def test_prune_that_ends_after_some_of_the_files_makes_nothing_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window is in an older file than its delivery, and than the window that replaces another one."""
+    older, newer = Log(tmp_path / "moved.jsonl"), Log(tmp_path / "audit.jsonl")
+    older.extract("replaced", 1, 11, logged_at="2024-01-01T00:00:00.000Z")
+    older.extract("delivered", 11, 21, logged_at="2024-01-02T00:00:00.000Z")
+    newer.extract("again", 1, 11, logged_at="2024-01-03T00:00:00.000Z")
+    for job, start in (("delivered", 11), ("again", 1)):
+        dates = {"dateFrom": format_date(january(start)), "dateTo": format_date(january(start + 10))}
+        names = {"stream": "bot_conversations", "job_id": job, "receiver": "bi"}
+        newer.write("webhook_sync_success", **names, **dates, logged_at="2024-01-04T00:00:00.000Z")
+    paths = [newer.path, older.path]
+
+    def replace(path: Path, reading: BinaryIO) -> AbstractContextManager[BinaryIO]:
+        monkeypatch.setattr("tap_cxone.notify.pruning.replacement", no_space)
+        return replacement(path, reading)
+
+    def no_space(*_: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tap_cxone.notify.pruning.replacement", replace)
+    with pytest.raises(CxoneError, match="No space"):
+        prune(paths, [BI], utc_now())
+    assert not older.path.read_bytes()
+    assert len(newer.lines) == 6
+    with open_audit_logs(paths) as logs:
+        assert read_ledger(logs).due("bi") == []
 
 
 class Life:
