@@ -103,16 +103,23 @@ def test_deliveries_in_another_file_are_pruned_and_kept_with_their_window(
     assert not log.path.read_bytes()
 
 
-def test_senders_on_a_file_and_on_its_folder_take_turns(
+def test_senders_prune_and_erase_on_a_file_and_on_its_folder_take_turns(
     notify: Notify, log: Log, listen: Callable[..., Listener]
 ) -> None:
     for day in range(21, 27):
         log.extract(f"job-{day}", day, day + 1, run_id="run-1")
     listener = listen(seconds=0.2)
     paths = (log.path, log.path.parent, log.path.parent / "*.jsonl")
-    senders = [notify.start("send", webhook_url=f"bi={listener.url}", audit_log_path=str(path)) for path in paths]
-    assert [(sender.communicate(timeout=60), sender.returncode)[1] for sender in senders] == [0, 0, 0]
+    url = f"bi={listener.url}"
+    commands = [notify.start("send", webhook_url=url, audit_log_path=str(path)) for path in paths]
+    commands += [
+        notify.start("prune", "--keep-days=1", webhook_url=url, audit_log_path=str(log.path.parent)),
+        notify.start("erase", "--record-id", VALUE, audit_log_path=str(log.path.parent)),
+    ]
+    assert [(command.communicate(timeout=60), command.returncode)[1] for command in commands] == [0] * 5
+    notify("send", webhook_url=url)
     assert len(listener.jobs) == len(set(listener.jobs)) == 8
+    assert VALUE not in log.path.read_text()
 
 
 def test_delivery_that_a_killed_sender_did_not_record_is_repeated_after_prune_and_erase(
