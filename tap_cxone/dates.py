@@ -9,6 +9,7 @@ import contextlib
 import re
 from datetime import UTC, datetime
 
+_OWN_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -21,6 +22,9 @@ def parse_date(text: str) -> datetime:
     Raises:
         ValueError: the text is not an ISO 8601 date.
     """
+    if _OWN_FORM.fullmatch(text):
+        with contextlib.suppress(ValueError):
+            return datetime.fromisoformat(text)  # eight times as fast; an audit log has many thousands
     from dateutil.parser import isoparse  # noqa: PLC0415 - a tenth of the start-up time of commands that need no date
 
     try:
