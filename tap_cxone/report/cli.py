@@ -47,10 +47,13 @@ def _parse_date(text: str) -> int:
         if relative := _RELATIVE_DATE.fullmatch(text.strip()):
             midnight = utc_now().replace(hour=0, minute=0, second=0, microsecond=0)
             text = format_date(midnight - timedelta(days=int(relative[1] or 0)))
-        return parse_ms(format_date(parse_date(text))) or 0
+        milliseconds = parse_ms(format_date(parse_date(text)))
     except (ValueError, OverflowError):
-        msg = f"{clean(text)!r} is neither an ISO 8601 date nor one like today or today-7."
-        raise click.BadParameter(msg) from None
+        milliseconds = None
+    if milliseconds is None:
+        msg = f"{clean(text)!r} is neither an ISO 8601 date from 1970 to 2099 nor one like today or today-7."
+        raise click.BadParameter(msg)
+    return milliseconds
 
 
 def _date_option(_context: click.Context, _option: click.Parameter, text: str | None) -> int | None:
@@ -107,7 +110,7 @@ class _Command(click.Command):
     f"Where to write; - is standard output.  [default: {DEFAULT_OUTPUT}, JSON to standard output]",
     metavar="FILE",
 )
-@_option("run", "Only this run: its id, the beginning of its id, or 'last'.", metavar="RUN_ID")
+@_option("run", "Only this run: its id, the beginning or the end of it, or 'last'.", metavar="RUN_ID")
 @_option(
     "from",
     "Only events logged at or after this time: ISO 8601, or today-7.",
@@ -242,10 +245,10 @@ def _find_run(logs: AuditLogs, wanted: str) -> str:
     runs = run_ids(logs)
     if wanted == "last" and runs:
         return runs[-1]
-    found = [wanted] if wanted in runs else [run for run in runs if run.startswith(wanted)]
+    found = [wanted] if wanted in runs else [run for run in runs if run.startswith(wanted) or run.endswith(wanted)]
     if len(found) == 1:
         return found[0]
-    problem = f"{len(found)} runs begin with" if found else "the audit log has no run"
+    problem = f"{len(found)} runs begin or end with" if found else "the audit log has no run"
     msg = f"Option '--run': {problem} {clean(wanted)!r}."
     raise ReportError(msg)
 

@@ -1,29 +1,38 @@
 """Records per day, and which days were never covered.
 
-Pure. If there are too many days for a page, the bins are weeks, months, years or centuries.
+Pure. If there are too many days for a page, the bins are weeks, months or years.
 """
 
 from __future__ import annotations
 
 import bisect
 import itertools
+from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal
+
+from dateutil.rrule import DAILY, MONTHLY, WEEKLY, YEARLY, rrule
 
 from tap_cxone.observability.intervals import Intervals
 from tap_cxone.observability.tenants import UNNAMED, Tenant
-from tap_cxone.report.times import as_datetime
+from tap_cxone.report.times import as_datetime, as_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tap_cxone.report.coverage import Interval, WindowPart
 
 MAX_BINS = 400
 COVERED, PARTLY, NEVER = "covered", "partly covered", "never covered"
 _DAY_MS = 86_400_000
-_UNITS: tuple[tuple[str, int], ...] = (("day", 1), ("week", 7), ("month", 31), ("year", 366))
+_UNITS: dict[str, tuple[Literal[0, 1, 2, 3], int]] = {
+    "day": (DAILY, 1),
+    "week": (WEEKLY, 7),
+    "month": (MONTHLY, 31),
+    "year": (YEARLY, 366),
+}
+"""Each with the largest number of its days."""
 
 
 @dataclass
@@ -34,13 +43,18 @@ class Bin:
         start: in milliseconds since 1970.
         end: exclusive, in milliseconds since 1970.
         records: number of records; if the log does not have the numbers per day, those of a window are spread evenly.
-        status: covered, partly covered or never covered.
+        covered: share of its time that was covered, 0 to 1.
     """
 
     start: int
     end: int
     records: float = 0.0
-    status: str = NEVER
+    covered: float = 0.0
+
+    @property
+    def status(self) -> str:
+        """Return covered, partly covered or never covered."""
+        return COVERED if self.covered == 1 else PARTLY if self.covered else NEVER
 
 
 @dataclass
@@ -77,7 +91,7 @@ def unit_for(ranges: Iterable[Interval]) -> str:
     if not found:
         return "day"
     days = (max(end for _, end in found) - min(start for start, _ in found)) / _DAY_MS
-    return next((unit for unit, length in _UNITS if days / length <= MAX_BINS), "century")
+    return next(unit for unit, (_, length) in _UNITS.items() if unit == "year" or days / length <= MAX_BINS)
 
 
 def calendar(stream: str, parts: Sequence[WindowPart], requested: Iterable[Interval], unit: str) -> StreamDays | None:
@@ -101,9 +115,23 @@ def calendar(stream: str, parts: Sequence[WindowPart], requested: Iterable[Inter
     days.gaps = covered.missing(days.start, days.end)
     for item in days.bins:
         start, end = max(item.start, days.start), min(item.end, days.end)
-        missing = covered.missing(start, end)
-        item.status = COVERED if not missing else NEVER if missing == [(start, end)] else PARTLY
+        item.covered = 1 - sum(right - left for left, right in covered.missing(start, end)) / (end - start)
     return days
+
+
+def coverage(streams: Iterable[StreamDays]) -> list[Bin]:
+    """Return the units of several streams together, each with the mean of what was covered of them."""
+    shares: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
+    for stream in streams:
+        for item in stream.bins:
+            shares[item.start, item.end].append(item.covered)
+    return [Bin(*edges, covered=sum(found) / len(found)) for edges, found in sorted(shares.items())]
+
+
+def covered_share(streams: Iterable[StreamDays]) -> float:
+    """Return the share of the ranges of several streams that was covered, 0 to 1."""
+    ranges = [(days.end - days.start, sum(end - start for start, end in days.gaps)) for days in streams]
+    return 1 - sum(gaps for _, gaps in ranges) / sum(length for length, _ in ranges)
 
 
 def _spread(part: WindowPart, edges: list[int], bins: list[Bin]) -> None:
@@ -126,36 +154,16 @@ def _spread(part: WindowPart, edges: list[int], bins: list[Bin]) -> None:
 
 def _edges(start: int, end: int, unit: str) -> list[int]:
     """Return where the units begin, from the one that contains the start to the one after the end."""
-    edges = [_begin(as_datetime(start), unit)]
-    while _ms(edges[-1]) < end:
-        try:
-            edges.append(_NEXT[unit](edges[-1]))
-        except (OverflowError, ValueError):  # the calendar ends in 9999
-            return [*map(_ms, edges), end]
-    return list(map(_ms, edges))
-
-
-def _begin(at: datetime, unit: str) -> datetime:
-    day = at.replace(hour=0, minute=0, second=0, microsecond=0)
-    if unit == "week":
-        return day - timedelta(days=min(day.weekday(), day.toordinal() - 1))
-    if unit == "month":
-        return day.replace(day=1)
-    if unit == "year":
-        return day.replace(month=1, day=1)
-    if unit == "century":
-        return day.replace(year=max(day.year // 100 * 100, 1), month=1, day=1)
-    return day
-
-
-_NEXT: dict[str, Callable[[datetime], datetime]] = {
-    "day": lambda at: at + timedelta(days=1),
-    "week": lambda at: at + timedelta(days=7),
-    "month": lambda at: (at + timedelta(days=32)).replace(day=1),
-    "year": lambda at: at.replace(year=at.year + 1),
-    "century": lambda at: at.replace(year=at.year // 100 * 100 + 100),
-}
-
-
-def _ms(at: datetime) -> int:
-    return round((at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+    frequency, _ = _UNITS[unit]
+    day = as_datetime(start).replace(hour=0, minute=0, second=0, microsecond=0)
+    first = {
+        "week": day - timedelta(days=day.weekday()),
+        "month": day.replace(day=1),
+        "year": day.replace(month=1, day=1),
+    }
+    edges: list[int] = []
+    for edge in rrule(frequency, dtstart=first.get(unit, day)):
+        edges.append(as_ms(edge))
+        if edges[-1] >= end:
+            break
+    return edges

@@ -1,17 +1,16 @@
-"""Common parts of the plots: a canvas in the colours of the page, bars with hatches, a legend. Needs matplotlib."""
+"""What the plots share: colours, styles, legend and tooltips, and how a plot gets into the page. Needs matplotlib."""
 
 from __future__ import annotations
 
+import html
+import re
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
-
-from tap_cxone.report import svg
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,121 +18,138 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-WIDTH = 9.6
+COLOURS = {
+    "paper": ("#ffffff", "#15181c"),
+    "ink": ("#1a1d21", "#e8eaed"),
+    "muted": ("#59616b", "#a7b0ba"),
+    "grid": ("#d9dee4", "#353b43"),
+    "panel": ("#f5f7f9", "#1d2126"),
+    "link": ("#0b57a4", "#8fc1ff"),
+    "queued": ("#e9edf1", "#3a424b"),
+    "running": ("#2f6db5", "#6aa6ea"),
+    "both": ("#4f7fae", "#7fa8d3"),
+    "download": ("#1c7f74", "#4cbcae"),
+    "emit": ("#b35c12", "#f0a35c"),
+    "bad": ("#b3261e", "#ff8a80"),
+    "good": ("#2e7d32", "#7ccf81"),
+    "gap": ("#7a4a9c", "#c79be6"),
+    "warn": ("#8a5a00", "#f2c14e"),
+}
+"""The light and the dark theme. Plots are drawn in the light one; the style sheet of the page replaces its colours."""
+_WIDTH = 9.6
 """Of every plot, in inches of 72 units."""
-LEFT, RIGHT = 0.21, 0.985
-"""Left and right edge of the axes, as shares of the width."""
+_GROUP = re.compile(r'<g id="([^"]*)"(?=/?>)')
+
+
+def colour(name: str) -> str:
+    """Return a colour of the light theme."""
+    return COLOURS[name][0]
+
+
 _SETTINGS: Any = {
     "svg.fonttype": "none",  # text elements can be read out, searched and copied
-    "svg.hashsalt": "cxone-report",  # makes the page reproducible
+    "date.converter": "concise",
     "text.parse_math": False,
     "font.family": "DejaVu Sans",  # comes with matplotlib, for measuring; the page sets its own font
     "font.size": 9,
-    "hatch.linewidth": 0.8,
-    "axes.linewidth": 0.8,
-    "axes.edgecolor": svg.MUTED,
-    "axes.labelcolor": svg.INK,
-    "axes.facecolor": "none",
-    "axes.titlecolor": svg.INK,
-    "axes.axisbelow": True,
+    "text.color": colour("ink"),
     "figure.facecolor": "none",
-    "text.color": svg.INK,
-    "xtick.color": svg.MUTED,
-    "ytick.color": svg.MUTED,
-    "xtick.labelcolor": svg.INK,
-    "ytick.labelcolor": svg.INK,
+    "figure.constrained_layout.use": True,
+    "axes.facecolor": "none",
+    "axes.edgecolor": colour("muted"),
+    "axes.labelcolor": colour("ink"),
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "x",
+    "axes.spines.left": False,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "grid.color": colour("grid"),
+    "xtick.color": colour("muted"),
+    "ytick.color": colour("muted"),
+    "ytick.major.size": 0,
+    "xtick.labelcolor": colour("ink"),
+    "ytick.labelcolor": colour("ink"),
     "legend.frameon": False,
+    "legend.columnspacing": 1.2,
+    "hatch.linewidth": 0.8,
 }
 
 
-@dataclass(frozen=True)
-class BarStyle:
-    """The style of a bar: its colours, and a hatch that distinguishes it without colours."""
+def bar_style(fill: str, hatch: str | None = None, line: str = "paper", edge: str | None = None) -> dict[str, Any]:
+    """Return the style of a bar: its colour, and a hatch that distinguishes it without colours.
 
-    label: str
-    fill: str
-    hatch: str | None = None
-    line: str = svg.PAPER
+    Args:
+        fill: name of its colour.
+        hatch: as matplotlib writes it.
+        line: name of the colour of the hatch.
+        edge: name of the colour of its edge; None: that of the bar, so that the narrowest one is visible.
+    """
+    edge = edge or (fill if line == "paper" else line)
+    colours = {"facecolor": colour(fill), "edgecolor": colour(edge), "hatchcolor": colour(line)}
+    return colours | {"hatch": hatch, "linewidth": 0.8}
 
-    def patch(self) -> Patch:
-        """Return its symbol for a legend."""
-        return Patch(facecolor=self.fill, edgecolor=self.line, hatch=self.hatch, label=self.label, linewidth=0.8)
+
+def mark_style(marker: str, fill: str, size: float, edge: str = "paper") -> dict[str, Any]:
+    """Return the style of a mark, its size in points."""
+    colours = {"color": colour(fill), "markeredgecolor": colour(edge)}
+    return colours | {"marker": marker, "markersize": size, "linestyle": "none", "clip_on": False, "zorder": 4}
 
 
-@dataclass
-class Canvas:
+class Plot:
     """A plot that is being drawn.
 
-    Attributes:
-        figure: the figure of matplotlib.
-        titles: titles of elements, shown as tooltips, by the element's gid.
+    Args:
+        name: prefix of the ids of its elements, unique in the page.
+        height: in inches.
     """
 
-    figure: Figure
-    titles: dict[str, str] = field(default_factory=dict)
+    def __init__(self, name: str, height: float) -> None:
+        self.figure = Figure(figsize=(_WIDTH, height))
+        self._name = name
+        self._tooltips: dict[str, str] = {}
 
-    def add_title(self, artist: Artist, title: str) -> None:
-        """Give an element a title."""
-        gid = f"e{len(self.titles)}"
+    def tooltip(self, artist: Artist, text: str) -> None:
+        """Give an element a tooltip."""
+        gid = f"{self._name}.{len(self._tooltips)}"
         artist.set_gid(gid)
-        self.titles[gid] = title
+        self._tooltips[gid] = text
 
-    def bar(
-        self, axes: Axes, corner: tuple[float, float], extent: tuple[float, float], style: BarStyle, title: str
-    ) -> None:
-        """Draw a bar.
+    def legend(self) -> None:
+        """Add a legend of everything that has a label."""
+        entries: dict[str, Artist] = {}
+        for axes in self.figure.axes:
+            handles, labels = axes.get_legend_handles_labels()
+            entries |= zip(labels, handles, strict=True)
+        if entries:
+            self.figure.legend(entries.values(), entries.keys(), loc="outside upper left", ncols=7)
 
-        Args:
-            axes: where to draw.
-            corner: its lower left corner, in the units of the axes.
-            extent: its width and height, in the units of the axes.
-            style: its colours and hatch.
-            title: its title, shown as a tooltip.
-        """
-        bar = Rectangle(corner, *extent, facecolor=style.fill, edgecolor=style.line, hatch=style.hatch, linewidth=0.6)
-        axes.add_patch(bar)
-        self.add_title(bar, title)
+    def svg(self, title: str) -> str:
+        """Return the plot as an ``<svg>`` element with a title for screen readers."""
+        file = StringIO()
+        metadata = {"Title": title} | dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        self.figure.savefig(file, format="svg", metadata=metadata)
+        _, start, rest = file.getvalue().partition("<svg ")
+        return _GROUP.sub(self._group, start + rest)
 
-    def element(self, name: str, label: str) -> str:
-        """Return the plot as an ``<svg>`` element."""
-        return svg.to_svg(self.figure, name, label, self.titles)
+    def _group(self, start: re.Match[str]) -> str:
+        """Return the start of a group with its tooltip, or without its id, which other plots have, too."""
+        tooltip = self._tooltips.get(start[1])
+        return "<g" if tooltip is None else f"{start[0]}><title>{html.escape(tooltip, quote=False)}</title"
 
 
 @contextmanager
-def canvas(height: float) -> Iterator[Canvas]:
-    """Create an empty plot of a height in inches."""
-    with mpl.rc_context(_SETTINGS), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about characters that the font lacks, and about distant dates
-        yield Canvas(Figure(figsize=(WIDTH, height)))
+def new_plot(name: str, height: float) -> Iterator[Plot]:
+    """Create an empty plot; for the arguments see ``Plot``."""
+    salt: Any = {"svg.hashsalt": name}  # makes other ids unique in the page, and the same in the next one
+    with mpl.rc_context(_SETTINGS | salt), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about characters that the font lacks
+        yield Plot(name, height)
 
 
-def set_margins(figure: Figure, top: float, bottom: float) -> None:
-    """Set the margins above and below the axes, in inches, and the default margins beside them."""
-    height = figure.get_figheight()
-    figure.subplots_adjust(left=LEFT, right=RIGHT, top=1 - top / height, bottom=bottom / height)
-
-
-def legend(axes: Axes, entries: Sequence[Artist], offset: float = 0.0) -> None:
-    """Put a legend ``offset`` inches above the axes."""
-    if not entries:
-        return
-    height = axes.bbox.height / axes.get_figure(root=True).dpi  # type: ignore[union-attr] # axes always belong to a figure
-    axes.legend(
-        handles=list(entries),
-        loc="lower left",
-        bbox_to_anchor=(0, 1 + offset / height),
-        ncols=min(len(entries), 7),
-        borderaxespad=0.3,
-        borderpad=0.2,
-        handlelength=1.8,
-        handleheight=1.1,
-        columnspacing=1.2,
-    )
-
-
-def plain(axes: Axes, *, grid: str = "x") -> None:
-    """Remove frame and tick marks, and add grid lines."""
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis=grid, color=svg.GRID, linewidth=0.6)  # type: ignore[arg-type] # one of x, y, both
+def label_rows(axes: Axes, labels: Sequence[str], above: float = 0) -> None:
+    """Label the rows 0, 1, … of a plot, the first on top, and leave space above."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.5, -0.5 - above)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tap_cxone.observability.events import EventName
-from tap_cxone.observability.tenants import platform_host
+from tap_cxone.observability.tenants import Tenant, platform_host
 from tap_cxone.report.coverage import CoveredWindow, StreamKey, WindowPart, latest_parts
 from tap_cxone.report.days import StreamDays, calendar, unit_for
 from tap_cxone.report.durations import Durations
@@ -35,12 +35,13 @@ PHASES = ("create", "queue", "run", "queue and run", "download", "emit", "webhoo
 _MAX_REASONS = 500
 _MAX_RETRIES_SHOWN = 500
 _MAX_SUMMARIES = 10_000
-_Key = TypeVar("_Key", bound=tuple[str, ...])
+_Key = TypeVar("_Key", bound=tuple[object, ...])
 
 
 class Rejections(NamedTuple):
-    """Rejected records of one kind. The field names are those of the JSON form."""
+    """Rejected records of one kind; ``fields`` are the missing ones."""
 
+    tenant: Tenant
     stream: str
     reason: str
     fields: str
@@ -48,14 +49,7 @@ class Rejections(NamedTuple):
 
 
 class Retries(NamedTuple):
-    """Retried requests of one kind. The field names are those of the JSON form.
-
-    Attributes:
-        call: kind of request.
-        reason: why they were retried.
-        requests: number of retries.
-        seconds: total time waited before them.
-    """
+    """Retried requests of one kind, and the time waited before them. The field names are those of the JSON form."""
 
     call: str
     reason: str
@@ -98,7 +92,7 @@ class Figures:
         parts: for each stream of a tenant, its windows as ``latest_parts`` returns them.
         hosts: the platform's host of each of them, where the log says.
         days: their calendars.
-        unit: length of the bins of the calendars: day, week, month, year or century.
+        unit: length of the bins of the calendars: day, week, month or year.
         durations: one for each of ``PHASES``.
         offsets: offsets of the lines of the extracted windows, ascending.
         has_webhooks: whether the log has webhook deliveries.
@@ -146,9 +140,8 @@ class _Collector:
         self._offsets_ascend = True
         self._requested: dict[StreamKey, Interval | None] = {}  # from the first start of its runs to the last end
         self._summaries: OrderedDict[tuple[object, ...], tuple[int, int]] = OrderedDict()
-        self._rejections: Counter[tuple[str, str, str]] = Counter()
+        self._rejections: Counter[tuple[Tenant, str, str, str]] = Counter()
         self._retries: Counter[tuple[str, str]] = Counter()
-        self._covered_until: dict[tuple[StreamKey, int, int], int] = {}  # by stream, start and end of a window
         self._retry_seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
 
     def add_run_started(self, selected: SelectedEvent) -> None:
@@ -163,6 +156,10 @@ class _Collector:
 
     def add_run_event(self, selected: SelectedEvent) -> None:
         self.figures.runs.add(selected)
+
+    def add_run_end(self, selected: SelectedEvent) -> None:
+        if selected.event.exit_code and not selected.event.streams:
+            self.figures.runs.add(selected)
 
     def add_job_event(self, selected: SelectedEvent) -> None:
         self.figures.jobs.add(selected)
@@ -201,15 +198,9 @@ class _Collector:
             return
         total, rejected = self._summaries.pop(_job_key(selected), (0, 0))
         until = end if bookmark is None else max(min(end, bookmark), start)
-        key = self._key(selected)
-        windows = self._windows.setdefault(key, {})
-        # An earlier extraction that reached further is kept, because it covers the part after the new bookmark.
-        name = (key, start, end)
-        known = self._covered_until.get(name, until)
-        if known <= until:
-            windows.pop((start, end, known), None)
+        windows = self._windows.setdefault(self._key(selected), {})
+        # An extraction that reached further or less far is kept: it may cover the part after the new bookmark.
         windows.pop((start, end, until), None)  # so that the new one is inserted last
-        self._covered_until[name] = max(known, until)
         if start < until:
             windows[start, end, until] = CoveredWindow(
                 start, until, event.record_count or 0, total, rejected, _days(event)
@@ -218,8 +209,8 @@ class _Collector:
     def add_rejection(self, selected: SelectedEvent) -> None:
         event = selected.event
         fields = ", ".join(clean(name) for name in (event.missing_fields or ())[:20])
-        key = (clean(event.stream), clean(event.reason), clean(fields))
-        self._rejections[_bounded(key, self._rejections, (key[0], OTHER, ""))] += 1
+        key = (selected.tenant, clean(event.stream), clean(event.reason), clean(fields))
+        self._rejections[_bounded(key, self._rejections, (*key[:2], OTHER, ""))] += 1
 
     def add_retry(self, selected: SelectedEvent) -> None:
         event = selected.event
@@ -267,6 +258,7 @@ class _Collector:
 _HANDLERS: dict[str, Callable[[_Collector, SelectedEvent], None]] = {
     EventName.RUN_STARTED: _Collector.add_run_started,
     EventName.RUN_FINISHED: _Collector.add_run_event,
+    EventName.RUN_ENDED: _Collector.add_run_end,
     EventName.PIPELINE_ERROR: _Collector.add_run_event,
     EventName.EXPORT_JOB_CREATED: _Collector.add_job_event,
     EventName.EXPORT_JOB_COMPLETED: _Collector.add_job_event,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tap_cxone.observability.events import EventName
 from tap_cxone.observability.tenants import UNNAMED, Tenant
@@ -15,6 +15,8 @@ from tap_cxone.report.text import clean
 from tap_cxone.report.times import parse_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tap_cxone.observability.events import Event
     from tap_cxone.report.selection import SelectedEvent
 
@@ -72,7 +74,7 @@ class Job:
         if self.created is not None:
             return self.created
         if self.completed is not None:
-            return self.completed - _ms(self.seconds)
+            return _before(self.completed, self.seconds)
         return min((at for at in (self.downloaded, self.extracted, self.failed) if at is not None), default=None)
 
     @property
@@ -90,10 +92,10 @@ def segments(job: Job) -> list[Segment]:
     if begin is not None and ready is not None:
         found += _until_ready(job, begin, ready)
     if job.downloaded is not None:
-        found.append(Segment(DOWNLOAD, job.downloaded - _ms(job.download_seconds), job.downloaded))
+        found.append(Segment(DOWNLOAD, _before(job.downloaded, job.download_seconds), job.downloaded))
     if job.extracted is not None:
         if job.emit_seconds is not None:
-            found.append(Segment(EMIT, job.extracted - _ms(job.emit_seconds), job.extracted))
+            found.append(Segment(EMIT, _before(job.extracted, job.emit_seconds), job.extracted))
         elif job.downloaded is None and completed is not None:
             found.append(Segment(DOWNLOAD_AND_EMIT, completed, job.extracted))
     return [segment for segment in found if segment.end >= segment.start]
@@ -102,12 +104,45 @@ def segments(job: Job) -> list[Segment]:
 def _until_ready(job: Job, begin: int, ready: int) -> list[Segment]:
     if job.queue_seconds is None:
         return [Segment(QUEUED_OR_RUNNING, begin, ready)]
-    started = min(begin + _ms(job.queue_seconds), ready)
+    started = min(begin + round(job.queue_seconds * 1000), ready)
     return [Segment(QUEUED, begin, started), Segment(RUNNING, started, ready)]
 
 
-def _ms(seconds: float | None) -> int:
-    return round((seconds or 0) * 1000)
+def _before(at: int, seconds: float | None) -> int:
+    """Return a time some seconds earlier, but not before 1970: the log may hold any figure."""
+    return max(at - round((seconds or 0) * 1000), 0)
+
+
+def nested(jobs: Iterable[Job]) -> list[tuple[Job, int]]:
+    """Return jobs with the number of windows that theirs is a part of.
+
+    A window whose jobs fail is split into halves, which have jobs of their own. They follow the jobs of their window.
+
+    Args:
+        jobs: jobs of one run.
+    """
+
+    def position(job: Job) -> tuple[Any, ...]:
+        return job.tenant, job.stream, job.start or 0, -(job.end or 0), job.begin or 0
+
+    found: list[tuple[Job, int]] = []
+    around: list[Job] = []
+    for job in sorted(jobs, key=position):
+        while around and not _contains(around[-1], job):
+            around.pop()
+        if not around or not _contains(job, around[-1]):
+            around.append(job)
+        found.append((job, len(around) - 1))
+    return found
+
+
+def _contains(outer: Job, inner: Job) -> bool:
+    """Return whether the window of a job lies in that of another, or is the same."""
+    if (outer.tenant, outer.stream) != (inner.tenant, inner.stream):
+        return False
+    if None in {outer.start, outer.end, inner.start, inner.end}:
+        return False
+    return (outer.start or 0) <= (inner.start or 0) and (inner.end or 0) <= (outer.end or 0)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The plots of the report, as ``<svg>`` elements. Needs matplotlib, the extra ``report``.
+"""The plots of the report apart from the timeline, as ``<svg>`` elements. Needs matplotlib, the extra ``report``.
 
 Each plot has a table with the same figures. Colours are never the only distinction: there are also hatches and marks.
 """
@@ -7,206 +7,193 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.colors import to_rgba
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from tap_cxone.observability.formatting import duration
-from tap_cxone.report import svg
-from tap_cxone.report.days import COVERED
-from tap_cxone.report.drawing import LEFT, BarStyle, canvas, legend, plain, set_margins
-from tap_cxone.report.text import clean, date, date_range, number, shorten
-from tap_cxone.report.timeline import timeline
-from tap_cxone.report.times import format_ms
+from tap_cxone.report.days import COVERED, NEVER, coverage, covered_share
+from tap_cxone.report.drawing import bar_style, colour, label_rows, mark_style, new_plot
+from tap_cxone.report.text import clean, date, date_range, number, percent, plain_reason, shorten
+from tap_cxone.report.times import as_datetime, format_ms
 
 if TYPE_CHECKING:
-    from matplotlib.artist import Artist
+    from collections.abc import Mapping, Sequence
+
     from matplotlib.axes import Axes
 
     from tap_cxone.report.days import StreamDays
-    from tap_cxone.report.drawing import Canvas
-    from tap_cxone.report.figures import Figures
+    from tap_cxone.report.drawing import Plot
+    from tap_cxone.report.figures import Rejections
 
-_RECORDS, _GAP = BarStyle("records", svg.BAR), BarStyle("never covered", svg.PAPER, "xxxx", svg.GAP)
-_REJECTED = BarStyle("rejected", svg.BAD, "////")
-_DELIVERIES = {
-    "delivered": BarStyle("delivered", svg.GOOD),
-    "failed": BarStyle("failed, due again", svg.BAD, "xxxx"),
-    "due": BarStyle("due", svg.WARN, "////"),
-    "waiting": BarStyle("waiting for their load", svg.QUEUED, "||||", svg.MUTED),
-}
-_NONE: dict[str, Any] = {
-    "marker": "o",
-    "color": svg.PAPER,
-    "markeredgecolor": svg.INK,
-    "markersize": 4.5,
-    "linestyle": "none",
-}
-_MEDIAN: dict[str, Any] = {"marker": "o", "color": svg.RUNNING, "markersize": 8.0, "linestyle": "none"}
-_P95: dict[str, Any] = {"marker": "D", "color": svg.EMIT, "markersize": 7.0, "linestyle": "none"}
-_DAY_MS = 86_400_000.0
-_MAX_STREAMS, _MAX_BARS = 8, 15
+MAX_TENANTS, MAX_STREAMS = 30, 8
+"""Rows of the overview, and streams of a tenant."""
+_MAX_BARS = 15
 _MAX_LABEL, _MAX_REASON = 26, 58
-_MIN_WIDTH = 0.003
+_MAX_NUMBERED, _MAX_SEPARATED = 16, 100
+"""Cells of a row of the overview that have space for a number, and for lines between them."""
+_SHADE = 0.45
 _MIN_SECONDS = 0.001
+_RECORDS = bar_style("running", edge="paper")
+_GAP = bar_style("paper", "xxxx", "gap")
+_REJECTED = bar_style("bad", "////")
+_DELIVERIES = {
+    "delivered": bar_style("good"),
+    "failed": bar_style("bad", "xxxx"),
+    "due": bar_style("warn", "////"),
+    "waiting": bar_style("queued", "||||", "muted"),
+}
+_DELIVERY_LABELS = {"failed": "failed, due again", "waiting": "waiting for their load"}
+_NONE = mark_style("o", "paper", 4.5, "ink")
 
 
-def drawings(figures: Figures) -> dict[str, str | None]:
-    """Return all plots by name; None for a plot without figures."""
-    return {
-        "timeline": timeline(figures),
-        "days": days(figures),
-        "refusals": rejections(figures),
-        "durations": durations(figures),
-        "webhooks": webhooks(figures),
-    }
+def overview(tenants: Mapping[str, Sequence[StreamDays]], unit: str) -> str | None:
+    """Draw how much of each day was covered for each tenant: as a shade, and in per cent where there is space."""
+    rows = [(name, streams) for name, streams in tenants.items() if streams][:MAX_TENANTS]
+    if not rows:
+        return None
+    with new_plot("overview", len(rows) * 0.34 + 0.85) as plot:
+        axes = plot.figure.add_subplot()
+        for row, (name, streams) in enumerate(rows):
+            _draw_coverage(plot, axes, row, name, streams)
+        label_rows(axes, [f"{shorten(name, _MAX_LABEL)} {percent(covered_share(streams))}" for name, streams in rows])
+        plot.legend()
+        return plot.svg(f"Coverage of {len(rows)} tenants by {unit}; the table has the same figures")
 
 
-def days(figures: Figures) -> str | None:
+def _draw_coverage(plot: Plot, axes: Axes, row: int, name: str, streams: Sequence[StreamDays]) -> None:
+    bins = coverage(streams)
+    for label in dict.fromkeys(item.status for item in bins):
+        shown = [item for item in bins if item.status == label]
+        style = _GAP if label == NEVER else bar_style("good", None if label == COVERED else "////")
+        if label != NEVER:
+            style["facecolor"] = [to_rgba(colour("good"), _SHADE * item.covered) for item in shown]
+        style["linewidth"] = 0.8 if len(bins) <= _MAX_SEPARATED else 0
+        spans: Any = [(as_datetime(item.start), as_datetime(item.end) - as_datetime(item.start)) for item in shown]
+        cells = axes.broken_barh(spans, (row - 0.38, 0.76), label=label, **style)
+        plot.tooltip(cells, f"{name}: {len(shown)} {label}")
+    if len(bins) <= _MAX_NUMBERED:
+        for item in bins:
+            middle: Any = as_datetime((item.start + item.end) // 2)
+            axes.text(middle, row, percent(item.covered), ha="center", va="center", fontsize=8)
+
+
+def days(name: str, streams: Sequence[StreamDays], unit: str, *, has_tenants: bool) -> str | None:
     """Draw the records per day of each stream. Gaps are hatched, covered days without records are marked."""
-    streams = figures.days[:_MAX_STREAMS]
+    streams = streams[:MAX_STREAMS]
     if not streams:
         return None
-    with canvas(len(streams) * 1.75 + 0.75) as drawing:
-        all_axes = drawing.figure.subplots(len(streams), squeeze=False)[:, 0]
-        set_margins(drawing.figure, 0.55, 0.45)
-        drawing.figure.subplots_adjust(hspace=0.55, left=0.08)
-        used: set[str] = set()
+    with new_plot(name, len(streams) * 1.75 + 0.4) as plot:
+        all_axes = plot.figure.subplots(len(streams), squeeze=False)[:, 0]
         for axes, stream in zip(all_axes, streams, strict=True):
-            name = f"{stream.tenant}: {stream.stream}" if figures.log.has_tenants else stream.stream
-            axes.set_title(f"{clean(name)}, records per {figures.unit}", loc="left", fontsize=9)
-            used |= _stream_days(drawing, axes, stream)
-        entries: list[Artist] = [_RECORDS.patch()]
-        if "gap" in used:
-            entries.append(_GAP.patch())
-        if "none" in used:
-            entries.append(Line2D([], [], label="covered, no records", **_NONE))
-        legend(all_axes[0], entries, 0.2)
-        label = f"Records per {figures.unit} of {len(streams)} streams; the table below has the same figures"
-        return drawing.element("days", label)
+            title = f"{stream.tenant}: {stream.stream}" if has_tenants else stream.stream
+            axes.set_title(f"{clean(title)}, records per {unit}")
+            _draw_days(plot, axes, stream)
+        plot.legend()
+        return plot.svg(f"Records per {unit} of {len(streams)} streams; the tables have the same figures")
 
 
-def _stream_days(drawing: Canvas, axes: Axes, stream: StreamDays) -> set[str]:
-    used = set()
-    left, right = stream.start / _DAY_MS, stream.end / _DAY_MS
-    axes.set_xlim(left, right)
-    highest = max((item.records for item in stream.bins), default=0) or 1
-    axes.set_ylim(0, highest * 1.08)
+def _draw_days(plot: Plot, axes: Axes, stream: StreamDays) -> None:
+    limits: Any = as_datetime(stream.start), as_datetime(stream.end)
+    axes.set_xlim(*limits)
+    axes.set_ylim(0, max((item.records for item in stream.bins), default=0) * 1.08 or 1)
+    filled = [item for item in stream.bins if item.records]
+    starts: Any = [as_datetime(max(item.start, stream.start)) for item in filled]
+    widths: Any = [as_datetime(min(item.end, stream.end)) - start for item, start in zip(filled, starts, strict=True)]
+    label = "records" if filled else None
+    bars = axes.bar(starts, [item.records for item in filled], widths, align="edge", label=label, **_RECORDS)
+    for bar, item in zip(bars, filled, strict=True):
+        plot.tooltip(bar, f"{date(format_ms(item.start))}: {number(item.records)} records, {item.status}")
     for item in stream.bins:
-        start, end = max(item.start / _DAY_MS, left), min(item.end / _DAY_MS, right)
-        title = f"{_day(item.start)}: {number(item.records)} records, {item.status}"
-        if item.records:
-            drawing.bar(axes, (start, 0), (end - start, item.records), _RECORDS, title)
-        elif item.status == COVERED:
-            [mark] = axes.plot([(start + end) / 2], [0], clip_on=False, zorder=5, **_NONE)
-            drawing.add_title(mark, title)
-            used.add("none")
+        if item.status == COVERED and not item.records:
+            middle: Any = as_datetime((max(item.start, stream.start) + min(item.end, stream.end)) // 2)
+            [mark] = axes.plot([middle], [0], label="covered, no records", **_NONE)
+            plot.tooltip(mark, f"{date(format_ms(item.start))}: 0 records, covered")
     for begin, finish in stream.gaps[:500]:
-        width = max((finish - begin) / _DAY_MS, (right - left) * _MIN_WIDTH)
-        title = f"Never covered: {date_range(format_ms(begin), format_ms(finish))}"
-        drawing.bar(axes, (begin / _DAY_MS, 0), (width, highest * 1.08), _GAP, title)
-        used.add("gap")
-    locator = AutoDateLocator(minticks=3, maxticks=9)  # type: ignore[no-untyped-call]
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-    plain(axes, grid="y")
-    return used
+        span: Any = as_datetime(begin), as_datetime(finish)
+        plot.tooltip(
+            axes.axvspan(*span, label="never covered", **_GAP),
+            f"Never covered: {date_range(format_ms(begin), format_ms(finish))}",
+        )
+    axes.grid(visible=False, axis="x")
+    axes.grid(visible=True, axis="y")
+    _count_axis(axes, "y", 3)
 
 
-def rejections(figures: Figures) -> str | None:
+def rejections(name: str, kinds: Sequence[Rejections]) -> str | None:
     """Draw the number of rejected records by reason."""
-    kinds = figures.rejections[:_MAX_BARS]
+    kinds = kinds[:_MAX_BARS]
     if not kinds:
         return None
-    with canvas(len(kinds) * 0.34 + 0.6) as drawing:
-        several = len({kind.stream for kind in figures.rejections}) > 1
-        labels = [
-            kind.reason + (f": {kind.fields}" if kind.fields else "") + (f" ({kind.stream})" if several else "")
-            for kind in kinds
-        ]
-        axes = _rows(drawing, [shorten(label, _MAX_REASON) for label in labels], 0.1, left=0.43)
-        axes.set_xlim(0, kinds[0].records * 1.12)
-        for row, kind in enumerate(kinds):
-            title = f"{kind.stream}: {kind.reason} {kind.fields}: {number(kind.records)} records"
-            drawing.bar(axes, (0, row + 0.18), (kind.records, 0.64), _REJECTED, title)
-            axes.annotate(
-                number(kind.records), (kind.records, row + 0.5), (4, 0), textcoords="offset points", va="center"
-            )
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    several = len({kind.stream for kind in kinds}) > 1
+    labels = [
+        plain_reason(kind.reason)
+        + (f": {kind.fields}" if kind.fields else "")
+        + (f" ({kind.stream})" if several else "")
+        for kind in kinds
+    ]
+    counts = [kind.records for kind in kinds]
+    with new_plot(name, len(kinds) * 0.34 + 0.6) as plot:
+        axes = plot.figure.add_subplot()
+        bars = axes.barh(range(len(kinds)), counts, 0.64, **_REJECTED)
+        for bar, label, count in zip(bars, labels, counts, strict=True):
+            plot.tooltip(bar, f"{label}: {number(count)} records")
+        axes.bar_label(bars, [number(count) for count in counts], padding=4)
+        axes.margins(x=0.12)
+        label_rows(axes, [shorten(label, _MAX_REASON) for label in labels])
+        _count_axis(axes, "x", 6)
         axes.set_xlabel("records rejected")
-        return drawing.element(
-            "refusals", f"Rejected records by reason, {len(kinds)} kinds; the table has the same figures"
-        )
+        return plot.svg(f"Rejected records by reason, {len(kinds)} kinds; the table has the same figures")
 
 
-def durations(figures: Figures) -> str | None:
-    """Draw the median and the 95th percentile of the durations of each phase."""
-    phases = {phase: values for phase, values in figures.durations.items() if values.count}
+def durations(phases: Mapping[str, Mapping[str, float]]) -> str | None:
+    """Draw the median and the 95th percentile of the durations of each phase, as in the JSON form."""
     if not phases:
         return None
-    with canvas(len(phases) * 0.36 + 0.95) as drawing:
-        axes = _rows(drawing, list(phases), 0.4)
+    medians, highs = ([max(values[name], _MIN_SECONDS) for values in phases.values()] for name in ("median", "p95"))
+    with new_plot("durations", len(phases) * 0.36 + 0.95) as plot:
+        axes = plot.figure.add_subplot()
+        rows = list(range(len(phases)))
+        axes.hlines(rows, medians, highs, color=colour("muted"), linewidth=2)
+        axes.plot(medians, rows, label="median", **mark_style("o", "running", 8))
+        axes.plot(highs, rows, label="95th percentile", **mark_style("D", "emit", 7))
+        for row, values in enumerate(phases.values()):
+            text = f"{duration(values['median'])} / {duration(values['p95'])}"
+            axes.annotate(text, (highs[row], row), (9, 0), textcoords="offset points", va="center")
         axes.set_xscale("log")
-        for row, (phase, values) in enumerate(phases.items()):
-            median, high = values.percentile(50) or 0.0, values.percentile(95) or 0.0
-            ends = [max(value, _MIN_SECONDS) for value in (median, high)]
-            axes.plot(ends, [row + 0.5] * 2, color=svg.MUTED, linewidth=2)
-            for value, end, name, how in (
-                (median, ends[0], "median", _MEDIAN),
-                (high, ends[1], "95th percentile", _P95),
-            ):
-                [mark] = axes.plot([end], [row + 0.5], clip_on=False, zorder=4, **how)
-                drawing.add_title(mark, f"{phase}: {name} {duration(value)}")
-            label = f"{duration(median)} / {duration(high)}"
-            axes.annotate(label, (ends[1], row + 0.5), (9, 0), textcoords="offset points", va="center")
-        low, top = axes.get_xlim()
-        axes.set_xlim(low, top * (top / low) ** 0.22)  # space for the labels
+        axes.margins(x=0.2)
         axes.xaxis.set_major_locator(LogLocator(numticks=8))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value).replace(".0", "")))
+        axes.xaxis.set_major_formatter(lambda value, _: duration(value).replace(".0", ""))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel("duration, logarithmic")
-        names = (("median", _MEDIAN), ("95th percentile", _P95))
-        legend(axes, [Line2D([], [], label=name, **how) for name, how in names])
-        return drawing.element("durations", "Median and 95th percentile of durations; the table has the same figures")
+        label_rows(axes, list(phases))
+        plot.legend()
+        return plot.svg("Median and 95th percentile of durations; the table has the same figures")
 
 
-def webhooks(figures: Figures) -> str | None:
-    """Draw the numbers of delivered, failed, due and waiting windows of each receiver."""
-    receivers = figures.deliveries[:_MAX_BARS]
+def webhooks(receivers: Sequence[Mapping[str, Any]]) -> str | None:
+    """Draw the numbers of delivered, failed, due and waiting windows of each receiver, as in the JSON form."""
+    receivers = receivers[:_MAX_BARS]
     if not receivers:
         return None
-    with canvas(len(receivers) * 0.38 + 0.95) as drawing:
-        axes = _rows(drawing, [shorten(entry.receiver, _MAX_LABEL) for entry in receivers], 0.4)
-        counts = [{name: getattr(entry, name) for name in _DELIVERIES} for entry in receivers]
-        axes.set_xlim(0, (max(sum(entry.values()) for entry in counts) or 1) * 1.05)
-        for row, (entry, parts) in enumerate(zip(receivers, counts, strict=True)):
-            left = 0
-            for name, count in parts.items():
-                if count:
-                    title = f"{entry.receiver}: {count} windows {_DELIVERIES[name].label}"
-                    drawing.bar(axes, (left, row + 0.18), (count, 0.64), _DELIVERIES[name], title)
-                left += count
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    with new_plot("webhooks", len(receivers) * 0.38 + 0.95) as plot:
+        axes = plot.figure.add_subplot()
+        left = [0] * len(receivers)
+        for name, style in _DELIVERIES.items():
+            counts = [receiver[name] for receiver in receivers]
+            label = _DELIVERY_LABELS.get(name, name)
+            if any(counts):
+                bars = axes.barh(range(len(receivers)), counts, 0.64, left, label=label, **style)
+                for bar, receiver in zip(bars, receivers, strict=True):
+                    plot.tooltip(bar, f"{receiver['receiver']}: {receiver[name]} windows {label}")
+            left = [before + count for before, count in zip(left, counts, strict=True)]
+        label_rows(axes, [shorten(receiver["receiver"], _MAX_LABEL) for receiver in receivers])
+        _count_axis(axes, "x", 6)
         axes.set_xlabel("windows")
-        used = [style.patch() for name, style in _DELIVERIES.items() if any(entry[name] for entry in counts)]
-        legend(axes, used)
-        return drawing.element(
-            "webhooks", f"Webhook deliveries to {len(receivers)} receivers; the table has the same figures"
-        )
+        plot.legend()
+        return plot.svg(f"Webhook deliveries to {len(receivers)} receivers; the table has the same figures")
 
 
-def _rows(drawing: Canvas, labels: list[str], top: float, *, left: float = LEFT) -> Axes:
-    """Add axes with one row for each label, the first on top."""
-    axes = drawing.figure.add_subplot()
-    set_margins(drawing.figure, top, 0.5)
-    drawing.figure.subplots_adjust(left=left)
-    axes.set_ylim(len(labels), 0)
-    axes.set_yticks([row + 0.5 for row in range(len(labels))], labels)
-    plain(axes)
-    return axes
-
-
-def _day(milliseconds: int) -> str:
-    return date(format_ms(milliseconds))
+def _count_axis(axes: Axes, side: str, ticks: int) -> None:
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    axis.set_major_locator(MaxNLocator(ticks, integer=True))
+    axis.set_major_formatter(lambda value, _: number(value))

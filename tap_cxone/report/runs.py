@@ -1,4 +1,7 @@
-"""Runs and how they ended, as far as the log says: one entry for each tenant and stream of a run."""
+"""Runs and how they ended, as far as the log says: one entry for each tenant and stream of a run.
+
+A run that failed before its first stream has one entry, without a stream.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tap_cxone.errors import SIGNAL_EXIT_CODE
 from tap_cxone.observability.events import EventName
 from tap_cxone.observability.tenants import Tenant, platform_host
 from tap_cxone.report.text import clean
@@ -17,22 +21,11 @@ if TYPE_CHECKING:
 
 COMPLETED, FAILED, STOPPED, NO_END = "completed", "failed", "stopped", "no end in the log"
 MAX_RUNS = 1000
-_FINAL_FIGURES = (
-    "windows",
-    "records",
-    "duplicates",
-    "refused",
-    "bytes",
-    "requests",
-    "retries",
-    "wall_seconds",
-    "queue_seconds",
-    "running_seconds",
-    "download_seconds",
-    "emit_seconds",
-    "rate_limit_waits",
-    "rate_limit_seconds",
+FIGURES = (
+    *("windows", "records", "duplicates", "refused", "bytes", "requests", "retries", "rate_limit_waits"),
+    *("queue_seconds", "running_seconds", "download_seconds", "emit_seconds", "rate_limit_seconds"),
 )
+"""Of a run, as in the log and in the JSON form."""
 
 
 @dataclass(slots=True)
@@ -41,7 +34,7 @@ class Run:
 
     Attributes:
         run: id of the run; empty if unknown.
-        stream: name of the stream.
+        stream: name of the stream; empty if the run failed before its first one.
         tenant: the tenant.
         host: the platform's host; empty if unknown.
         began: when the run began.
@@ -87,11 +80,7 @@ class Run:
             self.last = at if self.last is None else max(self.last, at)
         match event.event:
             case EventName.RUN_STARTED:
-                self.began, self.start, self.end = (
-                    at,
-                    parse_ms(event.dateFrom),
-                    parse_ms(event.dateTo),
-                )
+                self.began, self.start, self.end = at, parse_ms(event.dateFrom), parse_ms(event.dateTo)
             case EventName.PIPELINE_ERROR if self.exit == NO_END:  # otherwise `run_finished` came first
                 self.exit, self.reason = FAILED, clean(event.reason)
             case EventName.VALIDATION_SUMMARY:
@@ -103,12 +92,16 @@ class Run:
                 self.bytes += event.bytes or 0
             case EventName.RUN_FINISHED:
                 self._finished(event)
+            case EventName.RUN_ENDED:
+                self.exit = STOPPED if (event.exit_code or 0) > SIGNAL_EXIT_CODE else FAILED
+                self.reason, self.wall_seconds = clean(event.reason), event.seconds
+                self.began = None if at is None else max(at - round((event.seconds or 0) * 1000), 0)
 
     def _finished(self, event: Event) -> None:
         self.exit = clean(event.exit) or COMPLETED
         self.reason = clean(event.reason) or self.reason
         self.bookmark = parse_ms(event.bookmark)
-        for name in _FINAL_FIGURES:
+        for name in (*FIGURES, "wall_seconds"):
             value = getattr(event, name)
             if value is not None:
                 setattr(self, name, value)
@@ -134,6 +127,11 @@ class Runs:
     count: int = 0
     failed: int = 0
     rows: OrderedDict[tuple[str, str, Tenant], Run] = field(default_factory=OrderedDict)
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """Return the number of each run, the first one is 1, by its id."""
+        return {run: number for number, run in enumerate(dict.fromkeys(run for run, _, _ in self.rows), start=1)}
 
     def add(self, selected: SelectedEvent) -> None:
         """Add an event of a stream of a run."""

@@ -142,7 +142,8 @@ class EventSelector:
 def run_ids(logs: AuditLogs) -> list[str]:
     """Return the ids of the runs in audit logs, each once, in the order of their latest start."""
     runs: dict[str, None] = {}
-    selector = EventSelector((EventName.RUN_STARTED, EventName.RUN_FINISHED, EventName.WINDOW_EXTRACTED), Selection())
+    names = (EventName.RUN_STARTED, EventName.RUN_FINISHED, EventName.RUN_ENDED, EventName.WINDOW_EXTRACTED)
+    selector = EventSelector(names, Selection())
     for _, event, _, _, run in selector.read(logs):
         if run and (event.event == EventName.RUN_STARTED or run not in runs):
             runs.pop(run, None)

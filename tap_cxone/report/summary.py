@@ -5,10 +5,12 @@ Pure. Dates are as in the audit log, durations in seconds, sizes in bytes.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tap_cxone.report.jobs import segments
+from tap_cxone.report.runs import FIGURES
 from tap_cxone.report.text import clean
 from tap_cxone.report.times import format_ms
 
@@ -28,15 +30,15 @@ def summary(figures: Figures) -> dict[str, Any]:
     return {
         "log": _of_log(figures),
         "totals": asdict(figures.totals),
-        "runs": [_of_run(run) | _tenant_and_host(run, figures) for run in figures.runs.rows.values()],
+        "runs": [run_as_json(run) | _tenant_and_host(run, figures) for run in figures.runs.rows.values()],
         "runs_left_out": figures.runs.count - len(figures.runs.rows),
         "export_jobs": {"total": figures.jobs.count, "failed": figures.jobs.failed},
-        "jobs": [_of_job(job) | _tenant(job, figures) for job in figures.jobs.rows.values()],
+        "jobs": [job_as_json(job) | _tenant(job, figures) for job in figures.jobs.rows.values()],
         "jobs_left_out": figures.jobs.count - len(figures.jobs.rows),
         "durations": {phase: _of_durations(values) for phase, values in figures.durations.items() if values.count},
         "unit": figures.unit,
-        "streams": [_of_stream(days) | _tenant_and_host(days, figures) for days in figures.days],
-        "refusals": [kind._asdict() for kind in figures.rejections],
+        "streams": [stream_as_json(days) | _tenant_and_host(days, figures) for days in figures.days],
+        "refusals": _refusals(figures),
         "retries": [kind._asdict() | {"seconds": round(kind.seconds, 3)} for kind in figures.retries],
         "webhooks": [asdict(deliveries) for deliveries in figures.deliveries],
     }
@@ -50,12 +52,7 @@ def gaps_as_json(gaps: list[Gap], *, has_tenants: bool) -> dict[str, Any]:
         has_tenants: whether the tenants are named.
     """
     found = [
-        {
-            "stream": gap.stream,
-            "dateFrom": format_ms(gap.start),
-            "dateTo": format_ms(gap.end),
-            "why": gap.why,
-        }
+        {"stream": gap.stream, "dateFrom": format_ms(gap.start), "dateTo": format_ms(gap.end), "why": gap.why}
         | ({"tenant": clean(str(gap.tenant))} if has_tenants else {})
         for gap in gaps
     ]
@@ -89,7 +86,8 @@ def _of_log(figures: Figures) -> dict[str, Any]:
     return of_log
 
 
-def _of_run(run: Run) -> dict[str, Any]:
+def run_as_json(run: Run) -> dict[str, Any]:
+    """Return one stream of a run."""
     return {
         "run_id": run.run,
         "stream": run.stream,
@@ -99,24 +97,12 @@ def _of_run(run: Run) -> dict[str, Any]:
         "exit": run.exit,
         "reason": run.reason or None,
         "bookmark": format_ms(run.bookmark),
-        "windows": run.windows,
-        "records": run.records,
-        "duplicates": run.duplicates,
-        "refused": run.refused,
-        "bytes": run.bytes,
         "wall_seconds": run.duration,
-        "queue_seconds": run.queue_seconds,
-        "running_seconds": run.running_seconds,
-        "download_seconds": run.download_seconds,
-        "emit_seconds": run.emit_seconds,
-        "requests": run.requests,
-        "retries": run.retries,
-        "rate_limit_waits": run.rate_limit_waits,
-        "rate_limit_seconds": run.rate_limit_seconds,
-    }
+    } | {name: getattr(run, name) for name in FIGURES}
 
 
-def _of_job(job: Job) -> dict[str, Any]:
+def job_as_json(job: Job) -> dict[str, Any]:
+    """Return a job."""
     return {
         "run_id": job.run,
         "stream": job.stream,
@@ -142,7 +128,8 @@ def _of_durations(values: Durations) -> dict[str, Any]:
     }
 
 
-def _of_stream(days: StreamDays) -> dict[str, Any]:
+def stream_as_json(days: StreamDays) -> dict[str, Any]:
+    """Return the calendar of a stream."""
     return {
         "stream": days.stream,
         "dateFrom": format_ms(days.start),
@@ -152,6 +139,17 @@ def _of_stream(days: StreamDays) -> dict[str, Any]:
         "gaps": [{"dateFrom": format_ms(start), "dateTo": format_ms(end)} for start, end in days.gaps[:_MAX_GAPS]],
         "gaps_left_out": max(len(days.gaps) - _MAX_GAPS, 0),
     }
+
+
+def _refusals(figures: Figures) -> list[dict[str, Any]]:
+    """Return the rejected records of all tenants together."""
+    kinds: Counter[tuple[str, str, str]] = Counter()
+    for kind in figures.rejections:
+        kinds[kind.stream, kind.reason, kind.fields] += kind.records
+    return [
+        {"stream": stream, "reason": reason, "fields": fields, "records": records}
+        for (stream, reason, fields), records in kinds.most_common()
+    ]
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 DASH = "\u2013"
 """Shown for a value that is not known."""
 MAX_LENGTH = 300
 """Maximum length of a reason, a name or an id, in characters."""
 _MIDNIGHT = "T00:00:00.000Z"
+_END_OF_ID = 8
+_TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_TYPE_NAMES = {"int": "number", "float": "number", "str": "text", "bool": "true or false", "null": "nothing"}
 
 
 def clean(text: str | None) -> str:
@@ -22,9 +27,37 @@ def shorten(text: str, length: int = 12) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def short_id(text: str) -> str:
+    """Return the end of a long id: the ids of Meltano begin with the time, so those of a day begin alike."""
+    return text if len(text) <= _END_OF_ID + 2 else f"…{text[-_END_OF_ID:]}"
+
+
+def plain_reason(reason: str) -> str:
+    """Return in words why a record was rejected: ``duration: number expected, text found``.
+
+    Args:
+        reason: as in the audit log: ``Expected `int | null`, got `str` - at `$.duration```, or any other text.
+    """
+    problem, _, path = reason.partition(" - at `$")
+    if types := _TYPES.fullmatch(problem):
+        expected, found = (
+            dict.fromkeys(_TYPE_NAMES.get(name, name) for name in group.split(" | ")) for group in types.groups()
+        )
+        expected.pop("nothing", None)
+        problem = f"{' or '.join(expected)} expected, {' or '.join(found)} found"
+    field = path.strip(".`")
+    return f"{field}: {problem[:1].lower()}{problem[1:]}" if field else problem
+
+
 def number(count: float | None) -> str:
     """Return a number with thin spaces as thousands separators; a dash for None."""
     return DASH if count is None else f"{count:,.0f}".replace(",", "\u202f")
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent; only what is complete is 100 %, and only what is nothing 0 %."""
+    whole = round(share * 100)
+    return f"{whole if share in {0, 1} else min(max(whole, 1), 99)}\u202f%"
 
 
 def date(text: str | None) -> str:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks import memory, pipelines, rates
+from tests.benchmarks import memory, pipelines, rates, report
 from tests.benchmarks.files import LAYOUTS
 
 PROJECT = Path(__file__).parents[2]
-TABLES = ("rates", "references", "memory", "pipelines")
+TABLES = ("rates", "references", "memory", "pipelines", "report")
 MEMORY_SIZES = [1_000_000, 3_000_000]
+REPORT_LINES = 1_000_000
 
 
 @click.command()
@@ -67,6 +68,8 @@ def main(
         parts.append(memory.memory_table(MEMORY_SIZES))
     if "pipelines" in tables:
         parts.append(pipelines.pipelines_table(pipeline_records, rounds, names))
+    if "report" in tables:
+        parts.append(report.report_table(REPORT_LINES))
     text = "\n\n".join(parts) + "\n"
     (PROJECT / output).write_text(text)
     click.echo(text)

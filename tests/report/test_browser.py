@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,7 @@ def test_page_has_all_plots(page: Chrome, name: str) -> None:
         box = page.execute_script("return document.getElementById(arguments[0]).getBoundingClientRect().toJSON()", plot)
         assert box["width"] > 500, plot
         assert box["height"] > 60, plot
-        assert page.execute_script("return document.getElementById(arguments[0]).getAttribute('aria-label')", plot)
+        assert page.execute_script("return document.querySelector(`#${arguments[0]} svg > title`).textContent", plot)
     paper, ink = colour(page, "body", "backgroundColor"), colour(page, "body", "color")
     assert (sum(paper) > sum(ink)) == (name == "light")
     drawn = {colour(page, selector, "fill") for selector in ("#timeline text", "#days text")}
@@ -132,7 +133,7 @@ def test_texts_and_colours_have_enough_contrast(page: Chrome, name: str) -> None
     for selector in ("body", "a", ".note, footer", ".bad", ".good", "summary", ".totals dt"):
         assert contrast(colour(page, selector, "color"), paper) >= 4.5, selector
     script = "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0])"
-    for variable in ("running", "both", "download", "emit", "bad", "good", "gap", "bar", "warn"):
+    for variable in ("running", "both", "download", "emit", "bad", "good", "gap", "warn"):
         text = page.execute_script(script, f"--{variable}").strip()
         rgb = tuple(float(int(text[index : index + 2], 16)) for index in (1, 3, 5))
         assert contrast(rgb, paper) >= 3, variable
@@ -175,8 +176,9 @@ def test_page_shows_the_figures_of_the_log(page: Chrome, figures: Figures) -> No
     assert [row[:2] for row in cells(page, "#t-durations")] == durations
     assert cells(page, "#t-refusals") == [["bot_conversations", "missing fields", "id", "2"]]
     assert [row[:5] for row in cells(page, "#t-webhooks")] == [["bi", "2", "1", "0", "0"], ["lake", "0", "2", "1", "0"]]
-    assert [row[4].split(":")[0] for row in cells(page, "#t-runs")] == ["failed", "completed"]
-    bars = page.execute_script("return document.querySelectorAll('#timeline [id^=timeline-e] > title').length")
+    failed, reason, completed = cells(page, "#t-runs")
+    assert (failed[4], reason, completed[4]) == ("failed", [SCRIPT], "completed")
+    bars = page.execute_script("return document.querySelectorAll('#timeline g > title').length")
     assert bars == 3 * 4 + 1 + 1 + 1 + 3, "three jobs with four phases, a failed one with its mark, a retry, downloads"
 
 
@@ -233,16 +235,88 @@ def test_page_is_printed_on_white(page: Chrome) -> None:
     assert 2 <= len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 8
 
 
-@pytest.mark.parametrize("width", [400, 1280])
-def test_page_does_not_scroll_sideways(chrome: Chrome, faulty: Log, tmp_path: Path, width: int) -> None:
-    faulty.begin("run-long", 1, 2, stream="n" * 500)
-    faulty.export("run-long", "job-long", 1, 2, stream="n" * 500)
-    file = tmp_path / "page.html"
-    file.write_text(render(faulty.figures(), at(0)), encoding="utf-8")
+@contextmanager
+def shown(chrome: Chrome, log: Log, width: int) -> Iterator[None]:
+    """Show the page of a log in a window of some width, with all tables open."""
+    file = log.path.with_suffix(".html")
+    file.write_text(render(log.figures(), at(0)), encoding="utf-8")
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     chrome.get(file.as_uri())
     chrome.execute_script("document.querySelectorAll('details').forEach(item => item.open = true)")
-    wide = chrome.execute_script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    yield
     chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-    assert wide <= 0
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_page_does_not_scroll_sideways(chrome: Chrome, faulty: Log, width: int) -> None:
+    faulty.begin("run-long", 1, 2, stream="n" * 500)
+    faulty.export("run-long", "job-long", 1, 2, stream="n" * 500)
+    with shown(chrome, faulty, width):
+        script = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert chrome.execute_script(script) <= 0
+
+
+CUT_WORDS = """
+    const cut = [], texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+        if (texts.currentNode.parentElement.closest("style, svg")) continue;
+        for (const word of texts.currentNode.data.matchAll(/[\\p{L}\\p{N}_.]+/gu)) {
+            const range = document.createRange();
+            range.setStart(texts.currentNode, word.index);
+            range.setEnd(texts.currentNode, word.index + word[0].length);
+            if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1) cut.push(word[0]);
+        }
+    }
+    return cut"""
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_no_word_is_cut_and_what_scrolls_says_so(chrome: Chrome, faulty: Log, width: int) -> None:
+    faulty.begin("019f2c41-7d55-7a3e-9f10-5b1c2d3e4f50", 14, 16, day=3, stream="evaluation_questions")
+    faulty.export("019f2c41-7d55-7a3e-9f10-5b1c2d3e4f50", "job", 14, 16, day=3, stream="evaluation_questions")
+    with shown(chrome, faulty, width):
+        assert chrome.execute_script(CUT_WORDS) == []
+        boxes = "[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth)"
+        clipped = chrome.execute_script(f"return {boxes}.map(box => box.getAttribute('aria-label'))")
+        hints = chrome.execute_script(
+            "return [...document.querySelectorAll('.hint')].filter(hint => hint.offsetHeight)"
+            ".map(hint => hint.nextElementSibling.getAttribute('aria-label'))"
+        )
+        if width == 1280:
+            assert clipped == hints == []
+        if width == 390:
+            assert (
+                {"Table: runs", "Table: jobs", "Plot: Timeline", "Plot: Records per day"} <= set(hints) <= set(clipped)
+            )
+            shadows = chrome.execute_script(f"return {boxes}.map(box => getComputedStyle(box).backgroundImage)")
+            assert all("gradient" in shadow for shadow in shadows)
+
+
+def test_a_short_run_is_as_wide_as_a_long_one(chrome: Chrome, log: Log) -> None:
+    for day, run, scale in ((1, "long", 1000), (2, "short", 1)):
+        log.begin(run, day, day + 1, day=day)
+        log.export(run, f"job-{run}", day, day + 1, day=day)
+        names = {"stream": "bot_conversations", "run_id": run, "dateFrom": at(0), "dateTo": at(1), "job_id": "x"}
+        log.write("export_job_created", at(0, day), **names)
+        log.write("export_job_completed", at(scale, day), **names, seconds=scale)
+    with shown(chrome, log, 1280):
+        script = "return [...document.querySelectorAll('#timeline g > title')]"
+        widths = chrome.execute_script(
+            script + ".map(t => [t.textContent, t.parentElement.getBoundingClientRect().width])"
+        )
+    assert max(width for title, width in widths if title.endswith("running 3.0 s")) > 200, widths
+
+
+def test_overview_has_a_row_for_each_of_four_tenants(chrome: Chrome, log: Log) -> None:
+    for number, tenant in enumerate(("acme", "globex", "initech", "<b>umbrella")):
+        log.labels = {"tenant": tenant, "host": f"na{number}.nice-incontact.com"}
+        log.begin(f"run-{number}", 1, 9, day=number + 1)
+        log.export(f"run-{number}", "job", 1, 2 + number, day=number + 1)
+    with shown(chrome, log, 1280):
+        rows = cells(chrome, ".t-tenants")
+        texts = chrome.execute_script("return [...document.querySelectorAll('#overview text')].map(t => t.textContent)")
+        assert entries(chrome, "browser") == []
+    assert [row[0] for row in rows] == ["<b>umbrella", "acme", "globex", "initech"]
+    assert [f"{row[0]} {row[3]}" for row in rows] == [text for text in texts if re.match(r"\S+ \d+\u202f%", text)]
+    assert texts.count("100\u202f%") == 1 + 2 + 3 + 4, "a number in each cell"

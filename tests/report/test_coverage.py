@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tap_cxone.report.coverage import NEVER, CoveredWindow, Gap, check, latest_parts
-from tap_cxone.report.days import COVERED, MAX_BINS, calendar, unit_for
+from tap_cxone.report.days import COVERED, MAX_BINS, calendar, coverage, covered_share, unit_for
 from tap_cxone.report.days import NEVER as NEVER_COVERED
 
 DAY = 86_400_000
@@ -84,18 +84,13 @@ def test_covered_day_without_records_is_not_a_gap() -> None:
 
 
 def test_long_ranges_have_longer_units() -> None:
-    first, last = -62_135_596_800_000, 253_402_300_799_000  # the years 1 and 9999
-    for days, unit in ((30, "day"), (800, "week"), (5000, "month"), (40_000, "year")):
+    for days, unit in ((30, "day"), (800, "week"), (5000, "month"), (47_000, "year")):
         assert unit_for([(0, days * DAY)]) == unit
         shown = calendar("s", latest_parts([CoveredWindow(0, days * DAY, 500)]), [], unit)
         assert shown is not None
         assert len(shown.bins) <= MAX_BINS + 2
         assert shown.records == 500
-    unit = unit_for([(first, last)])
-    shown = calendar("s", latest_parts([CoveredWindow(first, last, 7)]), [], unit)
-    assert shown is not None
-    assert len(shown.bins) == 100
-    assert shown.records == 7
+        assert all(before.end == after.start for before, after in pairwise(shown.bins))
 
 
 def test_records_belong_to_the_days_in_the_log() -> None:
@@ -107,6 +102,16 @@ def test_records_belong_to_the_days_in_the_log() -> None:
     later = calendar("s", latest_parts([window, CoveredWindow(2 * DAY + DAY // 2, 3 * DAY, 1)]), [], "day")
     assert later
     assert [item.records for item in later.bins] == [7, 0, 2.5], "half of its last day belongs to another window"
+
+
+def test_coverage_of_several_streams_is_their_mean() -> None:
+    found = [
+        calendar("a", latest_parts([CoveredWindow(0, DAY)]), [(0, 2 * DAY)], "day"),
+        calendar("b", latest_parts([CoveredWindow(0, DAY // 2), CoveredWindow(DAY, 3 * DAY)]), [], "day"),
+    ]
+    streams = [days for days in found if days]
+    assert [item.covered for item in coverage(streams)] == [0.75, 0.5, 1]
+    assert covered_share(streams) == 0.7
 
 
 def test_records_of_days_outside_the_window_are_spread() -> None:

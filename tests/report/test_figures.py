@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 from statistics import median
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from tap_cxone.report.durations import LIMIT, Durations
-from tap_cxone.report.jobs import MAX_ROWS, segments
+from tap_cxone.report.jobs import MAX_ROWS, nested, segments
 from tap_cxone.report.page import render
 from tap_cxone.report.runs import COMPLETED, FAILED, NO_END
 from tap_cxone.report.summary import summary
+from tap_cxone.report.text import plain_reason
 from tap_cxone.report.times import parse_ms
 from tests.report.conftest import RECORD, SCRIPT, STREAM, Log, at
 
@@ -24,7 +27,7 @@ def test_totals_are_sums_over_extractions(faulty: Log) -> None:
     assert (totals.windows, totals.records, totals.duplicates, totals.refused, totals.bytes) == (3, 390, 3, 2, 3000)
     assert (figures.jobs.count, figures.jobs.failed, totals.errors) == (4, 1, 1)
     [kind] = figures.rejections
-    assert kind == (STREAM, "missing fields", "id", 2)
+    assert kind[1:] == (STREAM, "missing fields", "id", 2)
     [retries] = figures.retries
     assert (retries.call, retries.requests, retries.seconds) == ("job status", 1, 1.5)
 
@@ -106,6 +109,105 @@ def test_resumed_job_has_a_row_in_each_run(log: Log) -> None:
     first, second = log.figures().jobs.rows.values()
     assert (first.outcome, second.outcome) == ("no end in the log", "completed")
     assert second.begin == parse_ms(at(5, 2))
+
+
+def test_parts_of_a_split_window_follow_it(log: Log) -> None:
+    log.begin("run-1", 1, 9)
+    log.export("run-1", "other", 5, 9)
+    for number, (start, end) in enumerate([(1, 5), (1, 5), (1, 3), (1, 2), (2, 3), (3, 5)]):
+        names = {"stream": STREAM, "run_id": "run-1", "job_id": f"job-{number}"}
+        dates = {"dateFrom": f"2024-01-{start:02d}", "dateTo": f"2024-01-{end:02d}"}
+        log.write("export_job_created", at(number), **names, **dates)
+        log.write("export_job_failed", at(number + 1), **names, **dates, reason="It is too long.")
+    depths = [(key[3], depth) for key, depth in _nested(log)]
+    assert depths == [("job-0", 0), ("job-1", 0), ("job-2", 1), ("job-3", 2), ("job-4", 2), ("job-5", 1), ("other", 0)]
+    page = render(log.figures(), at(0))
+    assert len(re.findall("<text .*>└ └ 2024-01-0", page)) == 2, "in the plot"
+    assert page.count('<td class="d">└ └ 2024-01-0') == 2, "in the table"
+
+
+def _nested(log: Log) -> list[tuple[tuple[object, ...], int]]:
+    rows = log.figures().jobs.rows
+    names = {id(job): key for key, job in rows.items()}
+    return [(names[id(job)], depth) for job, depth in nested(rows.values())]
+
+
+def test_a_run_that_failed_before_any_stream_is_shown(faulty: Log) -> None:
+    end = {"retryable": False, "reason": "Setting 'region' is not set.", "windows": 0, "records": 0, "seconds": 2.5}
+    faulty.write("run_ended", at(15), run_id="run-1", exit_code=5, streams=1, **end)
+    faulty.write("run_ended", at(0, 5), run_id="run-5", exit_code=2, streams=0, **end)
+    faulty.write("run_ended", at(0, 6), run_id="run-6", exit_code=143, streams=0, **end)
+    faulty.write("run_ended", at(0, 7), run_id="run-7", exit_code=0, streams=0, **end)
+    content = summary(faulty.figures())
+    assert [(run["run_id"], run["stream"], run["exit"]) for run in content["runs"]] == [
+        ("run-1", STREAM, "completed"),
+        ("run-2", STREAM, "failed"),
+        ("run-5", "", "failed"),
+        ("run-6", "", "stopped"),
+    ]
+    assert content["runs"][2]["reason"] == end["reason"]
+    assert content["runs"][2]["wall_seconds"] == 2.5
+    assert content["totals"]["errors"] == 2
+    page = render(faulty.figures(), at(0))
+    assert "before any stream" in page
+    assert "Setting &#39;region&#39; is not set." in page
+
+
+def test_runs_with_ids_that_begin_alike_are_told_apart(log: Log) -> None:
+    ids = ["019f2c41-7d55-7a3e-9f10-5b1c2d3e4f50", "019f2c41-7d55-7a3e-9f10-61aa2d3e4f51"]
+    for day, run in enumerate(ids, start=1):
+        log.begin(run, day, day + 1, day=day)
+        log.export(run, "job", day, day + 1, day=day)
+    page = render(log.figures(), at(0))
+    for number, end in ((1, "2d3e4f50"), (2, "2d3e4f51")):
+        assert f">{number} (…{end})</td>" in page, "in the table"
+        assert f"Run {number} (…{end})" in page, "in the plot"
+    assert "019f2c41…" not in page
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("Expected `int | float | null`, got `str` - at `$.duration`", "duration: number expected, text found"),
+        ("Expected `str`, got `null` - at `$.a.b`", "a.b: text expected, nothing found"),
+        ("Invalid date - at `$.startTime`", "startTime: invalid date"),
+        ("no value - at `$.id`", "id: no value"),
+        ("missing fields", "missing fields"),
+        ("<b>$`", "<b>$`"),
+        ("", ""),
+    ],
+)
+def test_reasons_are_in_plain_words(log: Log, reason: str, words: str) -> None:
+    assert plain_reason(reason) == words
+    log.begin("run-1", 1, 2)
+    log.write("schema_validation_failure", at(1), stream=STREAM, run_id="run-1", reason=reason, missing_fields=[])
+    assert summary(log.figures())["refusals"][0]["reason"] == reason, "JSON has the reason of the log"
+    assert f"<td>{escape(words)}</td>" in render(log.figures(), at(0))
+
+
+@pytest.mark.parametrize(
+    ("date", "is_read"),
+    [
+        ("1969-12-31", False),
+        ("1970-01-01", True),
+        ("2099-12-31T23:59:59Z", True),
+        ("2100-01-01", False),
+        ("9999-12-31", False),
+        ("0001-01-01", False),
+        ("soon", False),
+    ],
+)
+def test_dates_out_of_all_bounds_are_unreadable(log: Log, date: str, *, is_read: bool) -> None:
+    assert (parse_ms(date) is not None) == is_read
+    log.begin("run-1", 1, 2)
+    log.write("run_started", at(0, 2), stream=STREAM, run_id="run-2", dateFrom=date, dateTo="2099-12-31T23:59:59.999Z")
+    assert (len(summary(log.figures())["streams"][0]["days"]) > 1) == is_read
+
+
+def test_platform_and_tenant_are_in_the_head(log: Log) -> None:
+    log.labels = {"tenant": "acme", "host": "na1.nice-incontact.com"}
+    log.begin("run-1", 1, 2)
+    assert "Platform na1.nice-incontact.com; tenant acme." in render(log.figures(), at(0))
 
 
 def test_rows_are_limited_and_the_rest_is_counted(log: Log) -> None:
@@ -222,7 +324,7 @@ def test_percentiles_are_exact_up_to_a_limit() -> None:
     for value in range(3 * LIMIT):
         many.add(value / (3 * LIMIT))
     assert many.every == 4
-    assert len(many.sorted()) <= LIMIT
+    assert len(many.values) <= LIMIT
     assert many.percentile(95) == pytest.approx(0.95, abs=0.001)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -143,12 +144,50 @@ def test_page_and_json_name_tenant_and_host(two: tuple[Log, Log], log: Log) -> N
         ]
     assert [stream["records"] for stream in content["streams"]] == [200, 100]
     page = report(log, *paths(*two), "--output", "-").stdout
-    for name in ("acme", "globex"):
-        assert f"<h3>{name}: bot_conversations</h3>" in page
-        assert f"{name}: bot_conversations, records per day" in page, "in the plot"
-    assert page.count("na1.nice-incontact.com") == 2
+    head, overview, acme, globex = re.split(r'<h2 id="h-(?:overview|1|2)">', page.partition('<h2 id="h-durations">')[0])
+    assert "Platform eu1.nice-incontact.com, na1.nice-incontact.com; tenants acme, globex." in head
+    assert [re.findall(r">([^<]+)<", row) for row in re.findall(r"<tr><th scope=.row.>.*?</tr>", overview)] == [
+        ["acme", "na1.nice-incontact.com", "1", "67\u202f%", "1", "2024-01-31", "200"],
+        ["globex", "eu1.nice-incontact.com", "1", "100\u202f%", "0", "2024-01-21", "100"],
+    ]
+    for name, section, other in (("acme", acme, "globex"), ("globex", globex, "acme")):
+        assert f"{name}: bot_conversations, records per day" in section, "in the plot"
+        assert "<h4>bot_conversations</h4>" in section
+        assert other not in section
+    assert len(re.findall(r'id="([^"]+)"', page)) == len(set(re.findall(r'id="([^"]+)"', page)))
     extract(log, {}, (1, 2))
     assert ">Tenant<" not in render(log.figures(), at(0))
+
+
+def test_rejected_records_are_those_of_the_tenant(two: tuple[Log, Log], log: Log) -> None:
+    extract(two[0], ACME, (11, 21), day=3, refused=3)
+    extract(two[1], GLOBEX, (21, 31), day=4, refused=2)
+    assert json.loads(report(log, *paths(*two), "--json").stdout)["refusals"] == [
+        {"stream": "bot_conversations", "reason": "missing fields", "fields": "id", "records": 5}
+    ]
+    page = report(log, *paths(*two), "--output", "-").stdout
+    for number, records in ((1, 3), (2, 2)):
+        [table] = re.findall(rf'<table id="t-refusals-{number}".*?</table>', page, re.DOTALL)
+        assert f'<td class="n">{records}</td>' in table
+
+
+def test_a_run_without_stream_and_label_does_not_make_a_second_tenant(log: Log) -> None:
+    extract(log, ACME, (1, 2))
+    log.labels = {}
+    log.write("run_ended", at(0, 2), run_id="none", exit_code=2, streams=0, reason="No.", seconds=1)
+    page = render(log.figures(), at(0))
+    assert "before any stream" in page
+    assert 'id="h-overview"' not in page
+
+
+def test_tenants_beyond_a_limit_are_in_the_overview_only(log: Log) -> None:
+    for number in range(15):
+        log.labels = {"tenant": f"tenant-{number:02d}", "host": "na1.nice-incontact.com"}
+        log.begin(f"run-{number}", 1, 2, day=number + 1)
+    page = render(log.figures(), at(0))
+    assert page.count('<h2 id="h-') == 1 + 12 + 2
+    assert "3 more tenants are not shown" in page
+    assert '<tr><th scope="row">tenant-14</th>' in page
 
 
 def test_label_is_escaped(log: Log) -> None:
