@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from tap_cxone.report.days import StreamDays
+    from tap_cxone.report.days import Bin, StreamDays
     from tap_cxone.report.drawing import Plot
     from tap_cxone.report.figures import Rejections
 
@@ -53,15 +53,16 @@ def overview(tenants: Mapping[str, Sequence[StreamDays]], unit: str) -> str | No
         return None
     with new_plot("overview", len(rows) * 0.34 + 0.85) as plot:
         axes = plot.figure.add_subplot()
-        for row, (name, streams) in enumerate(rows):
-            _draw_coverage(plot, axes, row, name, streams)
+        all_bins = [coverage(streams) for _, streams in rows]
+        count = len({item.start for bins in all_bins for item in bins})
+        for row, ((name, _), bins) in enumerate(zip(rows, all_bins, strict=True)):
+            _draw_coverage(plot, axes, row, name, bins, has_numbers=count <= _MAX_NUMBERED)
         label_rows(axes, [f"{shorten(name, _MAX_LABEL)} {percent(covered_share(streams))}" for name, streams in rows])
         plot.legend()
         return plot.svg(f"Coverage of {len(rows)} tenants by {unit}; the table has the same figures")
 
 
-def _draw_coverage(plot: Plot, axes: Axes, row: int, name: str, streams: Sequence[StreamDays]) -> None:
-    bins = coverage(streams)
+def _draw_coverage(plot: Plot, axes: Axes, row: int, name: str, bins: Sequence[Bin], *, has_numbers: bool) -> None:
     for label in dict.fromkeys(item.status for item in bins):
         shown = [item for item in bins if item.status == label]
         style = _GAP if label == NEVER else bar_style("good", None if label == COVERED else "////")
@@ -71,10 +72,9 @@ def _draw_coverage(plot: Plot, axes: Axes, row: int, name: str, streams: Sequenc
         spans: Any = [(as_datetime(item.start), as_datetime(item.end) - as_datetime(item.start)) for item in shown]
         cells = axes.broken_barh(spans, (row - 0.38, 0.76), label=label, **style)
         plot.tooltip(cells, f"{name}: {len(shown)} {label}")
-    if len(bins) <= _MAX_NUMBERED:
-        for item in bins:
-            middle: Any = as_datetime((item.start + item.end) // 2)
-            axes.text(middle, row, percent(item.covered), ha="center", va="center", fontsize=8)
+    for item in bins if has_numbers else ():
+        middle: Any = as_datetime((item.start + item.end) // 2)
+        axes.text(middle, row, percent(item.covered), ha="center", va="center", fontsize=8)
 
 
 def days(name: str, streams: Sequence[StreamDays], unit: str, *, has_tenants: bool) -> str | None:

@@ -38,7 +38,7 @@ _ROW, _RUN = 0.21, 0.7
 _ABOVE = 0.5
 """Space above the rows of a run, for its retried requests, in rows."""
 _MAX_STREAM_NAME = 18
-_SHORTEST = timedelta(seconds=1)
+_SHORTEST = timedelta(milliseconds=100)
 
 
 def timeline(name: str, jobs: Iterable[Job], runs: Runs, retries: Iterable[Retry]) -> str | None:
