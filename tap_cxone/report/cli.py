@@ -20,6 +20,7 @@ from tap_cxone.errors import CxoneError, exit_on_error
 from tap_cxone.observability.audit_files import find_audit_logs, open_audit_logs
 from tap_cxone.observability.tenants import Tenant
 from tap_cxone.report.coverage import NEVER, Gap, StreamKey, check, required
+from tap_cxone.report.extractions import read_extractions
 from tap_cxone.report.figures import Figures, read_figures
 from tap_cxone.report.last_run import find_outcome
 from tap_cxone.report.output import STANDARD_OUTPUT, ReportError, write
@@ -173,10 +174,11 @@ def _run(options: _Options) -> None:
         return
     if not (options.as_json or options.check):
         _require_extra()
-    figures = _read(options, lambda logs: _figures(logs, options))
     if options.check:
-        _check(figures, options.check, options)
-    elif options.as_json:
+        _check(options.check, options)
+        return
+    figures = _read(options, lambda logs: _figures(logs, options))
+    if options.as_json:
         write(json.dumps(summary(figures), indent=2, ensure_ascii=False) + "\n", options.output or STANDARD_OUTPUT)
     else:
         from tap_cxone.report.page import render  # noqa: PLC0415 - loading matplotlib takes a second
@@ -230,8 +232,8 @@ def _read(options: _Options, read: Callable[[AuditLogs], _T]) -> _T:
 
 
 def _figures(logs: AuditLogs, options: _Options) -> Figures:
-    figures = read_figures(logs, _selection(options, _find_run(logs, options.run) if options.run else None))
-    if figures.has_webhooks and not options.check:
+    figures = read_figures(logs, _run_selection(logs, options))
+    if figures.has_webhooks:
         figures.deliveries = read_deliveries(logs, figures.offsets)
     return figures
 
@@ -239,6 +241,10 @@ def _figures(logs: AuditLogs, options: _Options) -> Figures:
 def _selection(options: _Options, run_id: str | None) -> Selection:
     stream, tenant, unnamed = options.stream or None, options.tenant or None, options.unnamed_tenant or None
     return Selection(run_id, stream, options.start, options.end, tenant, unnamed)
+
+
+def _run_selection(logs: AuditLogs, options: _Options) -> Selection:
+    return _selection(options, _find_run(logs, options.run) if options.run else None)
 
 
 def _find_run(logs: AuditLogs, wanted: str) -> str:
@@ -253,17 +259,19 @@ def _find_run(logs: AuditLogs, wanted: str) -> str:
     raise ReportError(msg)
 
 
-def _check(figures: Figures, range_: _Range, options: _Options) -> None:
+def _check(range_: _Range, options: _Options) -> None:
     start, end = range_
-    keys = required(figures.parts, figures.hosts)
+    found, facts = _read(options, lambda logs: read_extractions(logs, _run_selection(logs, options)))
+    parts = found.parts()
+    keys = required(parts, found.hosts)
     gaps = [
         gap._replace(tenant=key.tenant)
         for key in keys
-        for gap in check(key.stream, figures.parts[key], start, end, options.max_refused)
+        for gap in check(key.stream, parts[key], start, end, options.max_refused)
     ]
     if not keys:
         gaps = [Gap(options.stream or "(no stream in the audit log)", start, end, NEVER, Tenant(options.tenant or ""))]
-    has_tenants = figures.log.has_tenants or bool(options.tenant)
+    has_tenants = facts.has_tenants or bool(options.tenant)
     if options.as_json:
         text = json.dumps(gaps_as_json(gaps, has_tenants=has_tenants), indent=2, ensure_ascii=False)
     elif gaps:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass, field
 
-import numpy as np
-
 LIMIT = 100_000
 """Number of values that are kept: 800 kB."""
 
@@ -47,4 +45,9 @@ class Durations:
 
     def percentile(self, percent: float) -> float | None:
         """Return a percentile, interpolated between two values; None if there are no values."""
-        return float(np.percentile(self.values, percent)) if self.values else None
+        if not self.values:
+            return None
+        values = sorted(self.values)
+        position, rest = divmod((len(values) - 1) * percent / 100, 1)
+        below = int(position)
+        return values[below] + (values[min(below + 1, len(values) - 1)] - values[below]) * rest

@@ -6,27 +6,24 @@ Memory grows only with the number of different windows; everything else has a li
 from __future__ import annotations
 
 from array import array
-from collections import Counter, OrderedDict, defaultdict, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from tap_cxone.observability.events import EventName
-from tap_cxone.observability.tenants import Tenant, platform_host
-from tap_cxone.report.coverage import CoveredWindow, StreamKey, WindowPart, latest_parts
-from tap_cxone.report.days import StreamDays, calendar, unit_for
 from tap_cxone.report.durations import Durations
+from tap_cxone.report.extractions import Extractions
 from tap_cxone.report.jobs import Jobs
 from tap_cxone.report.runs import Runs
 from tap_cxone.report.selection import EventSelector, LogFacts, Selection
 from tap_cxone.report.text import clean
-from tap_cxone.report.times import parse_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_cxone.observability.audit_files import AuditLogs
-    from tap_cxone.observability.events import Event
-    from tap_cxone.report.coverage import Interval
+    from tap_cxone.observability.tenants import Tenant
+    from tap_cxone.report.days import StreamDays
     from tap_cxone.report.selection import SelectedEvent
     from tap_cxone.report.webhooks import Deliveries
 
@@ -34,7 +31,6 @@ OTHER = "(other reasons)"
 PHASES = ("create", "queue", "run", "queue and run", "download", "emit", "webhook")
 _MAX_REASONS = 500
 _MAX_RETRIES_SHOWN = 500
-_MAX_SUMMARIES = 10_000
 _Key = TypeVar("_Key", bound=tuple[object, ...])
 
 
@@ -89,9 +85,7 @@ class Figures:
 
     Attributes:
         totals: over all extractions.
-        parts: for each stream of a tenant, its windows as ``latest_parts`` returns them.
-        hosts: the platform's host of each of them, where the log says.
-        days: their calendars.
+        days: the calendars of the streams of each tenant.
         unit: length of the bins of the calendars: day, week, month or year.
         durations: one for each of ``PHASES``.
         offsets: offsets of the lines of the extracted windows, ascending.
@@ -108,8 +102,6 @@ class Figures:
     rejections: list[Rejections] = field(default_factory=list)
     retries: list[Retries] = field(default_factory=list)
     retries_shown: deque[Retry] = field(default_factory=lambda: deque(maxlen=_MAX_RETRIES_SHOWN))
-    parts: dict[StreamKey, list[WindowPart]] = field(default_factory=dict)
-    hosts: dict[StreamKey, str] = field(default_factory=dict)
     days: list[StreamDays] = field(default_factory=list)
     unit: str = "day"
     offsets: array[int] = field(default_factory=lambda: array("q"))
@@ -136,23 +128,11 @@ class _Collector:
 
     def __init__(self, figures: Figures) -> None:
         self.figures = figures
-        self._windows: dict[StreamKey, dict[tuple[int, int, int], CoveredWindow]] = {}
+        self._extractions = Extractions()
         self._offsets_ascend = True
-        self._requested: dict[StreamKey, Interval | None] = {}  # from the first start of its runs to the last end
-        self._summaries: OrderedDict[tuple[object, ...], tuple[int, int]] = OrderedDict()
         self._rejections: Counter[tuple[Tenant, str, str, str]] = Counter()
         self._retries: Counter[tuple[str, str]] = Counter()
         self._retry_seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
-
-    def add_run_started(self, selected: SelectedEvent) -> None:
-        event = selected.event
-        self.figures.runs.add(selected)
-        start, end = parse_ms(event.dateFrom), parse_ms(event.dateTo)
-        key = self._key(selected)
-        known = self._requested.setdefault(key, None)
-        if start is not None and end is not None and start < end:
-            first, last = known or (start, end)
-            self._requested[key] = min(start, first), max(end, last)
 
     def add_run_event(self, selected: SelectedEvent) -> None:
         self.figures.runs.add(selected)
@@ -175,17 +155,12 @@ class _Collector:
             durations["download"].add(event.seconds)
 
     def add_summary(self, selected: SelectedEvent) -> None:
-        event = selected.event
-        self.figures.runs.add(selected)
-        self.figures.totals.duplicates += event.duplicates or 0
-        self.figures.totals.refused += event.schema_errors or 0
-        self._summaries[_job_key(selected)] = (event.total_records or 0, event.schema_errors or 0)
-        if len(self._summaries) > _MAX_SUMMARIES:
-            self._summaries.popitem(last=False)
+        self.figures.totals.duplicates += selected.event.duplicates or 0
+        self.figures.totals.refused += selected.event.schema_errors or 0
+        self.add_extraction(selected)
 
     def add_window(self, selected: SelectedEvent) -> None:
         event, figures = selected.event, self.figures
-        figures.runs.add(selected)
         figures.jobs.add(selected)
         figures.durations["emit"].add(event.emit_seconds)
         self._offsets_ascend &= not figures.offsets or figures.offsets[-1] < selected.offset
@@ -193,18 +168,11 @@ class _Collector:
         figures.totals.windows += 1
         figures.totals.records += event.record_count or 0
         figures.totals.bytes += event.bytes or 0
-        start, end, bookmark = parse_ms(event.dateFrom), parse_ms(event.dateTo), parse_ms(event.bookmark)
-        if start is None or end is None:
-            return
-        total, rejected = self._summaries.pop(_job_key(selected), (0, 0))
-        until = end if bookmark is None else max(min(end, bookmark), start)
-        windows = self._windows.setdefault(self._key(selected), {})
-        # An extraction that reached further or less far is kept: it may cover the part after the new bookmark.
-        windows.pop((start, end, until), None)  # so that the new one is inserted last
-        if start < until:
-            windows[start, end, until] = CoveredWindow(
-                start, until, event.record_count or 0, total, rejected, _days(event)
-            )
+        self.add_extraction(selected)
+
+    def add_extraction(self, selected: SelectedEvent) -> None:
+        self.figures.runs.add(selected)
+        self._extractions.add(selected)
 
     def add_rejection(self, selected: SelectedEvent) -> None:
         event = selected.event
@@ -226,12 +194,6 @@ class _Collector:
         if selected.event.latency_ms is not None:
             self.figures.durations["webhook"].add(selected.event.latency_ms / 1000)
 
-    def _key(self, selected: SelectedEvent) -> StreamKey:
-        key = StreamKey(selected.tenant, clean(selected.event.stream))
-        if host := platform_host(selected.event):
-            self.figures.hosts[key] = clean(host)
-        return key
-
     def finish(self) -> Figures:
         """Return the figures, after all events have been added."""
         figures = self.figures
@@ -240,23 +202,12 @@ class _Collector:
             figures.offsets = array("q", sorted(figures.offsets))
         figures.rejections = [Rejections(*key, count) for key, count in self._rejections.most_common()]
         figures.retries = [Retries(*key, count, self._retry_seconds[key]) for key, count in self._retries.most_common()]
-        keys = sorted(key for key in {*self._windows, *self._requested} if key.stream)
-        figures.parts = {key: latest_parts(self._windows.get(key, {}).values()) for key in keys}
-        requested = {key: [reach] if (reach := self._requested.get(key)) else [] for key in keys}
-        figures.unit = unit_for(
-            interval
-            for key in keys
-            for interval in [*requested[key], *((part.start, part.end) for part in figures.parts[key])]
-        )
-        for key in keys:
-            if days := calendar(key.stream, figures.parts[key], requested[key], figures.unit):
-                days.tenant, days.host = key.tenant, self.figures.hosts.get(key, "")
-                figures.days.append(days)
+        figures.unit, figures.days = self._extractions.calendars()
         return figures
 
 
 _HANDLERS: dict[str, Callable[[_Collector, SelectedEvent], None]] = {
-    EventName.RUN_STARTED: _Collector.add_run_started,
+    EventName.RUN_STARTED: _Collector.add_extraction,
     EventName.RUN_FINISHED: _Collector.add_run_event,
     EventName.RUN_ENDED: _Collector.add_run_end,
     EventName.PIPELINE_ERROR: _Collector.add_run_event,
@@ -271,17 +222,6 @@ _HANDLERS: dict[str, Callable[[_Collector, SelectedEvent], None]] = {
     EventName.WEBHOOK_SYNC_SUCCESS: _Collector.add_delivery,
     EventName.WEBHOOK_SYNC_FAILURE: _Collector.add_delivery,
 }
-
-
-def _days(event: Event) -> tuple[tuple[int, int], ...]:
-    """Return the days of a window, each with its number of records."""
-    found = ((parse_ms(day), count) for day, count in (event.days or {}).items())
-    return tuple((day, count) for day, count in found if day is not None and count > 0)
-
-
-def _job_key(selected: SelectedEvent) -> tuple[object, ...]:
-    event = selected.event
-    return (selected.tenant, selected.run, event.stream, event.job_id, event.dateFrom, event.dateTo)
 
 
 def _bounded(key: _Key, counter: Counter[_Key], other: _Key) -> _Key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 DASH = "\u2013"
@@ -16,7 +17,11 @@ _TYPE_NAMES = {"int": "number", "float": "number", "str": "text", "bool": "true 
 
 def clean(text: str | None) -> str:
     """Replace control and invisible characters by spaces, and shorten the text to ``MAX_LENGTH``; None is empty."""
-    text = (text or "")[: MAX_LENGTH + 1]
+    return _clean(text[: MAX_LENGTH + 1]) if text else ""
+
+
+@functools.lru_cache(maxsize=1024)
+def _clean(text: str) -> str:
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
     return shorten(text, MAX_LENGTH)

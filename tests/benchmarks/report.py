@@ -63,7 +63,7 @@ def _events(delivered_share: float) -> Iterator[dict[str, Any]]:
         names = {"stream": stream, "run_id": run, "job_id": f"job-{window:08d}", **dates}
         found: list[dict[str, Any]] = []
         if window % _WINDOWS_OF_A_RUN == 0:
-            found.append({"event": "run_started", **names, "bookmark": None})
+            found.append({"event": "run_started", **names, "bookmark": dates["dateFrom"]})
         found.append({"event": "export_job_created", **names, "format": "json", "latency_ms": 200 + window % 100})
         found.append({"event": "export_job_completed", **names, "seconds": 60.5 + window % 30, "queue_seconds": 5.25})
         found.append({"event": "export_downloaded", **names, "bytes": 100_000, "seconds": 1.5, "attempts": 1})

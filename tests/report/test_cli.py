@@ -202,7 +202,7 @@ def test_bug_in_the_report_does_not_exit_like_a_gap(faulty: Log, monkeypatch: py
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("tap_cxone.report.cli.read_figures", fail)
+    monkeypatch.setattr("tap_cxone.report.cli.read_extractions", fail)
     result = report(faulty, "--check", "2024-01-01", "2024-01-06")
     assert result.exit_code == 2
     assert "ZeroDivisionError" in result.stderr
