@@ -169,7 +169,7 @@ class _LedgerBuilder:
         self._history.add_window(
             ExtractedWindow(
                 webhook_id=name,
-                stream=event.stream or "",
+                stream=_shared(event.stream) or "",
                 job_id=job_id(event),
                 start=parse_date(event.dateFrom or ""),
                 end=parse_date(event.dateTo or ""),
@@ -180,7 +180,7 @@ class _LedgerBuilder:
                 label=_shared(event.tenant),
                 host=_shared(platform_host(event)),
                 surface=_shared(surface_of(event)),
-                run_id=run_id(event),
+                run_id=_shared(run_id(event)),
                 offset=entry.offset,
                 length=len(entry.line),
             )

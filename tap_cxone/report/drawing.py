@@ -128,6 +128,9 @@ class Plot:
 
     def svg(self, title: str) -> str:
         """Return the plot as an ``<svg>`` element with a title for screen readers."""
+        if engine := self.figure.get_layout_engine():
+            engine.execute(self.figure)
+            self.figure.set_layout_engine("none")  # otherwise everything is drawn twice
         file = StringIO()
         metadata = {"Title": title} | dict.fromkeys(("Creator", "Date", "Format", "Type"))
         self.figure.savefig(file, format="svg", metadata=metadata)
