@@ -176,8 +176,8 @@ class _Collector:
 
     def add_rejection(self, selected: SelectedEvent) -> None:
         event = selected.event
-        fields = ", ".join(clean(name) for name in (event.missing_fields or ())[:20])
-        key = (selected.tenant, clean(event.stream), clean(event.reason), clean(fields))
+        fields = clean(", ".join(map(clean, event.missing_fields[:20]))) if event.missing_fields else ""
+        key = (selected.tenant, clean(event.stream), clean(event.reason), fields)
         self._rejections[_bounded(key, self._rejections, (*key[:2], OTHER, ""))] += 1
 
     def add_retry(self, selected: SelectedEvent) -> None:

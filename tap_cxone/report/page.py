@@ -87,7 +87,6 @@ def render(figures: Figures, made_at: str) -> str:
         hosts=_hosts(figures.days, figures.runs.rows.values()),
         tenants=sorted({_name(row) for row in figures.days}) if figures.log.has_tenants else [],
         run_numbers=figures.runs.numbers,
-        date_range=text.date_range,
         made_at=made_at,
         style=Markup(style),  # noqa: S704 - a file of this package
         policy=_policy([f"<style>{style}</style>", *pictures]),

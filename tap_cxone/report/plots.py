@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MAX_TENANTS, MAX_STREAMS = 30, 8
 """Rows of the overview, and streams of a tenant."""
 _MAX_BARS = 15
-_MAX_LABEL, _MAX_REASON = 26, 58
+_MAX_LABEL, _MAX_REASON, _MAX_TITLE = 26, 58, 90
 _MAX_NUMBERED, _MAX_SEPARATED = 16, 100
 """Cells of a row of the overview that have space for a number, and for lines between them."""
 _SHADE = 0.45
@@ -86,7 +86,7 @@ def days(name: str, streams: Sequence[StreamDays], unit: str, *, has_tenants: bo
         all_axes = plot.figure.subplots(len(streams), squeeze=False)[:, 0]
         for axes, stream in zip(all_axes, streams, strict=True):
             title = f"{stream.tenant}: {stream.stream}" if has_tenants else stream.stream
-            axes.set_title(f"{clean(title)}, records per {unit}")
+            axes.set_title(f"{shorten(clean(title), _MAX_TITLE)}, records per {unit}")
             _draw_days(plot, axes, stream)
         plot.legend()
         return plot.svg(f"Records per {unit} of {len(streams)} streams; the tables have the same figures")

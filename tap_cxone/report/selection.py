@@ -106,9 +106,10 @@ class EventSelector:
                 tenant = unnamed
             if self._is_selected(event, at, run, tenant):
                 facts.selected += 1
-                if at is not None:
-                    facts.first = at if facts.first is None else min(facts.first, at)
-                    facts.last = at if facts.last is None else max(facts.last, at)
+                if at is not None and (facts.last is None or at > facts.last):
+                    facts.last = at
+                if at is not None and (facts.first is None or at < facts.first):
+                    facts.first = at
                 facts.has_tenants = facts.has_tenants or tenant != UNNAMED
                 yield SelectedEvent(offset, event, tenant, at, run)
         facts.lines, facts.unreadable = reader.lines, reader.unreadable

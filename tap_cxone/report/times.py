@@ -22,7 +22,7 @@ def parse_ms(text: str | None) -> int | None:
         value = datetime.fromisoformat(text)
     except ValueError:
         return None
-    passed = as_ms(value if value.tzinfo else value.replace(tzinfo=UTC))
+    passed = ((value if value.tzinfo else value.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
     return passed if 0 <= passed < _LIMIT else None
 
 

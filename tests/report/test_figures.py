@@ -123,7 +123,7 @@ def test_parts_of_a_split_window_follow_it(log: Log) -> None:
     assert depths == [("job-0", 0), ("job-1", 0), ("job-2", 1), ("job-3", 2), ("job-4", 2), ("job-5", 1), ("other", 0)]
     page = render(log.figures(), at(0))
     assert len(re.findall("<text .*>└ └ 2024-01-0", page)) == 2, "in the plot"
-    assert page.count('<td class="d">└ └ 2024-01-0') == 2, "in the table"
+    assert page.count('<td>└ └ <span class="d">2024-01-0') == 2, "in the table"
 
 
 def _nested(log: Log) -> list[tuple[tuple[object, ...], int]]:
