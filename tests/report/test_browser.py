@@ -248,6 +248,17 @@ def shown(chrome: Chrome, log: Log, width: int) -> Iterator[None]:
     chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_printed_page_has_every_column(chrome: Chrome, faulty: Log) -> None:
+    faulty.begin("019f2c41-7d55-7a3e-9f10-5b1c2d3e4f50", 14, 16, day=3, stream="evaluation_questions")
+    with shown(chrome, faulty, 718):  # A4 without the margins of the browser, at 96 dpi
+        scheme(chrome, "dark", "print")
+        right = chrome.execute_script(
+            "return [...document.querySelectorAll('th, td')].map(cell => cell.getBoundingClientRect().right)"
+        )
+        scheme(chrome, "light")
+        assert max(right) <= 718
+
+
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_page_does_not_scroll_sideways(chrome: Chrome, faulty: Log, width: int) -> None:
     faulty.begin("run-long", 1, 2, stream="n" * 500)
