@@ -171,33 +171,23 @@ def main(**values: Any) -> None:  # noqa: ANN401 - see _Options
 def _run(options: _Options) -> None:
     if options.last_run:
         _print_last_run(options)
-        return
-    if not (options.as_json or options.check):
-        _require_extra()
-    if options.check:
+    elif options.check:
         _check(options.check, options)
-        return
-    figures = _read(options, lambda logs: _figures(logs, options))
-    if options.as_json:
+    elif options.as_json:
+        figures = _read(options, lambda logs: _figures(logs, options))
         write(json.dumps(summary(figures), indent=2, ensure_ascii=False) + "\n", options.output or STANDARD_OUTPUT)
     else:
-        from tap_cxone.report.page import render  # noqa: PLC0415 - loading matplotlib takes a second
-
-        write(render(figures, format_date(utc_now())), options.output or DEFAULT_OUTPUT)
+        _write_page(options)
 
 
-def _require_extra() -> None:
-    """Check for the extra before the log is read.
-
-    Raises:
-        ReportError: a package that the page needs is not installed.
-    """
+def _write_page(options: _Options) -> None:
     try:
-        import jinja2  # noqa: F401, PLC0415 - loading takes time
-        import matplotlib as mpl  # noqa: F401, PLC0415
+        from tap_cxone.report.page import render  # noqa: PLC0415 - loading matplotlib takes a second
     except ImportError as err:
         msg = f"The page needs {err.name}: pip install 'tap-cxone[report]'. (--json and --check do not.)"
         raise ReportError(msg) from None
+    figures = _read(options, lambda logs: _figures(logs, options))
+    write(render(figures, format_date(utc_now())), options.output or DEFAULT_OUTPUT)
 
 
 def _print_last_run(options: _Options) -> None:
@@ -264,11 +254,7 @@ def _check(range_: _Range, options: _Options) -> None:
     found, facts = _read(options, lambda logs: read_extractions(logs, _run_selection(logs, options)))
     parts = found.parts()
     keys = required(parts, found.hosts)
-    gaps = [
-        gap._replace(tenant=key.tenant)
-        for key in keys
-        for gap in check(key.stream, parts[key], start, end, options.max_refused)
-    ]
+    gaps = [gap for key in keys for gap in check(key, parts[key], start, end, options.max_refused)]
     if not keys:
         gaps = [Gap(options.stream or "(no stream in the audit log)", start, end, NEVER, Tenant(options.tenant or ""))]
     has_tenants = facts.has_tenants or bool(options.tenant)

@@ -75,14 +75,7 @@ class Gap(NamedTuple):
 
 
 def latest_parts(windows: Iterable[CoveredWindow]) -> list[WindowPart]:
-    """Return the part of each window that no later window covers.
-
-    Args:
-        windows: in the order of their extraction.
-
-    Returns:
-        Parts in ascending order that do not overlap.
-    """
+    """Return the part of each window that no later one covers, in ascending order; the windows as extracted."""
     covered = Intervals[int]()
     parts: list[WindowPart] = []
     for window in reversed(list(windows)):
@@ -91,11 +84,11 @@ def latest_parts(windows: Iterable[CoveredWindow]) -> list[WindowPart]:
     return sorted(parts, key=lambda part: part.start)
 
 
-def check(stream: str, parts: Iterable[WindowPart], start: int, end: int, max_rejected: float) -> list[Gap]:
+def check(key: StreamKey, parts: Iterable[WindowPart], start: int, end: int, max_rejected: float) -> list[Gap]:
     """Return the gaps in ``[start, end)``: what was never extracted, or with too many rejected records.
 
     Args:
-        stream: name of the stream.
+        key: the stream.
         parts: its windows, as ``latest_parts`` returns them.
         start: start of the range.
         end: end of the range, exclusive.
@@ -103,14 +96,14 @@ def check(stream: str, parts: Iterable[WindowPart], start: int, end: int, max_re
     """
     in_range = [part for part in parts if max(part.start, start) < min(part.end, end)]
     covered = Intervals((part.start, part.end) for part in in_range)
-    gaps = [Gap(stream, left, right, NEVER) for left, right in covered.missing(start, end)]
+    gaps = [Gap(key.stream, left, right, NEVER, key.tenant) for left, right in covered.missing(start, end)]
     for part in in_range:
         if part.window.rejected_share > max_rejected:
             why = _rejection_text(part.window)
             left, right = max(part.start, start), min(part.end, end)
             if gaps and gaps[-1].end == left and gaps[-1].why == why:
                 left = gaps.pop().start
-            gaps.append(Gap(stream, left, right, why))
+            gaps.append(Gap(key.stream, left, right, why, key.tenant))
     return sorted(gaps, key=lambda gap: gap.start)
 
 

@@ -26,13 +26,9 @@ if TYPE_CHECKING:
 MAX_BINS = 400
 COVERED, PARTLY, NEVER = "covered", "partly covered", "never covered"
 _DAY_MS = 86_400_000
-_UNITS: dict[str, tuple[Literal[0, 1, 2, 3], int]] = {
-    "day": (DAILY, 1),
-    "week": (WEEKLY, 7),
-    "month": (MONTHLY, 31),
-    "year": (YEARLY, 366),
-}
+_UNITS = {"day": 1, "week": 7, "month": 31, "year": 366}
 """Each with the largest number of its days."""
+_FREQUENCIES: dict[str, Literal[0, 1, 2, 3]] = {"day": DAILY, "week": WEEKLY, "month": MONTHLY, "year": YEARLY}
 
 
 @dataclass
@@ -91,7 +87,7 @@ def unit_for(ranges: Iterable[Interval]) -> str:
     if not found:
         return "day"
     days = (max(end for _, end in found) - min(start for start, _ in found)) / _DAY_MS
-    return next(unit for unit, (_, length) in _UNITS.items() if unit == "year" or days / length <= MAX_BINS)
+    return next(unit for unit, length in _UNITS.items() if unit == "year" or days / length <= MAX_BINS)
 
 
 def calendar(stream: str, parts: Sequence[WindowPart], requested: Iterable[Interval], unit: str) -> StreamDays | None:
@@ -154,7 +150,6 @@ def _spread(part: WindowPart, edges: list[int], bins: list[Bin]) -> None:
 
 def _edges(start: int, end: int, unit: str) -> list[int]:
     """Return where the units begin, from the one that contains the start to the one after the end."""
-    frequency, _ = _UNITS[unit]
     day = as_datetime(start).replace(hour=0, minute=0, second=0, microsecond=0)
     first = {
         "week": day - timedelta(days=day.weekday()),
@@ -162,7 +157,7 @@ def _edges(start: int, end: int, unit: str) -> list[int]:
         "year": day.replace(month=1, day=1),
     }
     edges: list[int] = []
-    for edge in rrule(frequency, dtstart=first.get(unit, day)):
+    for edge in rrule(_FREQUENCIES[unit], dtstart=first.get(unit, day)):
         edges.append(as_ms(edge))
         if edges[-1] >= end:
             break

@@ -134,8 +134,8 @@ class Plot:
         file = StringIO()
         metadata = {"Title": title} | dict.fromkeys(("Creator", "Date", "Format", "Type"))
         self.figure.savefig(file, format="svg", metadata=metadata)
-        _, start, rest = file.getvalue().partition("<svg ")
-        return _GROUP.sub(self._group, start + rest)
+        _, _, rest = file.getvalue().partition("<svg ")
+        return _GROUP.sub(self._group, f'<svg role="img" {rest}')
 
     def _group(self, start: re.Match[str]) -> str:
         """Return the start of a group with its tooltip, or without its id, which other plots have, too."""

@@ -105,12 +105,7 @@ class Extractions:
 
 
 def read_extractions(logs: AuditLogs, selection: Selection) -> tuple[Extractions, LogFacts]:
-    """Read the extractions from audit logs, and nothing else.
-
-    Args:
-        logs: the audit logs.
-        selection: which of its events count.
-    """
+    """Read the extractions from audit logs, and nothing else, from the selected events."""
     selector, extractions = EventSelector(EVENTS, selection), Extractions()
     for selected in selector.read(logs):
         extractions.add(selected)

@@ -66,9 +66,7 @@ class Retry(NamedTuple):
 class Totals:
     """Totals over all extractions, repeated ones included. The field names are those of the JSON form.
 
-    Attributes:
-        bytes: bytes downloaded, compressed.
-        errors: number of runs that failed.
+    ``bytes`` are those downloaded, compressed; ``errors`` are the runs that failed.
     """
 
     windows: int = 0
@@ -110,12 +108,7 @@ class Figures:
 
 
 def read_figures(logs: AuditLogs, selection: Selection) -> Figures:
-    """Compute the figures of audit logs.
-
-    Args:
-        logs: the audit logs.
-        selection: which of its events count.
-    """
+    """Compute the figures of audit logs from the selected events."""
     selector = EventSelector(_HANDLERS, selection)
     collector = _Collector(Figures(selector.facts, selection))
     for selected in selector.read(logs):

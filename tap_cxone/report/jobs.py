@@ -117,9 +117,7 @@ def nested(jobs: Iterable[Job]) -> list[tuple[Job, int]]:
     """Return jobs with the number of windows that theirs is a part of.
 
     A window whose jobs fail is split into halves, which have jobs of their own. They follow the jobs of their window.
-
-    Args:
-        jobs: jobs of one run.
+    All jobs have to be of one run.
     """
 
     def position(job: Job) -> tuple[Any, ...]:

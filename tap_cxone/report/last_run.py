@@ -37,21 +37,12 @@ class Verdict(StrEnum):
 
 @dataclass
 class RunOutcome:
-    """How a run ended, and what it has done. A killed run has no exit code, and may be retried.
+    """How a run ended, and what it has done: streams read, windows extracted, records emitted.
 
     Attributes:
-        run_id: id of the run.
-        orchestrator_run_id: its id in an orchestrator; None if it has none.
         exit_code: exit code of the tap; None: killed.
         retryable: whether the same run may succeed later although nobody changes anything.
-        reason: why it failed or was stopped.
         tenant: label of the tenant.
-        host: host of the platform.
-        streams: number of streams that were read.
-        windows: number of windows that were extracted.
-        records: number of records that were emitted.
-        seconds: how long it took.
-        ended_at: when it ended.
     """
 
     run_id: str
@@ -113,13 +104,7 @@ class RunOutcome:
 
 
 def find_outcome(logs: AuditLogs, selection: Selection, wanted: str | None) -> RunOutcome | None:
-    """Return the outcome of the run that began last; None if the logs have no run.
-
-    Args:
-        logs: the audit logs.
-        selection: which events are considered.
-        wanted: its id, here or in an orchestrator; None: any run.
-    """
+    """Return the outcome of the run that began last, or of the one with the wanted id, here or in an orchestrator."""
     runs: dict[str, RunOutcome] = {}
     for _, event, _, _, run in EventSelector(_EVENTS, selection).read(logs):
         if not run or wanted not in {None, run, event.orchestrator_run_id}:

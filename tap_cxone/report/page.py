@@ -51,12 +51,7 @@ _STYLES = re.compile(r'<style[^>]*>([^<]*)</style>| style="([^"]*)"')
 
 
 def render(figures: Figures, made_at: str) -> str:
-    """Return the page.
-
-    Args:
-        figures: the figures to show.
-        made_at: time of the report, as the audit log writes dates.
-    """
+    """Return the page. The time of the report is written as in the audit log."""
     environment = Environment(
         autoescape=True,
         loader=FunctionLoader(_read_file),
@@ -109,13 +104,7 @@ def _tenants(figures: Figures) -> list[str]:
 
 
 def _section(figures: Figures, tenant: str | None, suffix: str) -> dict[str, Any]:
-    """Return what the page shows of a tenant.
-
-    Args:
-        figures: the figures of the report.
-        tenant: its name; None: what the log has, of one tenant.
-        suffix: end of the ids in this section.
-    """
+    """Return what the page shows of a tenant, or of everything; the suffix ends the ids of this section."""
 
     def own(rows: Iterable[_Row]) -> list[_Row]:
         return [row for row in rows if tenant in {None, _name(row)}]

@@ -45,12 +45,7 @@ def summary(figures: Figures) -> dict[str, Any]:
 
 
 def gaps_as_json(gaps: list[Gap], *, has_tenants: bool) -> dict[str, Any]:
-    """Return the result of a check, JSON-compatible.
-
-    Args:
-        gaps: the gaps.
-        has_tenants: whether the tenants are named.
-    """
+    """Return the result of a check, JSON-compatible."""
     found = [
         {"stream": gap.stream, "dateFrom": format_ms(gap.start), "dateTo": format_ms(gap.end), "why": gap.why}
         | ({"tenant": clean(str(gap.tenant))} if has_tenants else {})

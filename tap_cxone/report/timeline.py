@@ -42,14 +42,7 @@ _SHORTEST = timedelta(milliseconds=100)
 
 
 def timeline(name: str, jobs: Iterable[Job], runs: Runs, retries: Iterable[Retry]) -> str | None:
-    """Draw the jobs of the newest runs; None if no job has a time.
-
-    Args:
-        name: name of the plot, unique in the page.
-        jobs: the jobs.
-        runs: the runs of the log.
-        retries: retried requests; those of other runs are not drawn.
-    """
+    """Draw the jobs and the retried requests of the newest runs; None if no job has a time."""
     by_run: defaultdict[str, list[Job]] = defaultdict(list)
     for job in jobs:
         if job.begin is not None:

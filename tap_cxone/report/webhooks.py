@@ -38,12 +38,7 @@ class Deliveries:
 
 
 def read_deliveries(logs: AuditLogs, offsets: array[int]) -> list[Deliveries]:
-    """Return the deliveries to each receiver in the log.
-
-    Args:
-        logs: the audit logs.
-        offsets: offsets of the lines of the windows in the report, ascending.
-    """
+    """Return the deliveries to each receiver, of the windows whose lines are at some offsets, which ascend."""
     ledger = read_ledger(logs, log_problems=False)  # the report shows the number of unreadable lines
 
     def is_reported(window: ExtractedWindow) -> bool:

@@ -7,11 +7,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tap_cxone.report.coverage import NEVER, CoveredWindow, Gap, check, latest_parts
+from tap_cxone.observability.tenants import Tenant
+from tap_cxone.report.coverage import NEVER, CoveredWindow, Gap, StreamKey, check, latest_parts
 from tap_cxone.report.days import COVERED, MAX_BINS, calendar, coverage, covered_share, unit_for
 from tap_cxone.report.days import NEVER as NEVER_COVERED
 
 DAY = 86_400_000
+KEY = StreamKey(Tenant("acme"), "s")
 times = st.integers(0, 40)
 intervals = st.tuples(times, times)
 windows = st.builds(
@@ -40,7 +42,7 @@ def test_gaps_are_missing_or_have_too_many_rejected_records(
     extracted: list[CoveredWindow], range_: tuple[int, int], max_rejected: float
 ) -> None:
     parts = latest_parts(extracted)
-    gaps = check("s", parts, *range_, max_rejected)
+    gaps = check(KEY, parts, *range_, max_rejected)
     good = points(*((part.start, part.end) for part in parts if part.window.rejected_share <= max_rejected))
     assert points(*((gap.start, gap.end) for gap in gaps)) == points(range_) - good
     assert all(gap.start < gap.end for gap in gaps)
@@ -60,20 +62,20 @@ def test_calendar_loses_no_records(extracted: list[CoveredWindow]) -> None:
 
 def test_check_says_why() -> None:
     parts = latest_parts([CoveredWindow(0, 10, 99, 100, 1), CoveredWindow(20, 30, 90, 100, 10), CoveredWindow(30, 40)])
-    assert check("s", parts, 0, 10, 0.01) == []
-    assert check("s", parts, 5, 40, 0.01) == [
-        Gap("s", 10, 20, NEVER),
-        Gap("s", 20, 30, "10 of 100 records refused (10.00%)"),
+    assert check(KEY, parts, 0, 10, 0.01) == []
+    assert check(KEY, parts, 5, 40, 0.01) == [
+        Gap("s", 10, 20, NEVER, KEY.tenant),
+        Gap("s", 20, 30, "10 of 100 records refused (10.00%)", KEY.tenant),
     ]
-    assert check("s", parts, 20, 40, 0.1) == []
-    assert check("s", [], 0, 5, 1) == [Gap("s", 0, 5, NEVER)]
-    assert check("s", latest_parts([CoveredWindow(0, 10, 0, 9, 9)]), 6, 4, 0) == []
+    assert check(KEY, parts, 20, 40, 0.1) == []
+    assert check(KEY, [], 0, 5, 1) == [Gap("s", 0, 5, NEVER, KEY.tenant)]
+    assert check(KEY, latest_parts([CoveredWindow(0, 10, 0, 9, 9)]), 6, 4, 0) == []
 
 
 def test_latest_extraction_decides_about_rejected_records() -> None:
     bad, good = CoveredWindow(0, 10, 0, 10, 10), CoveredWindow(0, 10, 10, 10)
-    assert check("s", latest_parts([bad, good]), 0, 10, 0.01) == []
-    assert check("s", latest_parts([good, bad]), 0, 10, 0.01)
+    assert check(KEY, latest_parts([bad, good]), 0, 10, 0.01) == []
+    assert check(KEY, latest_parts([good, bad]), 0, 10, 0.01)
 
 
 def test_covered_day_without_records_is_not_a_gap() -> None:
