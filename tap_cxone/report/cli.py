@@ -9,6 +9,7 @@ import re
 import sys
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -181,12 +182,12 @@ def _run(options: _Options) -> None:
 
 
 def _write_page(options: _Options) -> None:
-    try:
-        from tap_cxone.report.page import render  # noqa: PLC0415 - loading matplotlib takes a second
-    except ImportError as err:
-        msg = f"The page needs {err.name}: pip install 'tap-cxone[report]'. (--json and --check do not.)"
-        raise ReportError(msg) from None
+    if missing := [name for name in ("jinja2", "matplotlib") if not find_spec(name)]:
+        msg = f"The page needs {missing[0]}: pip install 'tap-cxone[report]'. (--json and --check do not.)"
+        raise ReportError(msg)
     figures = _read(options, lambda logs: _figures(logs, options))
+    from tap_cxone.report.page import render  # noqa: PLC0415 - matplotlib takes a second and memory
+
     write(render(figures, format_date(utc_now())), options.output or DEFAULT_OUTPUT)
 
 
