@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_cxone.observability.audit_files import AuditLogs
+from tap_cxone.report.drawing import COLOURS
 from tap_cxone.report.page import render
 from tap_cxone.report.summary import summary
 from tap_cxone.report.webhooks import read_deliveries
@@ -124,6 +125,12 @@ def test_page_has_all_plots(page: Chrome, name: str) -> None:
     assert (sum(paper) > sum(ink)) == (name == "light")
     drawn = {colour(page, selector, "fill") for selector in ("#timeline text", "#days text")}
     assert drawn == {ink}, "the plots do not follow the theme"
+    used = page.execute_script(
+        "return ['fill', 'stroke'].flatMap(name => [...document.querySelectorAll("
+        "`svg [style*='${name}: #'], svg [${name}^='#']`)].map(element => getComputedStyle(element)[name]))"
+    )
+    theme = {colours[name == "dark"] for colours in COLOURS.values()}
+    assert {"#{:02x}{:02x}{:02x}".format(*map(int, re.findall(r"\d+", text)[:3])) for text in used} <= theme
 
 
 @pytest.mark.parametrize("name", ["light", "dark"])
