@@ -113,10 +113,6 @@ def required(parts: Mapping[StreamKey, Sequence[WindowPart]], hosts: Mapping[Str
     That is all of them, with two exceptions. Those of the sandbox are required only if there are no others. A stream
     without windows that has only its host as a label is left out if a tenant of this host has the stream: a run that
     failed before its first token does not know its tenant.
-
-    Args:
-        parts: the windows of each stream, as ``latest_parts`` returns them.
-        hosts: the platform's host of each stream, where the log says.
     """
 
     def knows_its_tenant(key: StreamKey) -> bool:

@@ -79,13 +79,9 @@ _SETTINGS: Any = {
 
 
 def bar_style(fill: str, hatch: str | None = None, line: str = "paper", edge: str | None = None) -> dict[str, Any]:
-    """Return the style of a bar: its colour, and a hatch that distinguishes it without colours.
+    """Return the style of a bar by names of colours, with a hatch that distinguishes it without colours.
 
-    Args:
-        fill: name of its colour.
-        hatch: as matplotlib writes it.
-        line: name of the colour of the hatch.
-        edge: name of the colour of its edge; None: that of the bar, so that the narrowest one is visible.
+    Without an edge of its own, it has one in its colour, so that the narrowest bar is visible.
     """
     edge = edge or (fill if line == "paper" else line)
     colours = {"facecolor": colour(fill), "edgecolor": colour(edge), "hatchcolor": colour(line)}

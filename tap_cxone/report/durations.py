@@ -17,9 +17,7 @@ class Durations:
     """Durations of one kind, in seconds.
 
     Attributes:
-        count: number of all values.
-        longest: the largest value.
-        total: sum of all values.
+        count: number of all values, also of those that are not kept.
         every: 1 if all values are kept, 2 if every second one is, and so on.
         values: the values that are kept.
     """

@@ -82,12 +82,9 @@ class Figures:
     """Everything that a report shows.
 
     Attributes:
-        totals: over all extractions.
-        days: the calendars of the streams of each tenant.
-        unit: length of the bins of the calendars: day, week, month or year.
+        days: the calendars of the streams of each tenant, ``unit`` the length of their bins.
         durations: one for each of ``PHASES``.
         offsets: offsets of the lines of the extracted windows, ascending.
-        has_webhooks: whether the log has webhook deliveries.
         deliveries: for each receiver, if they have been read.
     """
 

@@ -90,7 +90,11 @@ def segments(job: Job) -> list[Segment]:
     begin, completed = job.begin, job.completed
     ready = completed if completed is not None else job.failed if job.downloaded is None else None
     if begin is not None and ready is not None:
-        found += _until_ready(job, begin, ready)
+        if job.queue_seconds is None:
+            found.append(Segment(QUEUED_OR_RUNNING, begin, ready))
+        else:
+            started = min(begin + round(job.queue_seconds * 1000), ready)
+            found += [Segment(QUEUED, begin, started), Segment(RUNNING, started, ready)]
     if job.downloaded is not None:
         found.append(Segment(DOWNLOAD, _before(job.downloaded, job.download_seconds), job.downloaded))
     if job.extracted is not None:
@@ -99,13 +103,6 @@ def segments(job: Job) -> list[Segment]:
         elif job.downloaded is None and completed is not None:
             found.append(Segment(DOWNLOAD_AND_EMIT, completed, job.extracted))
     return [segment for segment in found if segment.end >= segment.start]
-
-
-def _until_ready(job: Job, begin: int, ready: int) -> list[Segment]:
-    if job.queue_seconds is None:
-        return [Segment(QUEUED_OR_RUNNING, begin, ready)]
-    started = min(begin + round(job.queue_seconds * 1000), ready)
-    return [Segment(QUEUED, begin, started), Segment(RUNNING, started, ready)]
 
 
 def _before(at: int, seconds: float | None) -> int:

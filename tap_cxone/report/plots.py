@@ -37,12 +37,11 @@ _RECORDS = bar_style("running", edge="paper")
 _GAP = bar_style("paper", "xxxx", "gap")
 _REJECTED = bar_style("bad", "////")
 _DELIVERIES = {
-    "delivered": bar_style("good"),
-    "failed": bar_style("bad", "xxxx"),
-    "due": bar_style("warn", "////"),
-    "waiting": bar_style("queued", "||||", "muted"),
+    "delivered": ("delivered", bar_style("good")),
+    "failed": ("failed, due again", bar_style("bad", "xxxx")),
+    "due": ("due", bar_style("warn", "////")),
+    "waiting": ("waiting for their load", bar_style("queued", "||||", "muted")),
 }
-_DELIVERY_LABELS = {"failed": "failed, due again", "waiting": "waiting for their load"}
 _NONE = mark_style("o", "paper", 4.5, "ink")
 
 
@@ -178,9 +177,8 @@ def webhooks(receivers: Sequence[Mapping[str, Any]]) -> str | None:
     with new_plot("webhooks", len(receivers) * 0.38 + 0.95) as plot:
         axes = plot.figure.add_subplot()
         left = [0] * len(receivers)
-        for name, style in _DELIVERIES.items():
+        for name, (label, style) in _DELIVERIES.items():
             counts = [receiver[name] for receiver in receivers]
-            label = _DELIVERY_LABELS.get(name, name)
             if any(counts):
                 bars = axes.barh(range(len(receivers)), counts, 0.64, left, label=label, **style)
                 for bar, receiver in zip(bars, receivers, strict=True):

@@ -35,15 +35,10 @@ class Run:
     Attributes:
         run: id of the run; empty if unknown.
         stream: name of the stream; empty if the run failed before its first one.
-        tenant: the tenant.
         host: the platform's host; empty if unknown.
-        began: when the run began.
         last: when its last event was logged.
-        start: start of the range that it was started for.
-        end: end of that range.
+        start: start of the range that it was started for, ``end`` its end.
         exit: completed, failed, stopped, or "no end in the log": killed, still running, or from an older log.
-        reason: why it failed.
-        bookmark: at the end of the run.
     """
 
     run: str

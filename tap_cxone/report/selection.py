@@ -24,7 +24,6 @@ class Selection:
     """Which events are selected; None selects all.
 
     Attributes:
-        run_id: events of this run.
         stream: events of this stream, and those that belong to no stream.
         start: events logged at or after this time, in milliseconds since 1970.
         end: events logged before this time, in milliseconds since 1970.
@@ -42,12 +41,9 @@ class Selection:
 
 @dataclass
 class LogFacts:
-    """Facts about the log itself.
+    """Facts about the log itself: how many lines it has, how many events are selected, how many lines are unreadable.
 
     Attributes:
-        lines: number of lines.
-        selected: number of selected events.
-        unreadable: number of lines that cannot be decoded.
         first: when the first selected event was logged, in milliseconds since 1970; None if unknown.
         last: when the last one was.
         has_tenants: whether a selected event has a label.
@@ -66,8 +62,6 @@ class SelectedEvent(NamedTuple):
 
     Attributes:
         offset: the offset of its line.
-        event: the event.
-        tenant: its tenant.
         at: when it was logged, in milliseconds since 1970; None if unknown.
         run: the id of its run; empty if unknown.
     """
@@ -80,15 +74,7 @@ class SelectedEvent(NamedTuple):
 
 
 class EventSelector:
-    """Reads audit logs and selects events.
-
-    Args:
-        names: the kinds of events to return.
-        selection: which of them are selected.
-
-    Attributes:
-        facts: complete once all events have been read.
-    """
+    """Reads audit logs and selects events of some kinds; ``facts`` is complete once all have been read."""
 
     def __init__(self, names: Collection[str], selection: Selection) -> None:
         self.facts = LogFacts()

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from tap_cxone.report.jobs import segments
+from tap_cxone.report.jobs import Job, segments
 from tap_cxone.report.runs import FIGURES
 from tap_cxone.report.text import clean
 from tap_cxone.report.times import format_ms
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tap_cxone.report.days import StreamDays
     from tap_cxone.report.durations import Durations
     from tap_cxone.report.figures import Figures
-    from tap_cxone.report.jobs import Job
     from tap_cxone.report.runs import Run
 
 _MAX_GAPS = 500
@@ -30,14 +29,14 @@ def summary(figures: Figures) -> dict[str, Any]:
     return {
         "log": _of_log(figures),
         "totals": asdict(figures.totals),
-        "runs": [run_as_json(run) | _tenant_and_host(run, figures) for run in figures.runs.rows.values()],
+        "runs": [run_as_json(run) | _labels(run, figures) for run in figures.runs.rows.values()],
         "runs_left_out": figures.runs.count - len(figures.runs.rows),
         "export_jobs": {"total": figures.jobs.count, "failed": figures.jobs.failed},
-        "jobs": [job_as_json(job) | _tenant(job, figures) for job in figures.jobs.rows.values()],
+        "jobs": [job_as_json(job) | _labels(job, figures) for job in figures.jobs.rows.values()],
         "jobs_left_out": figures.jobs.count - len(figures.jobs.rows),
         "durations": {phase: _of_durations(values) for phase, values in figures.durations.items() if values.count},
         "unit": figures.unit,
-        "streams": [stream_as_json(days) | _tenant_and_host(days, figures) for days in figures.days],
+        "streams": [stream_as_json(days) | _labels(days, figures) for days in figures.days],
         "refusals": _refusals(figures),
         "retries": [kind._asdict() | {"seconds": round(kind.seconds, 3)} for kind in figures.retries],
         "webhooks": [asdict(deliveries) for deliveries in figures.deliveries],
@@ -54,13 +53,12 @@ def gaps_as_json(gaps: list[Gap], *, has_tenants: bool) -> dict[str, Any]:
     return {"covered": not gaps, "gaps": found}
 
 
-def _tenant(row: Run | StreamDays | Job, figures: Figures) -> dict[str, Any]:
-    """Return the tenant; nothing if the log has no labels, so that it is shown as by older versions."""
-    return {"tenant": clean(str(row.tenant))} if figures.log.has_tenants else {}
-
-
-def _tenant_and_host(row: Run | StreamDays, figures: Figures) -> dict[str, Any]:
-    return _tenant(row, figures) | ({"host": row.host or None} if figures.log.has_tenants else {})
+def _labels(row: Run | StreamDays | Job, figures: Figures) -> dict[str, Any]:
+    """Return tenant and host; nothing if the log has no labels, so that it is shown as by older versions."""
+    if not figures.log.has_tenants:
+        return {}
+    host = {} if isinstance(row, Job) else {"host": row.host or None}
+    return {"tenant": clean(str(row.tenant))} | host
 
 
 def _of_log(figures: Figures) -> dict[str, Any]:

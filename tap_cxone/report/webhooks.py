@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deliveries:
-    """Deliveries to one receiver, as numbers of windows.
+    """Deliveries to one receiver, as numbers of windows. The field names are those of the JSON form.
 
     Attributes:
-        receiver: its name.
-        delivered: windows that were delivered.
         failed: windows that are due again after a failed delivery.
         due: windows that are due for the first time.
         waiting: windows whose load has not been confirmed.

@@ -81,9 +81,10 @@ def test_json_has_the_deliveries_of_cxone_notify(faulty: Log) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "jobs"), [("run-1", 3), ("last", 1), ("run-2", 1), ("run-10", 1), ("run-3", None), ("run-", None)]
+    ("wanted", "jobs"),
+    [("run-1", 3), ("last", 1), ("run-2", 1), ("-2", 1), ("run-10", 1), ("run-3", None), ("run-", None)],
 )
-def test_run_is_selected_by_the_beginning_of_its_id(faulty: Log, wanted: str, jobs: int | None) -> None:
+def test_run_is_selected_by_the_beginning_or_end_of_its_id(faulty: Log, wanted: str, jobs: int | None) -> None:
     if wanted == "run-10":
         faulty.begin("run-1000", 1, 2, day=3)
         faulty.export("run-1000", "job", 1, 2, day=3)
