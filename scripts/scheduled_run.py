@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-RETRY, DO_NOT_RETRY, SIGNAL = 1, 10, 128
+RETRY, DO_NOT_RETRY, SIGNAL_EXIT_CODE = 1, 10, 128
 REQUIRED = ("TAP_CXONE_ORCHESTRATOR_RUN_ID", "TAP_CXONE_AUDIT_LOG_PATH", "MELTANO_DATABASE_URI")
 PLUGINS = ("extractors", "loaders", "mappers", "utilities")
 
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         code = run_meltano(arguments, project, folder)
     if code == 0:
         return 0
-    if code > SIGNAL:  # no verdict: whoever stopped the run decides whether to start it again
+    if code > SIGNAL_EXIT_CODE:  # stopped from outside, so there is no verdict
         return code
     found = verdict(project)
     print(json.dumps(found), flush=True)
@@ -54,7 +54,7 @@ def run_meltano(arguments: list[str], project: Path, folder: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _: process.send_signal(received))
     code = process.wait()
-    return code if code >= 0 else SIGNAL - code
+    return code if code >= 0 else SIGNAL_EXIT_CODE - code
 
 
 def verdict(project: Path) -> dict[str, Any]:

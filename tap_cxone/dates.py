@@ -9,7 +9,8 @@ import contextlib
 import re
 from datetime import UTC, datetime
 
-_OWN_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+OWN_FORM = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+"""The form that ``format_date`` writes."""
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -23,9 +24,9 @@ def parse_date(text: str) -> datetime:
         ValueError: the text is not an ISO 8601 date.
     """
     text = text.strip()
-    if _OWN_FORM.fullmatch(text):
+    if OWN_FORM.fullmatch(text):  # eight times as fast as the parser below; an audit log has thousands of these
         with contextlib.suppress(ValueError):
-            return datetime.fromisoformat(text)  # eight times as fast; an audit log has many thousands
+            return datetime.fromisoformat(text)
     from dateutil.parser import isoparse  # noqa: PLC0415 - a tenth of the start-up time of commands that need no date
 
     try:

@@ -22,7 +22,7 @@ from tap_cxone.notify.payload import test_message
 from tap_cxone.notify.pruning import prune
 from tap_cxone.notify.receivers import check_secret, read_receivers, split_setting
 from tap_cxone.notify.status import status, table
-from tap_cxone.observability.audit_files import find_audit_logs, none_found, open_audit_logs
+from tap_cxone.observability.audit_files import find_audit_logs, missing_log, open_audit_logs
 from tap_cxone.observability.delivery_ledger import read_ledger
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def status_command(
     paths = _find_logs(audit_log_path)
     with open_audit_logs(paths) as logs:
         if not logs.files:
-            msg = f"{none_found(paths)}."
+            msg = f"{missing_log(paths)}."
             raise SettingsError(msg)
         ledger = read_ledger(logs)
     known = receivers or ledger.receivers()
@@ -169,7 +169,7 @@ def test_command(webhook_url: tuple[str, ...], webhook_secret: str | None, timeo
 def prune_command(
     webhook_url: tuple[str, ...], audit_log_path: tuple[str, ...], keep_days: int, *, allow_http: bool
 ) -> None:
-    """Remove old lines from the audit log, except those of windows that are still due to one of the receivers."""
+    """Remove old lines from the audit log, except those that decide whether a window is due to one of the receivers."""
     receivers = read_receivers(webhook_url, allow_http=allow_http)
     try:
         oldest = utc_now() - timedelta(days=keep_days)

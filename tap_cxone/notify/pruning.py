@@ -80,7 +80,7 @@ class _Pruner:
     def __init__(self, logs: AuditLogs, receivers: list[Receiver], oldest: str) -> None:
         self._logs = logs
         self._old_bytes = [first_offset_since(file, oldest) for file in logs.files]
-        # Whoever prunes does not vouch for the last run, as a sender does: its load may have failed.
+        # Unlike ``send``, do not assume that the last run has been loaded: its load may have failed.
         self._ledger = read_ledger(logs, confirmed_only=True)
         self._undecided = {window.webhook_id: window for window in _undecided(self._ledger, receivers)}
         self._needed = set(self._undecided) | self._deciding()

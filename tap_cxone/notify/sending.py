@@ -15,7 +15,7 @@ from tap_cxone.dates import format_date, utc_now
 from tap_cxone.notify.delivery import DeliveryError
 from tap_cxone.notify.locking import all_locked
 from tap_cxone.notify.payload import loaded_message
-from tap_cxone.observability.audit_files import file_number, none_found, open_audit_logs
+from tap_cxone.observability.audit_files import file_number, missing_log, open_audit_logs
 from tap_cxone.observability.delivery_ledger import read_ledger
 from tap_cxone.observability.events import EventName
 from tap_cxone.observability.jsonlines import JsonLinesFile
@@ -91,7 +91,7 @@ def send(
     existing = [path for path in paths if path.exists()] if len(paths) > 1 else paths
     with all_locked(existing), open_audit_logs(existing) as logs:
         if not logs.files:
-            logger.warning("%s, so nothing is due", none_found(paths))
+            logger.warning("%s, so nothing is due", missing_log(paths))
             return Results()
         if missing := len(paths) - len(logs.files):
             logger.warning("Setting 'audit_log_path': %d of %d files do not exist", missing, len(paths))

@@ -67,8 +67,8 @@ def find_audit_logs(paths: Iterable[str], *, only_existing: bool = False) -> lis
     return list(found)
 
 
-def none_found(paths: Sequence[Path]) -> str:
-    """Return the problem where none of the files that a user's paths name exists, as a sentence without a full stop.
+def missing_log(paths: Sequence[Path]) -> str:
+    """Return why an audit log is missing, as a sentence without a full stop.
 
     Args:
         paths: the files, as ``find_audit_logs`` returns them.

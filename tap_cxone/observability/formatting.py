@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from datetime import datetime, time
 
+from tap_cxone.dates import OWN_FORM
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _KIB = 1024
-_DATE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
-_WINDOW = re.compile(f"({_DATE})/({_DATE})")
+_WINDOW = re.compile(f"({OWN_FORM.pattern})/({OWN_FORM.pattern})", re.ASCII)
 
 
 def duration(seconds: float) -> str:

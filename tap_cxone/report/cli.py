@@ -18,7 +18,7 @@ from typing_extensions import override
 from tap_cxone.command_options import OptionMaker, audit_log_option
 from tap_cxone.dates import format_date, parse_date, utc_now
 from tap_cxone.errors import CxoneError, exit_on_error
-from tap_cxone.observability.audit_files import find_audit_logs, open_audit_logs
+from tap_cxone.observability.audit_files import find_audit_logs, missing_log, open_audit_logs
 from tap_cxone.observability.tenants import Tenant
 from tap_cxone.report.coverage import NEVER, Gap, StreamKey, check, required
 from tap_cxone.report.extractions import read_extractions
@@ -207,12 +207,9 @@ def _read(options: _Options, read: Callable[[AuditLogs], _T]) -> _T:
         raise ReportError(msg)
     try:
         paths = find_audit_logs(filter(None, options.audit_log_path))
-        if not paths:
-            msg = "Setting 'audit_log_path': no audit log matches it."
-            raise ReportError(msg)
         with open_audit_logs(paths) as logs:
-            if len(logs.files) < len(paths):
-                msg = "Setting 'audit_log_path': the file does not exist."
+            if not paths or len(logs.files) < len(paths):
+                msg = f"{missing_log(paths)}."
                 raise ReportError(msg)
             return read(logs)
     except CxoneError as err:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tap_cxone.observability.events import EventName
 from tap_cxone.observability.tenants import UNNAMED, Tenant
 from tap_cxone.report.text import clean
-from tap_cxone.report.times import parse_ms
+from tap_cxone.report.times import before, parse_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +74,7 @@ class Job:
         if self.created is not None:
             return self.created
         if self.completed is not None:
-            return _before(self.completed, self.seconds)
+            return before(self.completed, self.seconds)
         return min((at for at in (self.downloaded, self.extracted, self.failed) if at is not None), default=None)
 
     @property
@@ -96,18 +96,13 @@ def segments(job: Job) -> list[Segment]:
             started = min(begin + round(job.queue_seconds * 1000), ready)
             found += [Segment(QUEUED, begin, started), Segment(RUNNING, started, ready)]
     if job.downloaded is not None:
-        found.append(Segment(DOWNLOAD, _before(job.downloaded, job.download_seconds), job.downloaded))
+        found.append(Segment(DOWNLOAD, before(job.downloaded, job.download_seconds), job.downloaded))
     if job.extracted is not None:
         if job.emit_seconds is not None:
-            found.append(Segment(EMIT, _before(job.extracted, job.emit_seconds), job.extracted))
+            found.append(Segment(EMIT, before(job.extracted, job.emit_seconds), job.extracted))
         elif job.downloaded is None and completed is not None:
             found.append(Segment(DOWNLOAD_AND_EMIT, completed, job.extracted))
     return [segment for segment in found if segment.end >= segment.start]
-
-
-def _before(at: int, seconds: float | None) -> int:
-    """Return a time some seconds earlier, but not before 1970: the log may hold any figure."""
-    return max(at - round((seconds or 0) * 1000), 0)
 
 
 def nested(jobs: Iterable[Job]) -> list[tuple[Job, int]]:

@@ -67,11 +67,7 @@ class RunOutcome:
     @property
     def verdict(self) -> Verdict:
         """How the run ended."""
-        if self.exit_code is None:
-            return Verdict.KILLED
-        if self.exit_code > SIGNAL_EXIT_CODE:
-            return Verdict.STOPPED
-        return Verdict.FAILED if self.exit_code else Verdict.COMPLETED
+        return verdict_on(self.exit_code)
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict and all fields."""
@@ -101,6 +97,15 @@ class RunOutcome:
         if event.event == EventName.WINDOW_EXTRACTED:
             self.windows += 1
             self.records += event.record_count or 0
+
+
+def verdict_on(exit_code: int | None) -> Verdict:
+    """Return how a run with this exit code ended; None: the log has no end of it."""
+    if exit_code is None:
+        return Verdict.KILLED
+    if exit_code > SIGNAL_EXIT_CODE:
+        return Verdict.STOPPED
+    return Verdict.FAILED if exit_code else Verdict.COMPLETED
 
 
 def find_outcome(logs: AuditLogs, selection: Selection, wanted: str | None) -> RunOutcome | None:

@@ -9,17 +9,17 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tap_cxone.errors import SIGNAL_EXIT_CODE
 from tap_cxone.observability.events import EventName
 from tap_cxone.observability.tenants import Tenant, platform_host
+from tap_cxone.report.last_run import Verdict, verdict_on
 from tap_cxone.report.text import clean
-from tap_cxone.report.times import parse_ms
+from tap_cxone.report.times import before, parse_ms
 
 if TYPE_CHECKING:
     from tap_cxone.observability.events import Event
     from tap_cxone.report.selection import SelectedEvent
 
-COMPLETED, FAILED, STOPPED, NO_END = "completed", "failed", "stopped", "no end in the log"
+COMPLETED, FAILED, NO_END = Verdict.COMPLETED, Verdict.FAILED, "no end in the log"
 MAX_RUNS = 1000
 FIGURES = (
     *("windows", "records", "duplicates", "refused", "bytes", "requests", "retries", "rate_limit_waits"),
@@ -88,9 +88,9 @@ class Run:
             case EventName.RUN_FINISHED:
                 self._finished(event)
             case EventName.RUN_ENDED:
-                self.exit = STOPPED if (event.exit_code or 0) > SIGNAL_EXIT_CODE else FAILED
+                self.exit = verdict_on(event.exit_code)
                 self.reason, self.wall_seconds = clean(event.reason), event.seconds
-                self.began = None if at is None else max(at - round((event.seconds or 0) * 1000), 0)
+                self.began = None if at is None else before(at, event.seconds)
 
     def _finished(self, event: Event) -> None:
         self.exit = clean(event.exit) or COMPLETED

@@ -31,6 +31,11 @@ def as_ms(value: datetime) -> int:
     return (value - _EPOCH) // _MILLISECOND
 
 
+def before(milliseconds: int, seconds: float | None) -> int:
+    """Return a time some seconds earlier, but not before 1970: the log may hold any figure."""
+    return max(milliseconds - round((seconds or 0) * 1000), 0)
+
+
 def as_datetime(milliseconds: int) -> datetime:
     """Return milliseconds since 1970 as a datetime in UTC."""
     return _EPOCH + timedelta(milliseconds=milliseconds)

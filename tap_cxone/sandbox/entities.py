@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tap_cxone.sandbox.events import FIRST_DAY
 from tap_cxone.sandbox.rows import QUESTIONS, RowSeed, make_payroll, make_question, make_recording, make_workflow
-from tap_cxone.sandbox.variations import BAD, is_selected
+from tap_cxone.sandbox.variations import BAD, is_selected, row_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ class Entity:
 
     def key_of(self, row: Row) -> str:
         """Return the key of a row, unique within the entity."""
-        return " ".join(row[column] for column in self.key)
+        return row_key(row, self.key)
 
     def is_bad(self, row: Row, share: float) -> bool:
         """Return whether the row has a wrong number of cells in every file."""

@@ -36,6 +36,11 @@ def is_bad(event: Record, share: float) -> bool:
     return is_selected(event["id"], BAD, share)
 
 
+def row_key(row: Row, columns: tuple[str, ...]) -> str:
+    """Return the key of a row, unique within its entity; `columns` are those that identify it."""
+    return " ".join(row[column] for column in columns)
+
+
 def apply_variations(events: Iterable[Record], options: SandboxOptions) -> Iterator[Record]:
     """Yield the events with the invalid and repeated records and the additional fields of the options."""
     if not (options.bad_records or options.repeated_records or options.invalid_first or options.extra_fields):
@@ -116,7 +121,7 @@ class Lateness:
         """Return the version of a row of that age; None if files do not have it yet."""
         if not self.is_used or age >= self._delay:
             return row
-        text = " ".join(row[column] for column in key)
+        text = row_key(row, key)
         if self.is_late(text):
             return None
         if not self.is_corrected(text):
