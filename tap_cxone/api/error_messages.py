@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from tap_cxone.errors import open_files_cause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MALFORMED_RESPONSE_ERRORS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
 """Errors that code raises when it reads a response of an unexpected shape, such as a proxy's HTML page."""
@@ -26,12 +31,31 @@ def connection_reason(err: requests.RequestException, url: str) -> str:
     """Describe a connection error by its kind and the host. The error's own text would contain the whole URL."""
     if cause := open_files_cause(err):
         return f"no more connections can be opened ({cause.strerror})"
+    if reason := unreachable_reason(err, url):
+        return reason
     host = urlsplit(url).hostname
-    if isinstance(err, requests.exceptions.SSLError):
-        return f"the TLS connection to {host} failed"
     if isinstance(err, requests.Timeout):
         return f"no response from {host} in time"
     return f"the connection to {host} failed ({type(err).__name__})"
+
+
+def unreachable_reason(err: requests.RequestException, url: str) -> str | None:
+    """Describe why no connection to the host of a URL could be made; None if one was made, or perhaps was."""
+    host = urlsplit(url).hostname
+    if isinstance(err, requests.exceptions.ProxyError):
+        return "the proxy could not be reached (environment variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY)"
+    if isinstance(err, requests.exceptions.SSLError):
+        details = [cause.verify_message for cause in _causes(err) if isinstance(cause, ssl.SSLCertVerificationError)]
+        return f"the TLS connection to {host} failed" + (f" ({details[0].rstrip('.')})" if details else "")
+    if isinstance(err, requests.exceptions.ConnectTimeout):
+        return f"no connection to {host} in time"
+    for cause in _causes(err):
+        if isinstance(cause, NameResolutionError):
+            return f"the name {host} was not found"
+        if isinstance(cause, NewConnectionError):
+            reasons = [error.strerror for error in _causes(cause) if isinstance(error, OSError) and error.strerror]
+            return f"the connection to {host} failed ({reasons[0] if reasons else 'not possible'})"
+    return None
 
 
 def never_sent(err: requests.RequestException) -> bool:
@@ -40,3 +64,15 @@ def never_sent(err: requests.RequestException) -> bool:
         return True
     cause = err.args[0] if err.args else None
     return isinstance(getattr(cause, "reason", cause), NewConnectionError)
+
+
+def _causes(err: BaseException) -> Iterator[BaseException]:
+    """Yield an error, and those that it was made of or raised from, the outermost first."""
+    seen: list[BaseException] = []
+    waiting: list[object] = [err]
+    while waiting:
+        found = waiting.pop(0)
+        if isinstance(found, BaseException) and found not in seen:
+            seen.append(found)
+            yield found
+            waiting += [*found.args, getattr(found, "reason", None), found.__cause__]

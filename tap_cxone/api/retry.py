@@ -24,6 +24,11 @@ RETRY_BUDGET_SECONDS = 300.0
 THROTTLED_BUDGET_SECONDS = 60.0
 """Default sum of the pauses after responses that mean either "throttled" or "forbidden"."""
 
+UNREACHABLE_ATTEMPTS = 3
+"""Attempts at a host that was never reached: its address is more likely to be wrong than the host to be down."""
+UNREACHABLE_SECONDS = 12.0
+"""Time after which no further attempt is made at such a host."""
+
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 RETRY_AFTER_DEFAULT_SECONDS = 5.0
@@ -62,6 +67,7 @@ class RetriableError(Exception):
         reason: what happened, fit for a log line.
         retry_after: pause in seconds that the platform asked for, or None.
         throttled: whether the response may mean "throttled"; its pauses count against ``throttled_budget``.
+        unreachable: whether there was no connection to a host that was never reached; few attempts are made then.
         final_error: raised when the retries are used up; None for an ``UnavailableError``.
     """
 
@@ -71,12 +77,14 @@ class RetriableError(Exception):
         retry_after: float | None = None,
         *,
         throttled: bool = False,
+        unreachable: bool = False,
         final_error: Exception | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
         self.throttled = throttled
+        self.unreachable = unreachable
         self.final_error = final_error
 
     @property
@@ -148,6 +156,9 @@ class _Schedule:
         self._used_up = tenacity.stop_all(
             tenacity.stop_before_delay(policy.budget), tenacity.stop_after_attempt(policy.min_attempts)
         )
+        self._is_unreachable = tenacity.stop_any(
+            tenacity.stop_after_attempt(UNREACHABLE_ATTEMPTS), tenacity.stop_before_delay(UNREACHABLE_SECONDS)
+        )
 
     def pause(self, state: tenacity.RetryCallState) -> float:
         """Return the seconds until the next attempt; after a throttled failure, 0 if their budget is used up."""
@@ -162,6 +173,8 @@ class _Schedule:
 
     def is_over(self, state: tenacity.RetryCallState) -> bool:
         """Return whether to give up. tenacity calls it after ``pause``."""
+        if _error(state).unreachable and self._is_unreachable(state):
+            return True
         return (_error(state).throttled and state.upcoming_sleep <= 0) or self._used_up(state)
 
 

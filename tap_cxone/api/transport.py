@@ -9,12 +9,13 @@ import time
 from dataclasses import replace
 from functools import partial
 from typing import IO, TYPE_CHECKING, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 
 from tap_cxone.api.deadline import Deadline, time_is_up
 from tap_cxone.api.downloads import download_signed_url
-from tap_cxone.api.error_messages import connection_reason, never_sent
+from tap_cxone.api.error_messages import connection_reason, never_sent, unreachable_reason
 from tap_cxone.api.redaction import redact
 from tap_cxone.api.responses import raise_for_status, read_value, retriable_or_unknown
 from tap_cxone.api.retry import (
@@ -26,7 +27,7 @@ from tap_cxone.api.retry import (
 )
 from tap_cxone.api.sessions import INVALID_URL_ERRORS, TIMEOUT, Sessions
 from tap_cxone.api.tokens import NoAuth
-from tap_cxone.errors import FatalError, OutcomeUnknownError
+from tap_cxone.errors import FatalError, OutcomeUnknownError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,7 @@ class Transport:
         self._secrets = secrets
         self._listener = listener
         self._sessions = Sessions()
+        self._reached: set[tuple[str, str]] = set()  # servers that have answered; adding to a set is atomic
 
     def call_with_retry(
         self, name: str, attempt: Callable[[], _T], *, min_attempts: int = 1, min_pause: float = 0.0
@@ -149,7 +151,7 @@ class Transport:
         session = self._sessions.api()
         session.redirects_from = call.url if call.follow_redirects else ""
         try:
-            return session.request(
+            response = session.request(
                 call.method,
                 call.url,
                 params=call.params,
@@ -164,8 +166,14 @@ class Transport:
             msg = f"Platform call '{call.name}': the address is invalid; check {call.address_settings}."
             raise FatalError(msg, 0) from None
         except requests.RequestException as err:
-            reason = connection_reason(err, call.url)
-            raise retriable_or_unknown(reason, repeatable=call.repeatable or never_sent(err)) from None
+            is_repeatable = call.repeatable or never_sent(err)
+            unreachable = unreachable_reason(err, call.url)
+            if unreachable and is_repeatable and _server(call.url) not in self._reached:
+                final = UnavailableError(f"Platform call '{call.name}': {unreachable}: check {call.address_settings}.")
+                raise RetriableError(unreachable, unreachable=True, final_error=final) from None
+            raise retriable_or_unknown(connection_reason(err, call.url), repeatable=is_repeatable) from None
+        self._reached.add(_server(call.url))
+        return response
 
     def raise_for_status(self, call: ApiCall, response: requests.Response) -> None:
         """Raise unless the status is a 2xx; see ``responses.raise_for_status``."""
@@ -184,3 +192,8 @@ class Transport:
     def redact(self, text: str) -> str:
         """Return text from the platform as one short line without secrets."""
         return redact(text, self._secrets())
+
+
+def _server(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.netloc
