@@ -12,7 +12,8 @@ from typing_extensions import override
 
 from tap_cxone.errors import UsageError
 from tap_cxone.shutdown import release_signals
-from tap_cxone.tap import TapCXone, stream_map_errors
+from tap_cxone.streams.stream_map_errors import stream_map_errors
+from tap_cxone.tap import TapCXone
 
 
 class JsonObjectFile(click.ParamType["str | JsonText"]):

@@ -19,8 +19,8 @@ _INTERRUPTED = 128 + signal.SIGINT
 
 
 def tap() -> None:
-    """Start ``tap-cxone``."""
-    _start("tap_cxone.cli")
+    """Start ``tap-cxone``, whose only subcommand is ``doctor``: the command line of the SDK has none."""
+    _start("tap_cxone.doctor.cli" if sys.argv[1:2] == ["doctor"] else "tap_cxone.cli")
 
 
 def notify() -> None:

@@ -37,6 +37,10 @@ class RunMember(Protocol):
     def selected(self) -> bool:
         """Whether the stream is going to be read."""
 
+    @property
+    def is_test(self) -> bool:
+        """Whether only one record of it is going to be read, to test the settings."""
+
     def check_settings(self) -> None:
         """Raise SettingsError if a setting is missing that only this stream needs."""
 
@@ -53,12 +57,14 @@ class RunContext:
         cancellation: ends every wait of the run.
         shutdown: ends a cancelled run in time.
         members: all streams of the tap.
+        retry_budget: seconds for all attempts and pauses of one call; None: the default.
     """
 
     config: Mapping[str, Any]
     cancellation: CancellationToken
     shutdown: Shutdown
     members: list[RunMember] = field(default_factory=list)
+    retry_budget: float | None = None
 
     @cached_property
     def settings(self) -> Settings:
@@ -70,24 +76,30 @@ class RunContext:
         """Id of this run in the audit log; within Meltano, all steps of one ``meltano run`` share it."""
         return new_run_id()
 
+    @property
+    def is_test(self) -> bool:
+        """Whether this is a test of the settings. It leaves no trace in audit log, quarantine and journal."""
+        return any(member.is_test for member in self.members)
+
     @cached_property
     def audit_log(self) -> AuditLog:
         """The audit log."""
         from tap_cxone.observability.audit_log import AuditLog
 
-        return AuditLog(self.settings.audit_log_path)
+        return AuditLog(None if self.is_test else self.settings.audit_log_path)
 
     @cached_property
     def quarantine(self) -> Quarantine:
         """Keeps rejected records."""
         from tap_cxone.observability.audit_log import Quarantine
 
-        return Quarantine(self.settings.quarantine_path)
+        return Quarantine(None if self.is_test else self.settings.quarantine_path)
 
     @cached_property
     def client(self) -> PlatformClient:
         """HTTP client of the platform."""
         from tap_cxone.api.client import PlatformClient
+        from tap_cxone.api.retry import RETRY_BUDGET_SECONDS
         from tap_cxone.observability.request_log import RequestLog
 
         access = self.settings.access.connect()
@@ -96,6 +108,7 @@ class RunContext:
             grant=_grant(access),
             address=access.issuer,
             sleep=self.cancellation.sleep,
+            retry_budget=self.retry_budget or RETRY_BUDGET_SECONDS,
             listener=RequestLog(self.progress, self.audit_log, self.run_id, self.labels),
         )
 

@@ -9,7 +9,6 @@ import os
 from typing import IO, TYPE_CHECKING, Any, ClassVar
 
 from dotenv import find_dotenv, load_dotenv
-from singer_sdk.exceptions import MapExpressionError, StreamMapConfigError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from singer_sdk.singerlib import StateMessage
 from typing_extensions import override
@@ -17,11 +16,14 @@ from typing_extensions import override
 from tap_cxone.cancellation import CancellationToken
 from tap_cxone.config.environment import check_environment, check_sdk_environment
 from tap_cxone.config.schema import JSONSCHEMA
+from tap_cxone.config.selection import unmatched_patterns
 from tap_cxone.config.settings import normalise
 from tap_cxone.context import RunContext
-from tap_cxone.errors import OutputError, SettingsError, open_files_errors
+from tap_cxone.errors import OutputError, UsageError, open_files_errors
+from tap_cxone.misspelled import unknown_mappings, unknown_settings, unknown_streams
 from tap_cxone.shutdown import Shutdown
 from tap_cxone.streams.sdk_compat import CompatTap, ConfigInput
+from tap_cxone.streams.stream_map_errors import stream_map_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,7 +46,6 @@ class TapCXone(CompatTap):
         TapCapabilities.CATALOG,
         TapCapabilities.STATE,
         TapCapabilities.DISCOVER,
-        TapCapabilities.ACTIVATE_VERSION,
         PluginCapabilities.ABOUT,
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
@@ -56,11 +57,11 @@ class TapCXone(CompatTap):
         self._cancellation = CancellationToken()
         self._shutdown = Shutdown(self._cancellation, self._write_last_state)
         self._context: RunContext | None = None
+        self._variables = self.env_prefix() if parse_env_config else None
+        self.append_builtin_config(self.config_jsonschema)
         if parse_env_config:
-            # The SDK reads the same .env file, but later.
-            load_dotenv(find_dotenv())
+            load_dotenv(find_dotenv(usecwd=True))  # variables that are set already are kept
             check_environment(os.environ, self.env_prefix())
-            self.append_builtin_config(self.config_jsonschema)
             check_sdk_environment(os.environ, self.env_prefix(), self.config_jsonschema["properties"])
         super().__init__(parse_env_config=parse_env_config, **options)
 
@@ -80,6 +81,8 @@ class TapCXone(CompatTap):
 
     @override
     def check_config(self, config: dict[str, Any]) -> None:
+        for warning in unknown_settings(config, os.environ, self._variables, self.config_jsonschema["properties"]):
+            self.logger.warning("%s", warning)
         normalise(config)
         self._context = self._create_context(config)
         _ = self._context.settings  # raises SettingsError
@@ -131,8 +134,36 @@ class TapCXone(CompatTap):
                 validate_config=True,
             )
             end.watch(tap.run_context)
+            tap.check_selection()
             with tap.run_context.shutdown.flush_on_exit(end.flush):
                 tap.sync_all()
+
+    def check_selection(self) -> None:
+        """Log what is selected but does not exist.
+
+        Raises:
+            UsageError: no stream is selected.
+        """
+        for warning in (*self.unknown_selections(), *self.unknown_mappings()):
+            self.logger.warning("%s", warning)
+        if not any(stream.selected for stream in self.streams.values()):
+            msg = (
+                "No stream is selected: select at least one in the catalog, or in Meltano's 'select' "
+                f"({', '.join(self.streams)})."
+            )
+            raise UsageError(msg)
+
+    def unknown_selections(self) -> Iterator[str]:
+        """Yield a sentence for each stream that is selected but does not exist."""
+        wanted = unmatched_patterns(self.streams, os.environ)
+        if self.input_catalog:
+            wanted += [entry.tap_stream_id for entry in self.input_catalog.streams if entry.metadata.root.selected]
+        return unknown_streams(wanted, self.streams)
+
+    def unknown_mappings(self) -> Iterator[str]:
+        """Yield a sentence for each stream and each removed column of ``stream_maps`` that does not exist."""
+        columns = {name: stream.schema["properties"] for name, stream in self.streams.items()}
+        return unknown_mappings(self.config.get("stream_maps") or {}, columns)
 
     @override
     def on_signal(self, signum: int) -> None:
@@ -146,13 +177,3 @@ class TapCXone(CompatTap):
 
         with contextlib.suppress(OutputClosedError, OutputError):
             self.write_message(StateMessage(value=self.state))
-
-
-@contextlib.contextmanager
-def stream_map_errors() -> Iterator[None]:
-    """Raise SettingsError where the setting ``stream_maps`` is not valid."""
-    try:
-        yield
-    except (MapExpressionError, StreamMapConfigError) as err:
-        msg = f"Setting 'stream_maps': {err}"
-        raise SettingsError(msg) from err

@@ -20,6 +20,8 @@ CONFIG = {"client_id": "a", "client_secret": "b", "start_date": "2024-01-01"}
 class Member:
     """A fake stream."""
 
+    is_test = False
+
     def __init__(self, name: str, *, selected: bool = True, missing: str | None = None) -> None:
         self.name = name
         self.selected = selected

@@ -83,6 +83,14 @@ class PlatformClient:
         self._identity = PlatformIdentity(host, tenant_id(token.access_token, token.id_token))
         return self._identity
 
+    def api_url(self) -> str:
+        """Return the base URL of the API, without a trailing slash; raises as ``identify``."""
+        return self._api_url.get(self._tokens.get())
+
+    def token_lifetime(self) -> float:
+        """Return the lifetime of the current token in seconds, as its response says; raises as ``identify``."""
+        return self._tokens.get().expires_in
+
     def call(self, call: ApiCall, read: Callable[[ApiResponse], _T]) -> _T:
         """Make a call, with retries, and return what ``read`` extracts from its response.
 

@@ -28,7 +28,8 @@ _REQUIRED = {
     "password": ("client_id", "client_secret", "access_key_id", "access_key_secret"),
 }
 """The credentials that each method requires."""
-_REGION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
+_REGION = re.compile(r"[a-z]{2,8}(-[a-z]{2,8})?[0-9]{1,2}")
+"""Letters and a number: na1, au1, eu1, uk1. The regions of a cloud provider, such as us-east-1, are others."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,10 @@ def _credentials(config: Mapping[str, Any], required: tuple[str, ...], method: s
         if name not in config:
             what = "the OAuth client's credentials" if name.startswith("client") else "the access key's ID and secret"
             condition = "" if method == "client_credentials" else f" (auth_method {method})"
-            msg = f"Setting '{name}' is missing{condition}: give {what}, or set 'sandbox' to true."
+            otherwise = "set 'sandbox' to true"
+            if method == "client_credentials" and "access_key_id" in config:
+                otherwise = "set 'auth_method' to access_key for an access key alone"
+            msg = f"Setting '{name}' is missing{condition}: give {what}, or {otherwise}."
             raise SettingsError(msg)
     return {
         name: values.text(config, name) if name in config else ""
@@ -186,7 +190,7 @@ def _credentials(config: Mapping[str, Any], required: tuple[str, ...], method: s
 def _region(config: Mapping[str, Any]) -> str:
     region = values.text(config, "region").strip().lower()
     if not _REGION.fullmatch(region):
-        msg = "Setting 'region' must be a region such as na1, au1, eu1 or uk1: letters, digits and hyphens."
+        msg = "Setting 'region' must be a region of the platform, such as na1, au1, eu1 or uk1."
         raise SettingsError(msg)
     return region
 

@@ -43,6 +43,21 @@ def is_named(stream: str, environment: Mapping[str, str]) -> bool:
     return any(_matches_by_name(pattern, stream) for pattern in patterns)
 
 
+def unmatched_patterns(streams: Iterable[str], environment: Mapping[str, str]) -> list[str]:
+    """Return the stream names and patterns in Meltano's ``select`` and ``select_filter`` that no stream matches.
+
+    Args:
+        streams: names of all streams.
+        environment: environment variables of the process.
+    """
+    if not _has_patterns(environment):
+        return []
+    patterns = chain.from_iterable(_patterns(environment, name) for name in (_SELECT, _FILTER))
+    wanted = dict.fromkeys(_split(pattern)[1] for pattern in patterns)
+    known = list(streams)
+    return [pattern for pattern in wanted if not fnmatch.filter(known, pattern)]
+
+
 @dataclass(frozen=True)
 class _Rule:
     """Selects or deselects what matches both patterns.

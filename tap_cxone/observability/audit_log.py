@@ -20,7 +20,7 @@ MAX_ID_CHARACTERS = 200
 """A longer record id is cut."""
 _FROM_RECORDS = frozenset({"record_id", "sample", "days"})
 """Fields with values taken from records; they are only in the file."""
-_LABELS = frozenset({"tenant", "host", "orchestrator_run_id"})
+_LABELS = frozenset({"run_id", "tenant", "host", "orchestrator_run_id"})
 """Fields that structured logs have, but not the text of each line."""
 _FAILURES = frozenset({EventName.EXPORT_JOB_FAILED, EventName.SCHEMA_VALIDATION_FAILURE, EventName.PIPELINE_ERROR})
 

@@ -63,7 +63,7 @@ def audit_log_file(path: str) -> Path:
     try:
         return Path(path).expanduser().resolve()
     except (OSError, ValueError, RuntimeError):
-        msg = "Setting 'audit_log_path': the path is not usable."
+        msg = f"Setting 'audit_log_path': the path {path!r} is not usable."
         raise CxoneError(msg) from None
 
 
@@ -80,7 +80,7 @@ def open_audit_log(log: Path) -> Iterator[BinaryIO | None]:
         yield None
         return
     except OSError as err:
-        msg = f"Setting 'audit_log_path': the file cannot be read ({err.strerror})."
+        msg = f"Setting 'audit_log_path': the file {str(log)!r} cannot be read ({err.strerror})."
         raise CxoneError(msg) from err
     with file:
         yield file

@@ -60,7 +60,7 @@ class JsonLinesFile:
             self._fd = self._open()
         except (OSError, ValueError, RuntimeError) as err:  # also: a NUL in the path, a home folder that does not exist
             reason = (isinstance(err, OSError) and err.strerror) or "the path is not usable"
-            msg = f"Setting '{setting}': the file cannot be opened ({reason})."
+            msg = f"Setting '{setting}': the file {path!r} cannot be opened ({reason})."
             raise SettingsError(msg) from err
 
     def write(self, line: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class JsonLinesFile:
         data = msgspec.json.encode(line) + b"\n"
         with self._lock:
             if self._closed:
-                msg = f"Setting '{self._setting}': the file has been closed."
+                msg = f"Setting '{self._setting}': the file {str(self._path)!r} has been closed."
                 raise CxoneError(msg)
             try:
                 for _ in range(_MAX_REOPENS):
@@ -85,10 +85,10 @@ class JsonLinesFile:
                 if self._durable:
                     os.fsync(self._fd)
             except OSError as err:
-                msg = f"Setting '{self._setting}': the file cannot be written ({err.strerror})."
+                msg = f"Setting '{self._setting}': the file {str(self._path)!r} cannot be written ({err.strerror})."
                 raise CxoneError(msg) from err
         if missing:
-            msg = f"Setting '{self._setting}': the file cannot be written (the disk is full)."
+            msg = f"Setting '{self._setting}': the file {str(self._path)!r} cannot be written (the disk is full)."
             raise CxoneError(msg)
 
     def close(self) -> None:

@@ -18,7 +18,8 @@ from typing_extensions import override
 from tap_cxone.command_options import OptionMaker, audit_log_option
 from tap_cxone.dates import format_date, parse_date, utc_now
 from tap_cxone.errors import CxoneError, exit_on_error
-from tap_cxone.observability.audit_files import find_audit_logs, missing_log, open_audit_logs
+from tap_cxone.misspelled import proposal
+from tap_cxone.observability.audit_files import find_audit_logs, open_audit_logs
 from tap_cxone.observability.tenants import Tenant
 from tap_cxone.report.coverage import NEVER, Gap, StreamKey, check, required
 from tap_cxone.report.extractions import read_extractions
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tap_cxone.observability.audit_files import AuditLogs
+    from tap_cxone.report.selection import LogFacts
 
 DEFAULT_OUTPUT = "cxone-report.html"
 _RELATIVE_DATE = re.compile(r"today(?:-(\d+))?", re.ASCII)
@@ -183,7 +185,7 @@ def _run(options: _Options) -> None:
 
 def _write_page(options: _Options) -> None:
     if missing := [name for name in ("jinja2", "matplotlib") if not find_spec(name)]:
-        msg = f"The page needs {missing[0]}: pip install 'tap-cxone[report]'. (--json and --check do not.)"
+        msg = f"The page needs {missing[0]}: install the extra 'report' of tap-cxone. (--json and --check do not.)"
         raise ReportError(msg)
     figures = _read(options, lambda logs: _figures(logs, options))
     from tap_cxone.report.page import render  # noqa: PLC0415 - matplotlib takes a second and memory
@@ -207,9 +209,15 @@ def _read(options: _Options, read: Callable[[AuditLogs], _T]) -> _T:
         raise ReportError(msg)
     try:
         paths = find_audit_logs(filter(None, options.audit_log_path))
+        if not paths:
+            named = ", ".join(map(repr, filter(None, options.audit_log_path)))
+            msg = f"Setting 'audit_log_path': no audit log matches {named}."
+            raise ReportError(msg)
         with open_audit_logs(paths) as logs:
-            if not paths or len(logs.files) < len(paths):
-                msg = f"{missing_log(paths)}."
+            if len(logs.files) < len(paths):
+                names = {file.name for file in logs.files}
+                missing = next(path for path in paths if str(path) not in names)
+                msg = f"Setting 'audit_log_path': the file {str(missing)!r} does not exist."
                 raise ReportError(msg)
             return read(logs)
     except CxoneError as err:
@@ -221,6 +229,7 @@ def _read(options: _Options, read: Callable[[AuditLogs], _T]) -> _T:
 
 def _figures(logs: AuditLogs, options: _Options) -> Figures:
     figures = read_figures(logs, _run_selection(logs, options))
+    _check_stream(figures.log, options)
     if figures.has_webhooks:
         figures.deliveries = read_deliveries(logs, figures.offsets)
     return figures
@@ -247,9 +256,17 @@ def _find_run(logs: AuditLogs, wanted: str) -> str:
     raise ReportError(msg)
 
 
+def _check_stream(facts: LogFacts, options: _Options) -> None:
+    if options.stream and options.stream not in facts.streams:
+        nearest = proposal(options.stream, facts.streams) or "."
+        msg = f"Option '--stream': the audit log has no stream {clean(options.stream)!r}{nearest}"
+        raise ReportError(msg)
+
+
 def _check(range_: _Range, options: _Options) -> None:
     start, end = range_
     found, facts = _read(options, lambda logs: read_extractions(logs, _run_selection(logs, options)))
+    _check_stream(facts, options)
     parts = found.parts()
     keys = required(parts, found.hosts)
     gaps = [gap for key in keys for gap in check(key, parts[key], start, end, options.max_refused)]

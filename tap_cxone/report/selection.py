@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tap_cxone.observability.audit_files import file_number
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tap_cxone.observability.audit_files import AuditLogs
     from tap_cxone.observability.events import Event
+
+MAX_STREAMS = 1000
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class LogFacts:
         first: when the first selected event was logged, in milliseconds since 1970; None if unknown.
         last: when the last one was.
         has_tenants: whether a selected event has a label.
+        streams: names of all streams in the log, selected or not, at most ``MAX_STREAMS``.
     """
 
     lines: int = 0
@@ -55,6 +58,7 @@ class LogFacts:
     first: int | None = None
     last: int | None = None
     has_tenants: bool = False
+    streams: set[str] = field(default_factory=set)
 
 
 class SelectedEvent(NamedTuple):
@@ -87,6 +91,8 @@ class EventSelector:
         facts, unnamed = self.facts, Tenant(self._selection.unnamed_tenant or "")
         reader = AuditLogReader(self._names)
         for offset, _, event in logs.entries(reader.read):
+            if event.stream and len(facts.streams) < MAX_STREAMS:
+                facts.streams.add(event.stream)
             at, run, tenant = parse_ms(event.logged_at), self._run_of(event, file_number(offset)), tenant_of(event)
             if tenant == UNNAMED:
                 tenant = unnamed

@@ -91,7 +91,7 @@ class Sandbox:
         try:
             from tap_cxone.sandbox.server import ServerThread  # noqa: PLC0415 - an extra, see the module docstring
         except ModuleNotFoundError as err:
-            msg = f"The sandbox needs the library {err.name}: pip install tap-cxone[sandbox]"
+            msg = f"The sandbox needs the library {err.name}: install the extra 'sandbox' of tap-cxone"
             raise SandboxError(msg) from err
         listener = self._listen()
         self._port = listener.getsockname()[1]

@@ -138,6 +138,11 @@ class ExportStream(CompatStream):
         self.set_selected(selected=bool(value) and self.is_available)
 
     @property
+    def is_test(self) -> bool:
+        """Whether the SDK's ``--test`` reads the stream: only one record of it."""
+        return self.ABORT_AT_RECORD_COUNT is not None
+
+    @property
     def leaves_out_fields(self) -> bool:
         """Whether the user leaves out any field of the stream, by selection or by a stream map."""
         maps = [type(stream_map) for stream_map in self.stream_maps]

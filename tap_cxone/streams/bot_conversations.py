@@ -31,6 +31,15 @@ class BotConversationsStream(ExportStream):
         return self.run_context.settings.access.has_analytics
 
     @override
+    def check_settings(self) -> None:
+        if not self.is_available:
+            self.logger.warning(
+                "Stream '%s' is read through the analytics exports, for which access keys are not made: if that is not "
+                "what you want, select streams of the Data Extraction API by name (qm_workflows, for example)",
+                self.name,
+            )
+
+    @override
     def job_api(self) -> AnalyticsExports:
         settings = self.run_context.settings
         return AnalyticsExports(

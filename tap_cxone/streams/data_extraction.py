@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import timedelta
 from functools import cached_property
@@ -48,6 +49,7 @@ class DataExtractionStream(ExportStream):
         self.entity = entity
         self._missing: frozenset[str] = frozenset()
         self._left_out: frozenset[str] = frozenset()
+        self._has_columns = False  # whether a file of this run has shown the columns
         self._entry: CatalogEntry | None = None
         super().__init__(tap, context, name=entity.stream, schema=entity.schema)
         self.primary_keys = entity.primary_keys
@@ -154,9 +156,12 @@ class DataExtractionStream(ExportStream):
         known = self.schema["properties"]
         new = {name: spec for name, spec in verified.model.properties.items() if name not in known}
         if new:
-            self.logger.warning("Window %s: new columns are added as text: %s", window, ", ".join(sorted(new)))
+            # The schema never lists all columns of a tenant, but those of a later window have changed during the run.
+            level = logging.WARNING if self._has_columns else logging.INFO
+            self.logger.log(level, "Window %s: new columns are added as text: %s", window, ", ".join(sorted(new)))
             self.add_columns(new)
         if verified.fields.columns:
+            self._has_columns = True
             self.flush_schema()
 
     def _log_left_out(self, verified: VerifiedFile, window: Window) -> None:

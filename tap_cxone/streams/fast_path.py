@@ -27,7 +27,6 @@ class FastPath:
     """
 
     def __init__(self, stream: CompatStream) -> None:
-        self._stream = stream
         name = _encoder.encode(stream.stream_maps[0].stream_alias)
         self._prefix = b'{"type":"RECORD","stream":' + name + b',"record":'
 
@@ -49,13 +48,12 @@ class FastPath:
         if not lines.count:
             return ()
         # Each line break becomes the end of one message and the beginning of the next; the last one begins none.
-        text = memoryview(lines.text.replace(b"\n", self._suffix() + self._prefix))
+        text = memoryview(lines.text.replace(b"\n", _suffix() + self._prefix))
         return self._prefix, text[: -len(self._prefix)]
 
-    def _suffix(self) -> bytes:
-        version = self._stream.version
-        version_field = b"" if version is None else b',"version":' + _encoder.encode(version)
-        return version_field + b',"time_extracted":' + _encoder.encode(datetime.now(UTC)) + b"}\n"
+
+def _suffix() -> bytes:
+    return b',"time_extracted":' + _encoder.encode(datetime.now(UTC)) + b"}\n"
 
 
 def _types(schema: dict[str, dict[str, dict[str, object]]]) -> dict[str, tuple[object, object]]:

@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream, Tap
+from singer_sdk.configuration._dict_config import parse_environment_config
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
 from singer_sdk.helpers._catalog import get_selected_schema
+from singer_sdk.helpers._classproperty import classproperty
 from singer_sdk.plugin_base import JSONSchemaValidator, _ConfigInput
 from singer_sdk.singerlib.catalog import REPLICATION_INCREMENTAL
 from typing_extensions import override
 
 from tap_cxone.errors import SettingsError
+from tap_cxone.streams.stream_map_errors import stream_map_errors
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import RecordMessage
 
 CHECKED_VERSION = "0.54.9"
 
@@ -43,6 +48,15 @@ class CompatTap(Tap):
     def env_prefix(cls) -> str:
         """Return the prefix of environment variables that hold settings."""
         return str(cls._env_var_prefix)
+
+    @classproperty
+    def _env_var_config(cls) -> dict[str, Any]:  # noqa: N805 - a property of the class
+        """Settings from environment variables, without a .env file.
+
+        The SDK looks for one above the folder in which it is installed, and lets it replace variables that are set.
+        """
+        cls.append_builtin_config(cls.config_jsonschema)
+        return parse_environment_config(cls.config_jsonschema, cls.env_prefix(), dotenv_path=os.devnull)
 
     @override
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
@@ -130,12 +144,11 @@ class CompatStream(Stream):
     def write_batch(self, stream: str, urls: list[str]) -> None:
         """Write a BATCH message that names files of gzip-compressed JSON Lines."""
         encoding = BaseBatchFileEncoding(format="jsonl", compression="gzip")
-        self._tap.write_message(SDKBatchMessage(stream, encoding, urls, self._stream_version))
+        self._tap.write_message(SDKBatchMessage(stream, encoding, urls))
 
-    # --- SCHEMA, before which ACTIVATE_VERSION is not written, either -------------------------------------------------
+    # --- SCHEMA -------------------------------------------------------------------------------------------------------
 
     _has_unwritten_schema = False
-    _unwritten_version: int | None = None
 
     @property
     def waits_for_columns(self) -> bool:
@@ -148,23 +161,17 @@ class CompatStream(Stream):
         if not self.waits_for_columns:
             self.flush_schema()
 
+    @property
     @override
-    def _write_activate_version_message(self, full_table_version: int) -> None:
-        self._unwritten_version = full_table_version
-        if not self._has_unwritten_schema:
-            self._flush_version()
+    def emit_activate_version_messages(self) -> bool:
+        """No: targets would delete what another run has loaded, such as one for an earlier range."""
+        return False
 
     def flush_schema(self) -> None:
-        """Write the SCHEMA message, and ACTIVATE_VERSION, if they have not been written yet."""
+        """Write the SCHEMA message, if it has not been written yet."""
         if self._has_unwritten_schema:
             self._has_unwritten_schema = False
             super()._write_schema_message()
-            self._flush_version()
-
-    def _flush_version(self) -> None:
-        if self._unwritten_version is not None:
-            super()._write_activate_version_message(self._unwritten_version)
-            self._unwritten_version = None
 
     # --- Bookmarks: finished windows move them, not record values as in the SDK ---------------------------------------
 
@@ -196,11 +203,6 @@ class CompatStream(Stream):
         """The schema in the catalog that the tap was given, or None."""
         return self._input_schema
 
-    @property
-    def version(self) -> int | None:
-        """Version of the table in RECORD messages, or None."""
-        return self._stream_version
-
     def set_selected(self, *, selected: bool) -> None:
         """Select the stream, or deselect it."""
         self.metadata.root.selected = selected
@@ -231,6 +233,11 @@ class CompatStream(Stream):
         selected = get_selected_schema(self.name, self.effective_schema, self.mask)
         self._tap.mapper.register_raw_stream_schema(self.name, selected, self.primary_keys)
         self._stream_maps = None
+
+    @override
+    def _generate_record_messages(self, record: Record) -> Iterator[RecordMessage]:  # type: ignore[override]
+        with stream_map_errors():
+            yield from super()._generate_record_messages(record)
 
     def mapped(self, record: Record) -> Iterator[tuple[str, Record]]:
         """Yield a record as the target gets it, with the name of each stream: after selection and stream maps."""

@@ -176,7 +176,7 @@ def test_missing_libraries_of_the_sandbox_end_in_one_sentence(monkeypatch: pytes
     monkeypatch.delitem(sys.modules, "tap_cxone.sandbox.server", raising=False)
     with pytest.raises(CxoneError) as caught:
         make_settings(sandbox=True).access.connect()
-    assert caught.value.message == "The sandbox needs the library uvicorn: pip install tap-cxone[sandbox]"
+    assert caught.value.message == "The sandbox needs the library uvicorn: install the extra 'sandbox' of tap-cxone"
 
 
 @pytest.mark.slow

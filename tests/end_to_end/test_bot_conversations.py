@@ -245,10 +245,16 @@ def test_discovery_needs_no_credentials(tap: Tap) -> None:
     assert stream["schema"]["properties"]["dateFrom"]["format"] == "date-time"
 
 
-def test_the_connection_test_reads_one_record(start_sandbox: StartSandbox, tap: Tap) -> None:
-    run = tap(config_for(start_sandbox()), "--test")
+def test_the_connection_test_reads_one_record_of_one_job_and_leaves_no_trace(
+    start_sandbox: StartSandbox, tap: Tap, tmp_path: Path
+) -> None:
+    sandbox = start_sandbox()
+    files = {f"{name}_path": str(tmp_path / f"{name}.jsonl") for name in ("audit_log", "journal", "quarantine")}
+    run = tap(config_for(sandbox, window_days=1, **files), "--test")
     assert run.code == 0
     assert len(run.records) == 1
+    assert len(sandbox.jobs) == 1
+    assert list(tmp_path.glob("*.jsonl")) == []
 
 
 def test_the_sandbox_setting_needs_no_credentials(tap: Tap) -> None:

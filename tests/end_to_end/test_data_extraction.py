@@ -186,6 +186,7 @@ def test_the_connection_test_uses_the_api_of_the_settings(start_extraction_sandb
         QUESTIONS,
     }
     assert not sandbox.jobs, "no analytics export is created"
+    assert len(sandbox.extractions) == 3, "one job for each stream"
 
 
 # --- Days -------------------------------------------------------------------------------------------------------------

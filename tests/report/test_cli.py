@@ -137,7 +137,14 @@ def test_check_covers_every_stream_or_the_selected_one(faulty: Log) -> None:
     options = ("--check", "2024-01-01", "2024-01-02")
     assert report(faulty, *options).stdout.startswith("other ")
     assert report(faulty, *options, "--stream", "bot_conversations").exit_code == 0
-    assert report(faulty, *options, "--stream", "unheard_of").exit_code == 1
+
+
+@pytest.mark.parametrize("options", [("--json",), ("--check", "2024-01-01", "2024-01-02")], ids=str)
+def test_a_stream_that_the_log_does_not_have_is_an_error(faulty: Log, options: tuple[str, ...]) -> None:
+    done = report(faulty, *options, "--stream", "bot_conversation")
+    assert done.exit_code == 2
+    expected = "the audit log has no stream 'bot_conversation': did you mean 'bot_conversations'?"
+    assert expected in done.stderr
 
 
 def test_empty_log_covers_nothing_and_has_a_page(log: Log) -> None:
@@ -178,7 +185,7 @@ def test_json_and_check_work_without_the_extra(faulty: Log) -> None:
     assert run("--check", "2024-01-01", "2024-01-02").returncode == 0
     page = run()
     assert page.returncode == 2
-    assert "pip install 'tap-cxone[report]'" in page.stderr
+    assert "install the extra 'report' of tap-cxone" in page.stderr
     assert "Traceback" not in page.stderr
 
 

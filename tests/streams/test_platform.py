@@ -51,6 +51,7 @@ class Bound:
 
     name = "events"
     selected = True
+    is_test = False
 
     def __init__(
         self,

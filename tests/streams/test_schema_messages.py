@@ -1,4 +1,4 @@
-"""SCHEMA messages: one for each stream, when its columns are known, and ACTIVATE_VERSION behind it."""
+"""SCHEMA messages: one for each stream, when its columns are known. ACTIVATE_VERSION is never written."""
 
 from __future__ import annotations
 
@@ -88,12 +88,20 @@ def test_schema_is_written_once_the_columns_are_known(
     tmp_path: Path, texts: tuple[str, ...], expected: list[Any], method: str
 ) -> None:
     messages = [m for m in sync(tmp_path, OPEN, *texts, replication_method=method) if m != "STATE"]
-    if method == "FULL_TABLE":
-        assert messages[1] == "ACTIVATE_VERSION"
-        del messages[1]
     assert messages == expected
 
 
 def test_a_stream_with_a_fixed_schema_writes_it_at_the_start(tmp_path: Path) -> None:
     fixed = ("SCHEMA", ["agent_name", "comment", "note_id", "written"])
     assert [m for m in sync(tmp_path, FIXED, FURTHER) if m != "STATE"] == [fixed, "RECORD"]
+
+
+def test_new_columns_are_a_warning_in_later_windows_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    sync(tmp_path, OPEN, FIRST, FURTHER)
+    levels = [
+        (record.levelname, record.getMessage().rsplit(": ", 1)[1])
+        for record in caplog.records
+        if "new columns are added" in record.getMessage()
+    ]
+    assert levels == [("INFO", "comment"), ("WARNING", "team")]

@@ -45,7 +45,7 @@ def test_a_private_method_has_its_signature(owner: type, name: str, parameters: 
 def test_a_stream_has_the_private_attributes() -> None:
     tap = TapCXone(config=CONFIG)
     stream = tap.streams["bot_conversations"]
-    for name in ("_schema", "_mask", "_input_schema", "_stream_maps", "_stream_version", "_tap"):
+    for name in ("_schema", "_mask", "_input_schema", "_stream_maps", "_tap"):
         assert name in vars(stream), name
     assert tap._env_var_prefix == "TAP_CXONE_"
     assert "_config" in vars(tap)
@@ -61,7 +61,6 @@ def test_a_stream_has_the_private_attributes() -> None:
                 "conform_record_data_types(",
                 "for stream_map in self.stream_maps:",
                 "stream_map.transform(record)",
-                "version=self._stream_version",
                 "time_extracted=utc_now()",
             ],
         ),
@@ -86,7 +85,7 @@ def test_the_path_that_the_fast_path_replaces_is_unchanged(method: str, steps: l
 
 def test_private_names_of_the_sdk_are_used_in_sdk_compat_only() -> None:
     names = {name for owner in (Stream, Tap, PluginBase) for name in vars(owner) if name.startswith("_")}
-    names |= {"_schema", "_mask", "_input_schema", "_stream_maps", "_stream_version", "_tap", "_config"}
+    names |= {"_schema", "_mask", "_input_schema", "_stream_maps", "_tap", "_config"}
     names = {name for name in names if not name.startswith("__")}
     found = []
     for path in PACKAGE.rglob("*.py"):

@@ -1,0 +1,144 @@
+"""The examination: all checks in their order. What depends on a failed one is skipped."""
+
+from __future__ import annotations
+
+import os
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from tap_cxone.config.selection import MeltanoRules, is_named
+from tap_cxone.doctor.findings import Finding, Outcome, ok, problem, skipped
+from tap_cxone.doctor.machine import check_folders
+from tap_cxone.doctor.network import check_address
+from tap_cxone.doctor.platform import check_slots, check_stream, check_token
+from tap_cxone.errors import CxoneError
+from tap_cxone.jobs.analytics import AnalyticsExports
+from tap_cxone.jobs.data_extraction import DataExtraction
+from tap_cxone.misspelled import unknown_settings
+from tap_cxone.tap import TapCXone
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tap_cxone.config.access import Access
+    from tap_cxone.streams.base import ExportStream
+
+_SURFACES = {AnalyticsExports: "analytics exports", DataExtraction: "Data Extraction jobs"}
+RETRY_SECONDS = 30.0
+"""Seconds for all attempts and pauses of one call."""
+
+
+def examine(tap: TapCXone, *, quick: bool) -> Iterator[Finding]:
+    """Yield the findings, each as soon as it is known.
+
+    Args:
+        tap: the tap, whose settings are valid.
+        quick: whether to create no job.
+    """
+    context = tap.run_context
+    context.retry_budget = RETRY_SECONDS
+    unknown = list(check_names(tap.config, os.environ))
+    yield from unknown or [ok("settings", f"valid; auth_method {context.settings.access.method}")]
+    streams = selected_streams(tap)
+    for stream in streams:
+        stream.ABORT_AT_RECORD_COUNT = 1  # as --test does, so that the audit log gets no events
+    failed = False
+    for finding in chain(check_folders(context.settings), _check_selection(tap, streams), _check_access(tap)):
+        failed = failed or finding.outcome is Outcome.PROBLEM
+        yield finding
+    if failed:
+        yield skipped("exports", "they need what has failed above")
+    else:
+        yield from _check_exports(tap, streams, quick=quick)
+
+
+def selected_streams(tap: TapCXone) -> list[ExportStream]:
+    """Return the streams that a run would read.
+
+    Meltano applies its rules to the catalog that it hands to a run. Here there may be none, so they are applied here.
+    """
+    streams: Iterable[ExportStream] = tap.streams.values()  # type: ignore[assignment]
+    rules = None if tap.input_catalog else MeltanoRules.from_environment(os.environ)
+    if not rules:
+        return [stream for stream in streams if stream.selected]
+    return [
+        stream
+        for stream in streams
+        if any(rules.selects(stream.name, column) for column in stream.schema["properties"])
+        and (stream.selected_by_default or is_named(stream.name, os.environ))
+    ]
+
+
+def check_names(config: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield a problem for each setting that does not exist."""
+    known = TapCXone.config_jsonschema["properties"]
+    for sentence in unknown_settings(config, environment, TapCXone.env_prefix(), known):
+        yield problem("settings", sentence)
+
+
+def _check_selection(tap: TapCXone, streams: list[ExportStream]) -> Iterator[Finding]:
+    for sentence in (*tap.unknown_selections(), *tap.unknown_mappings()):
+        yield problem("selection", sentence)
+    if not streams:
+        yield problem("selection", f"no stream is selected: select at least one of {', '.join(tap.streams)}")
+        return
+    yield ok("selection", ", ".join(stream.name for stream in streams))
+    for stream in streams:
+        try:
+            stream.check_settings()
+        except CxoneError as err:
+            yield problem(f"stream {stream.name}", err.message)
+
+
+def _check_access(tap: TapCXone) -> Iterator[Finding]:
+    context = tap.run_context
+    try:
+        access = context.settings.access.connect()
+    except CxoneError as err:
+        yield problem("sandbox", err.message)
+        return
+    failed = False
+    for url, settings in _addresses(access).items():
+        for finding in check_address(url, settings):
+            failed = failed or finding.outcome is Outcome.PROBLEM
+            yield finding
+    if failed:
+        yield skipped("token", "the address cannot be used")
+        return
+    yield (token := check_token(context))
+    if token.outcome is Outcome.OK and not access.api_url:
+        yield from check_address(context.client.api_url(), "the setting 'issuer'")
+
+
+def _addresses(access: Access) -> dict[str, str]:
+    """Return the known addresses, one for each server, and for each the settings that determine it."""
+    api = "the settings 'api_url' and 'region'" if access.method == "access_key" else "the setting 'api_url'"
+    if access.auth_url is None:
+        addresses = {access.issuer: "the setting 'issuer'"}
+    else:
+        addresses = {access.auth_url: f"'auth_url', or {api}"}
+    if access.api_url and _server(access.api_url) not in map(_server, addresses):
+        addresses[access.api_url] = api
+    return addresses
+
+
+def _server(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _check_exports(tap: TapCXone, streams: list[ExportStream], *, quick: bool) -> Iterator[Finding]:
+    usable: dict[type, bool] = {}
+    for stream in streams:
+        api = stream.job_api()
+        surface = type(api)
+        if surface not in usable:
+            finding = check_slots(_SURFACES[surface], api)
+            usable[surface] = finding.outcome is Outcome.OK
+            yield finding
+        if quick:
+            yield skipped(f"stream {stream.name}", "no job with --quick")
+        elif not usable[surface]:
+            yield skipped(f"stream {stream.name}", "it needs a slot")
+        else:
+            yield from check_stream(stream, api, tap.run_context)

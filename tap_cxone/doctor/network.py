@@ -1,0 +1,109 @@
+"""Checks of one address of the platform: name, TLS, and the clock of this machine against that of the server."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
+
+import certifi
+import requests
+from requests.utils import get_environ_proxies
+
+from tap_cxone.api.error_messages import connection_reason
+from tap_cxone.api.sessions import Sessions
+from tap_cxone.api.tokens import NoAuth
+from tap_cxone.dates import utc_now
+from tap_cxone.doctor.findings import Finding, Outcome, ok, problem, skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECT_SECONDS = 10.0
+MAX_SKEW_SECONDS = 60
+"""Difference between two clocks from which the newest data may be missed, or be asked for too early."""
+
+
+def check_address(url: str, settings: str) -> Iterator[Finding]:
+    """Check an address until something does not work.
+
+    Args:
+        url: base URL, or URL of the token endpoint.
+        settings: the settings that determine it, for what to do.
+    """
+    parts = urlsplit(url)
+    host = str(parts.hostname)
+    if get_environ_proxies(url):
+        yield skipped(f"name {host}", "requests go through the proxy of the environment, which looks it up")
+    else:
+        for finding in _direct(parts, settings):
+            yield finding
+            if finding.outcome is Outcome.PROBLEM:
+                return
+    yield check_clock(url, settings)
+
+
+def _direct(parts: SplitResult, settings: str) -> Iterator[Finding]:
+    host = str(parts.hostname)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    check = f"name {host}"
+    try:
+        found = {entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        yield problem(check, f"not found: check {settings}, and the name server of this machine")
+        return
+    yield ok(check, f"found, {len(found)} address{'es' if len(found) > 1 else ''}")
+    check = f"TLS {host}" if parts.scheme == "https" else f"connection {host}"
+    try:
+        with socket.create_connection((host, port), CONNECT_SECONDS) as connection:
+            yield ok(check, _tls_version(connection, host) if parts.scheme == "https" else "open, without TLS")
+    except ssl.SSLCertVerificationError as err:
+        advice = f"check {settings}; behind a proxy that inspects TLS, name its certificate in REQUESTS_CA_BUNDLE"
+        yield problem(check, f"the certificate is not accepted ({err.verify_message}): {advice}")
+    except ssl.SSLError as err:
+        yield problem(check, f"failed ({err.reason or 'no reason given'}): check {settings}")
+    except OSError as err:
+        reason = err.strerror or "no answer in time"
+        yield problem(check, f"port {port} cannot be reached ({reason}): check {settings}, and the firewall")
+
+
+def _tls_version(connection: socket.socket, host: str) -> str:
+    # As requests does it.
+    bundle = requests.Session().merge_environment_settings(f"https://{host}", {}, None, None, None)["verify"]
+    context = ssl.create_default_context(cafile=bundle if isinstance(bundle, str) else certifi.where())
+    with context.wrap_socket(connection, server_hostname=host) as secure:
+        return f"{secure.version()}, the certificate is accepted"
+
+
+def check_clock(url: str, settings: str) -> Finding:
+    """Compare the clock of this machine with the ``Date`` header of a response."""
+    host = urlsplit(url).hostname
+    check = f"clock of {host}"
+    begun = utc_now()
+    try:
+        with (
+            Sessions()
+            .api()
+            .request(
+                "GET",
+                url,
+                auth=NoAuth(),
+                timeout=(CONNECT_SECONDS, CONNECT_SECONDS),
+                allow_redirects=False,
+                stream=True,
+            ) as response
+        ):
+            header = response.headers.get("Date")
+    except requests.RequestException as err:
+        return problem(check, f"{connection_reason(err, url)}: check {settings}")
+    now = begun + (utc_now() - begun) / 2
+    try:
+        skew = (parsedate_to_datetime(header or "") - now).total_seconds()
+    except (TypeError, ValueError):
+        return skipped(check, "the server sends no date")
+    if abs(skew) > MAX_SKEW_SECONDS:
+        direction = "behind" if skew > 0 else "ahead of"
+        return problem(check, f"this machine is {abs(skew):.0f} s {direction} it: set its clock, by NTP for example")
+    return ok(check, f"it differs by {abs(skew):.0f} s")

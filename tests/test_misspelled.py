@@ -1,0 +1,52 @@
+"""Names that nothing has, and the known name that is nearest."""
+
+from __future__ import annotations
+
+import pytest
+
+from tap_cxone.misspelled import proposal, unknown_settings, unknown_streams
+
+KNOWN = ("client_id", "client_secret", "start_date", "stream_maps")
+PREFIX = "TAP_CXONE_"
+
+
+def test_unknown_settings_of_a_file() -> None:
+    config = {"client_id": "a", "client_secrets": "b", "colour": "red"}
+    assert list(unknown_settings(config, {}, None, KNOWN)) == [
+        "Setting 'client_secrets' is unknown and ignored: did you mean 'client_secret'?",
+        "Setting 'colour' is unknown and ignored",
+    ]
+
+
+def test_unknown_variables_of_the_environment() -> None:
+    environment = {"TAP_CXONE_START_DAY": "b", "OTHER_START_DAY": "c", "TAP_CXONE_CLIENT_ID": "d"}
+    assert list(unknown_settings({}, environment, None, KNOWN)) == []
+    [sentence] = unknown_settings({}, environment, PREFIX, KNOWN)
+    assert sentence == (
+        "Environment variable TAP_CXONE_START_DAY is not that of a setting and ignored: did you mean "
+        "'TAP_CXONE_START_DATE'?"
+    )
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["TAP_CXONE__SELECT", "TAP_CXONE_NORTH_CLIENT_ID", "TAP_CXONE_NORTH__SELECT", "TAP_CXONE_EXTRACTION__CATALOG"],
+)
+def test_variables_of_meltano_are_none_of_our_business(variable: str) -> None:
+    assert list(unknown_settings({}, {variable: "x"}, PREFIX, KNOWN)) == []
+
+
+def test_values_are_never_shown() -> None:
+    sentences = unknown_settings({"secrets": "hunter2"}, {"TAP_CXONE_SECRETS": "hunter2"}, PREFIX, KNOWN)
+    assert "hunter2" not in "".join(sentences)
+
+
+def test_unknown_streams() -> None:
+    known = ("bot_conversations", "qm_workflows")
+    assert list(unknown_streams(["bot_conversation", "qm_workflows"], known)) == [
+        "Stream 'bot_conversation' is selected but does not exist: did you mean 'bot_conversations'?"
+    ]
+
+
+def test_nothing_is_proposed_that_is_not_near() -> None:
+    assert proposal("colour", KNOWN) == ""
