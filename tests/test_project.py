@@ -40,6 +40,7 @@ TOP_LEVEL = {
     "docs",
     "examples",
     "meltano.yml",
+    "plugin.yml",
     "pyproject.toml",
     "scripts",
     "tap_cxone",

@@ -1,9 +1,8 @@
-"""The example receiver in docs/notify.md, extracted and run."""
+"""examples/receiver.py with the real sender."""
 
 from __future__ import annotations
 
 import os
-import re
 import socket
 import sqlite3
 import subprocess
@@ -20,14 +19,8 @@ if TYPE_CHECKING:
     from tests.notify.conftest import Notify
 
 
-def example() -> str:
-    blocks = re.findall(r"```python\n(.*?)```", (PROJECT / "docs" / "notify.md").read_text(), re.DOTALL)
-    return str(next(block for block in blocks if "standardwebhooks" in block))
-
-
 def test_receiver_verifies_deduplicates_and_stores(notify: Notify, tmp_path: Path) -> None:
-    script, database = tmp_path / "receiver.py", tmp_path / "loads.sqlite"
-    script.write_text(example())
+    script, database = PROJECT / "examples" / "receiver.py", tmp_path / "loads.sqlite"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

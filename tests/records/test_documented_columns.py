@@ -1,4 +1,4 @@
-"""The types that docs/columns.md and the README show fit the declared columns and the files of the sandbox."""
+"""The types that two pages show fit the declared columns and the files of the sandbox."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def read_sandbox_file(folder: Path, entity: Entity, schema: dict[str, Any]) -> V
     return found
 
 
-@pytest.mark.parametrize("file", ["README.md", "docs/columns.md"])
+@pytest.mark.parametrize("file", ["docs/data-extraction.md", "docs/columns.md"])
 def test_types_of_single_columns_fit_the_sandbox(tmp_path: Path, file: str) -> None:
     [plugin] = documented(file, "    schema:\n      qm_workflows:\n")
     for stream, columns in plugin["schema"].items():

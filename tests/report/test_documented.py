@@ -1,4 +1,4 @@
-"""README and meltano.yml have the options of the command, with the same defaults."""
+"""docs/report.md and meltano.yml have the options of the command, with the same defaults."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_each_option_has_an_environment_variable() -> None:
     }
 
 
-def test_readme_has_the_options() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+\|$", (PROJECT / "README.md").read_text(), re.MULTILINE)
+def test_the_page_has_the_options() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+\|$", (PROJECT / "docs" / "report.md").read_text(), re.MULTILINE)
     names = [name for name, _ in rows]
     assert {name.upper() for name in OPTIONS} <= set(names)
     defaults = dict(rows)

@@ -1,0 +1,194 @@
+"""The recipes of the README, extracted and run in empty folders: with Meltano, and without it.
+
+They install from the repository and take a loader from Meltano Hub. Neither is to be had in a test, so a wheel of this
+checkout and a definition of the loader take their places. Nothing else is changed but what the reader has to fill in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tap_cxone.config.schema import SETTINGS
+from tests.conftest import PROJECT, by_id, january, read_lines
+
+if TYPE_CHECKING:
+    from tests.conftest import StartSandbox
+
+# One worker runs all of these tests, so that the package is built only once. Downloads may take a while.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("recipes"), pytest.mark.timeout(600)]
+
+README = (PROJECT / "README.md").read_text()
+REPOSITORY = "git+https://github.com/tap-cxone/tap-cxone.git"
+PLUGIN = "https://raw.githubusercontent.com/tap-cxone/tap-cxone/main/plugin.yml"
+TARGET = {
+    "name": "target-jsonl",
+    "variant": "andyh1203",
+    "namespace": "target_jsonl",
+    "pip_url": "target-jsonl",
+    "executable": "target-jsonl",
+    "settings": [{"name": "destination_path", "value": "output"}],
+}
+
+
+def blocks(section: str, language: str = "sh", text: str = README) -> list[str]:
+    """Return the code blocks of a section of the README, or of another page."""
+    text = text.split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+@dataclass
+class Shell:
+    """Runs recipes in a folder, one after the other."""
+
+    folder: Path
+    wheels: Path
+
+    def run(self, script: str, **variables: str) -> str:
+        """Run a script, which has to succeed in every line; return what it writes."""
+        ours = ("TAP_CXONE", "MELTANO", "CXONE")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        for name in ("NO_PROXY", "no_proxy"):
+            environment[name] = ",".join(filter(None, (environment.get(name), "127.0.0.1", "localhost")))
+        environment |= {
+            "PATH": f"{self.wheels / 'venv' / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "UV_FIND_LINKS": str(self.wheels),
+            "PIP_FIND_LINKS": str(self.wheels),
+            "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.folder,
+            env=environment | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{script}\n{done.stdout}"
+        return done.stdout
+
+
+def loaded(folder: Path) -> list[dict[str, Any]]:
+    """Return the records that the target has written since the last call."""
+    files = list(folder.glob("bot_conversations*.jsonl"))
+    records = [record for file in files for record in read_lines(file)]
+    for file in files:
+        file.unlink()
+    return records
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a wheel of this checkout, and an environment with what the README installs."""
+    folder = tmp_path_factory.mktemp("wheels")
+    uv = (sys.executable, "-m", "uv", "--quiet")
+    commands = (
+        (sys.executable, "-m", "build", "--installer", "uv", "--wheel", "--outdir", folder, PROJECT),
+        (*uv, "venv", "--python", sys.executable, folder / "venv"),
+        (*uv, "pip", "install", "--python", folder / "venv" / "bin" / "python", "target-jsonl"),
+    )
+    for command in commands:
+        subprocess.run(command, check=True, cwd=folder, capture_output=True)
+    [install] = blocks("Install")
+    assert f" @ {REPOSITORY}" in install
+    requirement = re.findall("'(.*)'", install.replace(f" @ {REPOSITORY}", ""))
+    python = folder / "venv" / "bin" / "python"
+    command = (*uv, "pip", "install", "--python", python, "--find-links", folder, *requirement)
+    subprocess.run(command, check=True, cwd=folder, capture_output=True)
+    plugin = (PROJECT / "plugin.yml").read_text()
+    assert REPOSITORY in plugin
+    (folder / "plugin.yml").write_text(plugin.replace(f" @ {REPOSITORY}", ""))
+    (folder / "target.yml").write_text(yaml.safe_dump(TARGET))
+    return folder
+
+
+def test_a_meltano_project_from_an_empty_folder_to_a_tenant(
+    wheels: Path, tmp_path: Path, start_sandbox: StartSandbox
+) -> None:
+    make, load, switch, access_key, client, run = blocks("Use it with Meltano")
+    make = make.replace("pip install meltano\n", "").replace(PLUGIN, str(wheels / "plugin.yml"))
+    make = make.replace("loader target-jsonl", f"loader target-jsonl --from-ref {wheels / 'target.yml'}")
+    Shell(tmp_path, wheels).run(make)
+    shell = Shell(tmp_path / "my-project", wheels)
+    shell.run(load)
+    assert len(by_id(loaded(shell.folder / "output"))) == 14 * 240
+    sandbox = start_sandbox(submit_seconds=1, rows_per_day=12)
+    filled_in = client.replace("CLIENT_ID=…", f"CLIENT_ID={sandbox.client_id}")
+    filled_in = filled_in.replace("CLIENT_SECRET=…", f"CLIENT_SECRET={sandbox.client_secret}")
+    # The only difference to a tenant: where it is, and how much of it there is.
+    settings = {"TAP_CXONE_API_URL": sandbox.url, "TAP_CXONE_END_DATE": "2026-01-04"}
+    out = shell.run(switch + filled_in + run, **settings)
+    assert "✓ token" in out
+    assert "✗" not in out
+    events = sandbox.valid_events(january(1).replace(year=2026), january(4).replace(year=2026))
+    assert by_id(loaded(shell.folder / "output")) == by_id(events)
+    audit = [event["event"] for event in read_lines(shell.folder / "cxone-audit.jsonl")]
+    assert audit[-1] == "run_ended"
+    key = access_key.replace("ACCESS_KEY_ID=…", f"ACCESS_KEY_ID={sandbox.access_key_id}")
+    key = key.replace("ACCESS_KEY_SECRET=…", f"ACCESS_KEY_SECRET='{sandbox.access_key_secret}'")
+    settings |= {
+        "TAP_CXONE_AUTH_URL": f"{sandbox.url}/authentication/v1/token/access-key",
+        "TAP_CXONE_SUBMIT_INTERVAL": "1",
+    }
+    shell.run(key + run.replace("prod", "keys"), **settings)
+    [file] = (shell.folder / "output").glob("qm_workflows*.jsonl")
+    assert len(read_lines(file)) == 3 * 12
+
+
+def test_plain_singer_with_a_state_file_that_is_renewed_each_time(wheels: Path, tmp_path: Path) -> None:
+    [config] = blocks("Use it without Meltano", "json")
+    first, next_time = blocks("Use it without Meltano")
+    (tmp_path / "config.json").write_text(config)
+    shell = Shell(tmp_path, wheels)
+    shell.run(first)
+    assert len(by_id(loaded(tmp_path))) == 14 * 240
+    for last_day in ("18", "20"):
+        (tmp_path / "config.json").write_text(json.dumps(json.loads(config) | {"end_date": f"2024-01-{last_day}"}))
+        shell.run(next_time)
+        state = json.loads((tmp_path / "state.json").read_text())
+        bookmark = state["bookmarks"]["bot_conversations"]["replication_key_value"]
+        assert bookmark == f"2024-01-{last_day}T00:00:00.000Z"
+        assert len(loaded(tmp_path)) < 14 * 240
+
+
+def test_an_access_key_and_the_data_extraction_side_of_the_sandbox(wheels: Path, tmp_path: Path) -> None:
+    page = (PROJECT / "docs" / "data-extraction.md").read_text()
+    [recipe] = re.findall(r"^```sh\n(\(\ncxone-sandbox.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    Shell(tmp_path, wheels).run(recipe.replace("8100", port))
+    [file] = tmp_path.glob("qm_workflows*.jsonl")
+    assert len(read_lines(file)) == 3 * 120
+    assert not list(tmp_path.glob("bot_conversations*"))
+
+
+def test_plugin_yml_has_the_settings_of_the_sample_project() -> None:
+    plugin = yaml.safe_load((PROJECT / "plugin.yml").read_text())
+    project = yaml.safe_load((PROJECT / "meltano.yml").read_text())
+    [extractor] = [entry for entry in project["plugins"]["extractors"] if entry["name"] == "tap-cxone"]
+    shared = ("namespace", "executable", "capabilities", "commands", "settings", "settings_group_validation")
+    assert {name: plugin[name] for name in shared} == {name: extractor[name] for name in shared}
+    assert [setting["name"] for setting in plugin["settings"]] == list(SETTINGS)
+
+
+def test_the_yaml_of_the_readme_names_settings_that_exist() -> None:
+    [snippet] = blocks("Credentials and permissions", "yaml")
+    plugin = yaml.safe_load(snippet)
+    assert plugin["config"].keys() <= SETTINGS.keys()
+
+
+def test_the_readme_is_short() -> None:
+    without_code = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+    prose = [line for line in without_code.splitlines() if not line.startswith("|")]
+    assert len(" ".join(prose).split()) <= 1500
