@@ -77,7 +77,7 @@ def _become_the_tap(arguments: list[str], folder: Path) -> None:
     client.MIN_DOWNLOAD_ATTEMPTS = 2
     client.MAX_STORAGE_REFUSALS = 2
     transport.MIN_ATTEMPT_SECONDS = BUDGET_SECONDS
-    client.PlatformClient.__init__.__kwdefaults__["retry_budget"] = BUDGET_SECONDS  # type: ignore[index]
+    retry.RETRY_BUDGET_SECONDS = BUDGET_SECONDS
     downloads.STALL_SECONDS = STALL_SECONDS
     DataExtraction.min_poll_seconds = 0.05
     creation.FIRST_BUSY_PAUSE_SECONDS = creation.LONGEST_BUSY_PAUSE_SECONDS = 0.05
