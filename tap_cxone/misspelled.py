@@ -30,8 +30,8 @@ def unknown_settings(
     for variable in sorted(environment):
         name = variable.removeprefix(prefix).lower()
         if variable.startswith(prefix) and name not in known and not _belongs_to_meltano(name, known):
-            proposed = proposal(variable, [prefix + setting.upper() for setting in known])
-            yield f"Environment variable {variable} is not that of a setting and ignored{proposed}"
+            # Meltano hands over each setting of meltano.yml as a variable, so the sentence names both.
+            yield f"Setting '{name}' (variable {variable}) is unknown and ignored{proposal(name, known)}"
 
 
 def unknown_streams(names: Iterable[str], known: Collection[str]) -> Iterator[str]:
@@ -65,7 +65,8 @@ def unknown_mappings(stream_maps: Mapping[str, object], columns: Mapping[str, Co
 
 def proposal(name: str, known: Collection[str]) -> str:
     """Return the end of a sentence that names the nearest known name; empty if none is near."""
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=_SIMILARITY)
+    longer = [full for full in known if full.startswith(f"{name}_")]  # 'lookback' is the beginning of one
+    nearest = longer if len(longer) == 1 else difflib.get_close_matches(name, known, n=1, cutoff=_SIMILARITY)
     return f": did you mean '{nearest[0]}'?" if nearest else ""
 
 

@@ -23,8 +23,7 @@ def test_unknown_variables_of_the_environment() -> None:
     assert list(unknown_settings({}, environment, None, KNOWN)) == []
     [sentence] = unknown_settings({}, environment, PREFIX, KNOWN)
     assert sentence == (
-        "Environment variable TAP_CXONE_START_DAY is not that of a setting and ignored: did you mean "
-        "'TAP_CXONE_START_DATE'?"
+        "Setting 'start_day' (variable TAP_CXONE_START_DAY) is unknown and ignored: did you mean 'start_date'?"
     )
 
 

@@ -37,6 +37,8 @@ class Entity:
         window_days: days per job; None: the setting ``extraction_window_days`` applies.
         aliases: other names that some files use for a key, by key.
         former_replication_keys: earlier names of the replication key, under which states may have a bookmark.
+        permission: the permission that the user of an access key needs, as CXone's role settings show it; empty: not
+            known.
     """
 
     stream: str
@@ -49,6 +51,7 @@ class Entity:
     window_days: int | None = None
     aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)
     former_replication_keys: tuple[str, ...] = ()
+    permission: str = ""
 
 
 def entities(configured: object) -> list[Entity]:
@@ -89,6 +92,7 @@ def _built_in() -> list[Entity]:
             primary_keys=("segment_id",),
             replication_key="start_date",
             schema=_built_in_schema("recording_interaction_metadata"),
+            permission="Search & Playback > APIs > Extract Interaction Metadata",
         ),
         Entity(
             stream="qm_workflows",
@@ -97,6 +101,7 @@ def _built_in() -> list[Entity]:
             primary_keys=("workflow_id",),
             replication_key="submission_date",
             schema=_built_in_schema("qm_workflows"),
+            permission="QM Tools > Data Extraction APIs > QM Workflow API",
         ),
         Entity(
             stream="qm_questions",
@@ -110,6 +115,7 @@ def _built_in() -> list[Entity]:
                 "question_id": ("question", "question_text"),
             },
             former_replication_keys=("submission_date",),
+            permission="QM Tools > Data Extraction APIs > QM Workflow API",
         ),
     ]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tap_cxone.config.selection import MeltanoRules, is_named
+from tap_cxone.dates import utc_now
 from tap_cxone.doctor.findings import Finding, Outcome, ok, problem, skipped
 from tap_cxone.doctor.machine import check_folders
 from tap_cxone.doctor.network import check_address
@@ -40,6 +41,8 @@ def examine(tap: TapCXone, *, quick: bool) -> Iterator[Finding]:
     context.retry_budget = RETRY_SECONDS
     unknown = list(check_names(tap.config, os.environ))
     yield from unknown or [ok("settings", f"valid; auth_method {context.settings.access.method}")]
+    if context.settings.start_date > utc_now():
+        yield problem("start_date", "it lies in the future, so a first run loads nothing: set an earlier date")
     streams = selected_streams(tap)
     for stream in streams:
         stream.ABORT_AT_RECORD_COUNT = 1  # as --test does, so that the audit log gets no events

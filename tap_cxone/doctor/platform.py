@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 JOB_SECONDS = 900.0
 """Longest wait for a job of one day."""
+_MAX_REFUSALS = 3
+"""Fewer than in a run: the platform demands half a minute between two creates."""
 _MAX_NAMES = 10
 
 
@@ -113,7 +115,7 @@ def export(
         CxoneError: the platform refused, or is not available.
     """
     settings = context.settings
-    policy = JobPolicy(stream.name, 1, settings.poll_seconds, min(settings.timeout_seconds, JOB_SECONDS))
+    policy = JobPolicy(stream.name, 1, settings.poll_seconds, min(settings.timeout_seconds, JOB_SECONDS), _MAX_REFUSALS)
     jobs = JobContext(api, policy, StreamRunLog(stream.name, context), context.cancellation)
     schedule = PollSchedule(policy.poll_seconds, api.min_poll_seconds)
     store = JobStore(

@@ -20,12 +20,15 @@ class JobPolicy:
         max_jobs: jobs of ours that may be active at once.
         poll_seconds: longest pause between two status calls.
         timeout_seconds: time until an unfinished job counts as failed; also the longest wait for a free slot.
+        max_refusals: consecutive refusals while a slot is free, after which the cause is a missing permission rather
+            than throttling.
     """
 
     stream: str
     max_jobs: int
     poll_seconds: float
     timeout_seconds: float
+    max_refusals: int = 8
 
 
 @dataclass(frozen=True)

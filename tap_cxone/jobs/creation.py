@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tap_cxone.jobs.store import JobStore
     from tap_cxone.windows import Window
 
-MAX_REFUSALS = 8
-"""Consecutive refusals while a slot is free, after which the cause is a missing permission rather than throttling."""
 MAX_UNKNOWN_OUTCOMES = 8
 """Create requests for one job that ended in a lost response or a 5xx other than 503, before the run gives up."""
 FIRST_BUSY_PAUSE_SECONDS = 0.5
@@ -39,7 +37,7 @@ class _Attempts:
         active_before: ids of the exports that were active before the last request, if its outcome is unknown.
         requested_at: when that request was sent.
         unknown_outcomes: number of requests whose outcome was unknown.
-        refusals: number of consecutive refusals, as in ``MAX_REFUSALS``.
+        refusals: number of consecutive refusals, as in ``JobPolicy``.
         pause: seconds to wait before the next attempt.
     """
 
@@ -111,7 +109,7 @@ class JobCreator:
             return self._create_now(window, active_ids)
         except BusyError as err:
             attempts.refusals = attempts.refusals + 1 if err.refusal else 0
-            if err.refusal and attempts.refusals == MAX_REFUSALS:
+            if err.refusal and attempts.refusals == self._policy.max_refusals:
                 raise err.refusal from None
             # The throttle delays the next request anyway.
             attempts.pause = min(attempts.pause, max(FIRST_BUSY_PAUSE_SECONDS, self._api.seconds_until_create()))

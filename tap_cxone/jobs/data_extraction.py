@@ -70,6 +70,7 @@ class DataExtraction(AsyncJobApi):
         client: client of the platform.
         entity: name of the entity.
         version: version of the entity; it determines the columns.
+        permission: the permission that the user needs for the entity, for messages; empty: not known.
         create_throttle: minimum interval between the creates of all streams.
     """
 
@@ -81,11 +82,21 @@ class DataExtraction(AsyncJobApi):
     min_window = timedelta(days=1)
     min_poll_seconds = MIN_POLL_SECONDS
 
-    def __init__(self, client: PlatformClient, *, entity: str, version: str, create_throttle: CreateThrottle) -> None:
+    def __init__(
+        self,
+        client: PlatformClient,
+        *,
+        entity: str,
+        version: str,
+        permission: str = "",
+        create_throttle: CreateThrottle,
+    ) -> None:
         self._client = client
         self._entity = entity
         self._version = version
         self._throttle = create_throttle
+        needed = {HTTPStatus.FORBIDDEN: f"check that the user has the permission '{permission}'"} if permission else {}
+        self._hints = _HINTS | needed
         self._created: set[str] = set()  # ids of the jobs that this object has created
         self._others: frozenset[str] | None = None  # ids of all other jobs when they were last listed
         self._others_create = False  # whether others have created jobs since a create was throttled
@@ -114,7 +125,7 @@ class DataExtraction(AsyncJobApi):
     @override
     def list_active(self) -> list[ActiveExport]:
         jobs = self._client.call(
-            ApiCall("list", "GET", PATH, throttled=_THROTTLED, hints=_HINTS, max_bytes=MAX_LIST_BYTES), _jobs
+            ApiCall("list", "GET", PATH, throttled=_THROTTLED, hints=self._hints, max_bytes=MAX_LIST_BYTES), _jobs
         )
         others = frozenset(jobs) - self._created
         if self._others is not None and others - self._others:
@@ -132,7 +143,7 @@ class DataExtraction(AsyncJobApi):
             json=self.query(window),
             repeatable=False,
             throttled=_THROTTLED,
-            hints=_HINTS,
+            hints=self._hints,
             min_pause=self._throttle.seconds,
         )
         try:
@@ -181,7 +192,7 @@ class DataExtraction(AsyncJobApi):
         path = f"{PATH}/{quote(job_id, safe='')}"
         try:
             return self._client.call(
-                ApiCall("status", "GET", path, throttled=_THROTTLED, hints=_HINTS), self._read_status
+                ApiCall("status", "GET", path, throttled=_THROTTLED, hints=self._hints), self._read_status
             )
         except FatalError as err:
             if err.status == HTTPStatus.NOT_FOUND:

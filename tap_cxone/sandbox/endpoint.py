@@ -96,6 +96,8 @@ class Endpoint:
             response = await self._respond(request, fault)
         if fault == "slow":
             await asyncio.sleep(self.platform.options.slow_seconds)
+        now = datetime.now(UTC) + timedelta(seconds=self.platform.options.clock_ahead)
+        response.headers["Date"] = format_datetime(now, usegmt=True)
         self._record(request, at, None if fault == "lost" else response.status_code, fault)
         if fault == "lost":
             await _disconnect(scope, receive)

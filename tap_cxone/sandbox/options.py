@@ -168,6 +168,8 @@ class SandboxOptions:
     )
     rate_seconds: float = _switch(60.0, "Length of the rate limit period.")
 
+    clock_ahead: float = _switch(0.0, "Seconds by which the platform's clock, in Date headers, is ahead.")
+
     # Faults
     faults: tuple[Fault, ...] = _switch(
         (),

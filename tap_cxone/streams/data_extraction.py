@@ -81,6 +81,7 @@ class DataExtractionStream(ExportStream):
             context.client,
             entity=self.entity.entity,
             version=self.entity.version,
+            permission=self.entity.permission,
             create_throttle=context.create_throttle,
         )
 

@@ -9,6 +9,7 @@ import pytest
 from tap_cxone.column_names import column_name
 from tap_cxone.config.entities import Entity, entities
 from tap_cxone.errors import SettingsError
+from tests.conftest import PROJECT
 
 PAYROLL = {
     "entity": "wfm-payroll",
@@ -21,6 +22,13 @@ PAYROLL = {
 
 def by_stream(*configured: Any) -> dict[str, Entity]:
     return {entity.stream: entity for entity in entities(list(configured))}
+
+
+def test_the_page_names_the_permission_of_each_built_in_entity() -> None:
+    page = (PROJECT / "docs" / "data-extraction.md").read_text()
+    for entity in entities(None):
+        [line] = [line for line in page.splitlines() if line.startswith("| ") and f"`{entity.entity}`" in line]
+        assert line.endswith(f"| {entity.permission} |")
 
 
 def test_three_entities_are_built_in() -> None:

@@ -82,6 +82,8 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "rejected records": ({"bad_records": 0.1}, {}, COLUMNS, "are rejected"),
     "unknown setting": ({}, {"window_day": 3}, "settings", "did you mean 'window_days'"),
     "invalid setting": ({}, {"window_days": 99}, "settings", "from 1 to 30"),
+    "future": ({}, {"start_date": "2999-01-01", "end_date": None}, "start_date", "lies in the future"),
+    "clock": ({"clock_ahead": 200}, {}, "clock of 127.0.0.1", "s behind it: set its clock"),
     "folder": ({}, {"work_dir": "/dev/null/x"}, "work_dir", "/dev/null is not a folder"),
     "file": ({}, {"audit_log_path": "/dev"}, "audit_log_path", "name a file in it"),
     "no space": ({}, {"work_dir_max_mib": 10**9}, "work_dir", "'work_dir_max_mib'"),
@@ -168,7 +170,9 @@ def test_an_entity_without_permission(tap: Tap, start_extraction_sandbox: StartS
     sandbox = start_extraction_sandbox(forbidden_entities="qm-workflows")
     code, findings = examine(tap, extraction_config(sandbox), "--catalog", catalog(tap))
     assert code == 1
-    assert "a permission is missing" in problems(findings)[f"stream {WORKFLOWS}"]
+    text = problems(findings)[f"stream {WORKFLOWS}"]
+    assert "a permission is missing" in text
+    assert "check that the user has the permission 'QM Tools > Data Extraction APIs > QM Workflow API'" in text
 
 
 # --- The command ------------------------------------------------------------------------------------------------------

@@ -197,3 +197,27 @@ def test_a_scheduled_run_is_worth_a_retry_after_a_kill(
     out, _ = retry.communicate(timeout=120)
     assert retry.returncode == 0, out
     assert {record["id"] for record in loaded(output)} == expected_events(sandbox, 1, 3).keys()
+
+
+def test_config_test_creates_one_job_and_leaves_no_trace(
+    installed: Path, start_sandbox: StartSandbox, tmp_path: Path
+) -> None:
+    sandbox = start_sandbox(rows_per_day=240)
+    output = tmp_path / "output"
+    variables = environment(sandbox, output)
+    done = run_meltano(installed, "--environment=prod", "config", "test", "tap-cxone", **variables)
+    assert done.returncode == 0, done.stdout
+    assert "Plugin configuration is valid" in done.stdout
+    assert len(sandbox.jobs) == 1, "it reads one record, so one job is enough"
+    assert not list(output.glob("*.log.jsonl")), "it is not a run"
+
+
+def test_config_test_ends_with_the_sentence_of_a_refusal(
+    installed: Path, start_sandbox: StartSandbox, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    variables = environment(start_sandbox(), output, client_secret="wrong")
+    done = run_meltano(installed, "--environment=prod", "config", "test", "tap-cxone", **variables)
+    assert done.returncode == 1
+    assert "client_secret" in done.stdout
+    assert not list(output.glob("*.log.jsonl")), "it is not a run that failed"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tap_cxone.errors import FatalError, OutcomeUnknownError, RunCancelledError, UnavailableError
-from tap_cxone.jobs.creation import MAX_REFUSALS, MAX_UNKNOWN_OUTCOMES, JobCreator
+from tap_cxone.jobs.context import JobPolicy
+from tap_cxone.jobs.creation import MAX_UNKNOWN_OUTCOMES, JobCreator
 from tap_cxone.jobs.model import ActiveExport, BusyError
 from tests.conftest import read_lines
 from tests.jobs.fakes import DAYS, FakeApi, FakeClock, RecordingListener, a_context, a_record, a_store
@@ -95,14 +96,14 @@ def test_a_persistent_refusal_is_raised() -> None:
     creation.api.creates = deque([BusyError(FatalError("no permission", 403))] * 99)
     with pytest.raises(FatalError, match="no permission"):
         creation.create()
-    assert creation.api.calls["create"] == MAX_REFUSALS
+    assert creation.api.calls["create"] == JobPolicy.max_refusals
 
 
 def test_refusals_count_only_while_the_platform_has_a_slot() -> None:
     creation = Creation(timeout_seconds=3600)
-    refusals = [BusyError(FatalError("no", 403))] * (MAX_REFUSALS - 1)
+    refusals = [BusyError(FatalError("no", 403))] * (JobPolicy.max_refusals - 1)
     creation.api.creates = deque([*refusals, *refusals])
-    creation.api.active = deque([*[[]] * (MAX_REFUSALS - 1), OTHERS, []])
+    creation.api.active = deque([*[[]] * (JobPolicy.max_refusals - 1), OTHERS, []])
     assert creation.create() == "job-1"
 
 
