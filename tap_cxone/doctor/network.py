@@ -97,7 +97,7 @@ def check_clock(url: str, settings: str) -> Finding:
         ):
             header = response.headers.get("Date")
     except requests.RequestException as err:
-        return problem(check, f"{connection_reason(err, url)}: check {settings}")
+        return problem(f"connection {host}", f"{connection_reason(err, url)}: check {settings}")
     now = begun + (utc_now() - begun) / 2
     try:
         skew = (parsedate_to_datetime(header or "") - now).total_seconds()

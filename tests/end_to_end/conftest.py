@@ -8,6 +8,7 @@ import pytest
 
 from tests.end_to_end.helpers import SUBMIT_INTERVAL
 from tests.end_to_end.loading import Pipeline
+from tests.end_to_end.recipes import build_wheels
 from tests.postgresql import NotInstalledError, running_server
 from tests.target_postgres import install
 
@@ -55,3 +56,14 @@ def target_postgres() -> Path:
 def pipeline(tap: Tap, target_postgres: Path, tmp_path: Path) -> Pipeline:
     """Return the tap and the target as one command."""
     return Pipeline(tap, target_postgres, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a wheel of this checkout, and an environment with what the README installs.
+
+    Tests with this fixture share the xdist group ``recipes``, so that only one worker builds it.
+    """
+    folder = tmp_path_factory.mktemp("wheels")
+    build_wheels(folder)
+    return folder

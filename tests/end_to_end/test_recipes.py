@@ -1,19 +1,13 @@
 """The recipes of the README, extracted and run in empty folders: with Meltano, and without it.
 
-They install from the repository and take a loader from Meltano Hub. Neither is to be had in a test, so a wheel of this
-checkout and a definition of the loader take their places. Nothing else is changed but what the reader has to fill in.
+Nothing in them is changed but what the reader has to fill in, and where packages come from (see ``recipes``).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import socket
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,62 +15,15 @@ import yaml
 
 from tap_cxone.config.schema import SETTINGS
 from tests.conftest import PROJECT, by_id, january, read_lines
+from tests.end_to_end.recipes import PLUGIN, README, Shell, blocks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.conftest import StartSandbox
 
 # One worker runs all of these tests, so that the package is built only once. Downloads may take a while.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("recipes"), pytest.mark.timeout(600)]
-
-README = (PROJECT / "README.md").read_text()
-REPOSITORY = "git+https://github.com/tap-cxone/tap-cxone.git"
-PLUGIN = "https://raw.githubusercontent.com/tap-cxone/tap-cxone/main/plugin.yml"
-TARGET = {
-    "name": "target-jsonl",
-    "variant": "andyh1203",
-    "namespace": "target_jsonl",
-    "pip_url": "target-jsonl",
-    "executable": "target-jsonl",
-    "settings": [{"name": "destination_path", "value": "output"}],
-}
-
-
-def blocks(section: str, language: str = "sh", text: str = README) -> list[str]:
-    """Return the code blocks of a section of the README, or of another page."""
-    text = text.split(f"\n## {section}\n", 1)[1].split("\n## ", 1)[0]
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-@dataclass
-class Shell:
-    """Runs recipes in a folder, one after the other."""
-
-    folder: Path
-    wheels: Path
-
-    def run(self, script: str, **variables: str) -> str:
-        """Run a script, which has to succeed in every line; return what it writes."""
-        ours = ("TAP_CXONE", "MELTANO", "CXONE")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        for name in ("NO_PROXY", "no_proxy"):
-            environment[name] = ",".join(filter(None, (environment.get(name), "127.0.0.1", "localhost")))
-        environment |= {
-            "PATH": f"{self.wheels / 'venv' / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "UV_FIND_LINKS": str(self.wheels),
-            "PIP_FIND_LINKS": str(self.wheels),
-            "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
-        }
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", script],
-            cwd=self.folder,
-            env=environment | variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{script}\n{done.stdout}"
-        return done.stdout
 
 
 def loaded(folder: Path) -> list[dict[str, Any]]:
@@ -86,31 +33,6 @@ def loaded(folder: Path) -> list[dict[str, Any]]:
     for file in files:
         file.unlink()
     return records
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with a wheel of this checkout, and an environment with what the README installs."""
-    folder = tmp_path_factory.mktemp("wheels")
-    uv = (sys.executable, "-m", "uv", "--quiet")
-    commands = (
-        (sys.executable, "-m", "build", "--installer", "uv", "--wheel", "--outdir", folder, PROJECT),
-        (*uv, "venv", "--python", sys.executable, folder / "venv"),
-        (*uv, "pip", "install", "--python", folder / "venv" / "bin" / "python", "target-jsonl"),
-    )
-    for command in commands:
-        subprocess.run(command, check=True, cwd=folder, capture_output=True)
-    [install] = blocks("Install")
-    assert f" @ {REPOSITORY}" in install
-    requirement = re.findall("'(.*)'", install.replace(f" @ {REPOSITORY}", ""))
-    python = folder / "venv" / "bin" / "python"
-    command = (*uv, "pip", "install", "--python", python, "--find-links", folder, *requirement)
-    subprocess.run(command, check=True, cwd=folder, capture_output=True)
-    plugin = (PROJECT / "plugin.yml").read_text()
-    assert REPOSITORY in plugin
-    (folder / "plugin.yml").write_text(plugin.replace(f" @ {REPOSITORY}", ""))
-    (folder / "target.yml").write_text(yaml.safe_dump(TARGET))
-    return folder
 
 
 def test_a_meltano_project_from_an_empty_folder_to_a_tenant(
