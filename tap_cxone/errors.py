@@ -119,7 +119,16 @@ class UnavailableError(CxoneError):
 
 
 class OutcomeUnknownError(UnavailableError):
-    """A request that must not be repeated blindly was sent, but its response did not arrive."""
+    """A request that must not be repeated blindly was sent, but no usable response arrived.
+
+    Args:
+        message: the sentence.
+        advice: what to do if this goes on; the end of a sentence, or empty.
+    """
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
 
 
 class CorruptExportError(CxoneError):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ssl
 from http import HTTPStatus
+from http.client import RemoteDisconnected
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import requests
-from urllib3.exceptions import NameResolutionError, NewConnectionError
+from urllib3.exceptions import IncompleteRead, NameResolutionError, NewConnectionError
 
 from tap_cxone.errors import open_files_cause
 
@@ -29,14 +30,20 @@ def status_text(status: int) -> str:
 
 def connection_reason(err: requests.RequestException, url: str) -> str:
     """Describe a connection error by its kind and the host. The error's own text would contain the whole URL."""
-    if cause := open_files_cause(err):
-        return f"no more connections can be opened ({cause.strerror})"
+    if open_files := open_files_cause(err):
+        return f"no more connections can be opened ({open_files.strerror})"
     if reason := unreachable_reason(err, url):
         return reason
     host = urlsplit(url).hostname
     if isinstance(err, requests.Timeout):
         return f"no response from {host} in time"
-    return f"the connection to {host} failed ({type(err).__name__})"
+    causes = list(_causes(err))
+    if any(isinstance(found, RemoteDisconnected) for found in causes):
+        return f"{host} closed the connection without a response"
+    if any(isinstance(found, IncompleteRead) for found in causes):
+        return f"{host} closed the connection in the middle of a response"
+    reasons = [found.strerror for found in causes if isinstance(found, OSError) and found.strerror]
+    return f"the connection to {host} failed ({reasons[0] if reasons else type(err).__name__})"
 
 
 def unreachable_reason(err: requests.RequestException, url: str) -> str | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Redact = Callable[[str], str]
 
 _T = TypeVar("_T")
+_LATER = "try again later"
 _PIECE_BYTES = 1 << 10
 """Bytes that are decompressed at once: gzip makes a thousand times as much of them at most."""
 _REASON_KEYS = ("message", "errorMessage", "error_description", "errorDescription", "error")
@@ -73,7 +74,7 @@ def raise_for_status(call: ApiCall, response: requests.Response, redact: Redact)
         # Neither was carried out, so that even a call that is not repeatable may be repeated.
         raise not_processed_error(response)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-        raise retriable_or_unknown(status_text(status), repeatable=call.repeatable)
+        raise retriable_or_unknown(status_text(status), repeatable=call.repeatable, advice=_LATER)
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         msg = f"{_refusal(call, response, redact)}: {call.hint(status)}."
         raise (RefusedError if _refuses_credentials(call, status) else FatalError)(msg, status)
@@ -100,8 +101,9 @@ def read_value(call: ApiCall, response: requests.Response, read: Callable[[ApiRe
     except MALFORMED_RESPONSE_ERRORS:
         content_type = redact(response.headers.get("Content-Type", "no content type"))
         reason = f"the response ({response.status_code}, {content_type}) does not have the documented form"
+        advice = f"check {call.address_settings}, and whether a proxy answers in the platform's place"
         # Not chained: the parser's error would contain the response.
-        raise retriable_or_unknown(reason, repeatable=call.repeatable) from None
+        raise retriable_or_unknown(reason, repeatable=call.repeatable, advice=advice) from None
 
 
 def _read_body(call: ApiCall, response: requests.Response) -> ApiResponse:
@@ -116,9 +118,9 @@ def _read_body(call: ApiCall, response: requests.Response) -> ApiResponse:
     return ApiResponse(response.status_code, response.headers, bytes(body))
 
 
-def retriable_or_unknown(reason: str, *, repeatable: bool) -> RetriableError | OutcomeUnknownError:
+def retriable_or_unknown(reason: str, *, repeatable: bool, advice: str = "") -> RetriableError | OutcomeUnknownError:
     """Return the error for a request without a usable response."""
-    return RetriableError(reason) if repeatable else OutcomeUnknownError(reason)
+    return RetriableError(reason, advice=advice) if repeatable else OutcomeUnknownError(reason, advice)
 
 
 def not_processed_error(response: requests.Response) -> RetriableError:
@@ -126,7 +128,7 @@ def not_processed_error(response: requests.Response) -> RetriableError:
     retry_after = retry_after_seconds(response.headers.get("Retry-After"))
     if retry_after is None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         retry_after = RETRY_AFTER_DEFAULT_SECONDS
-    return RetriableError(status_text(response.status_code), retry_after)
+    return RetriableError(status_text(response.status_code), retry_after, advice=_LATER)
 
 
 def _throttled_error(call: ApiCall, response: requests.Response, redact: Redact) -> Exception:

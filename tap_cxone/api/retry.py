@@ -68,6 +68,7 @@ class RetriableError(Exception):
         retry_after: pause in seconds that the platform asked for, or None.
         throttled: whether the response may mean "throttled"; its pauses count against ``throttled_budget``.
         unreachable: whether there was no connection to a host that was never reached; few attempts are made then.
+        advice: what to do when the retries are used up; the end of a sentence, or empty.
         final_error: raised when the retries are used up; None for an ``UnavailableError``.
     """
 
@@ -78,6 +79,7 @@ class RetriableError(Exception):
         *,
         throttled: bool = False,
         unreachable: bool = False,
+        advice: str = "",
         final_error: Exception | None = None,
     ) -> None:
         super().__init__(reason)
@@ -85,6 +87,7 @@ class RetriableError(Exception):
         self.retry_after = retry_after
         self.throttled = throttled
         self.unreachable = unreachable
+        self.advice = advice
         self.final_error = final_error
 
     @property
@@ -133,8 +136,10 @@ def call_with_retry(
         error = _error(state)
         if error.final_error:
             raise error.final_error from None
+        attempts = "1 attempt" if state.attempt_number == 1 else f"{state.attempt_number} attempts"
+        advice = f": {error.advice}" if error.advice else ""
         seconds = state.seconds_since_start or 0.0
-        msg = f"{what}: {error.reason}; gave up after {state.attempt_number} attempts in {seconds:.0f} s."
+        msg = f"{what}: {error.reason}; gave up after {attempts} in {seconds:.0f} s{advice}."
         raise UnavailableError(msg) from None
 
     return tenacity.Retrying(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,7 @@ class Settings:
         config = DEFAULTS | {name: value for name, value in config.items() if value not in (None, "")}
         settle = timedelta(minutes=values.whole_number(config, "settle_minutes"))
         start, end = _date_range(config, (now or utc_now()) - settle)
+        _check_files(config)
         return cls(
             access=Access.from_config(config),
             start_date=start,
@@ -116,6 +118,17 @@ class Settings:
             trust_state=values.boolean(config, "trust_state"),
             batches=BatchSettings.from_config(config),
         )
+
+
+def _check_files(config: Mapping[str, Any]) -> None:
+    """Raise SettingsError if two settings name the same file: its lines would be mixed."""
+    settings: dict[str, str] = {}
+    for name in ("journal_path", "audit_log_path", "quarantine_path"):
+        if path := values.optional_text(config, name):
+            other = settings.setdefault(os.path.abspath(os.path.expanduser(path)), name)  # noqa: PTH100, PTH111 - any text
+            if other != name:
+                msg = f"Settings '{other}' and '{name}' name the same file: give each a file of its own."
+                raise SettingsError(msg)
 
 
 def normalise(config: MutableMapping[str, Any]) -> None:

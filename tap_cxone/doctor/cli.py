@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tap_cxone.cli import JsonObjectFile, JsonText
+from tap_cxone.cli import JsonObjectFile
 from tap_cxone.doctor.examination import check_names, examine
 from tap_cxone.doctor.findings import Finding, Outcome, problem
 from tap_cxone.errors import CxoneError
@@ -35,10 +35,10 @@ _MARKS = {Outcome.OK: ("✓", "ok"), Outcome.PROBLEM: ("✗", "!!"), Outcome.SKI
     metavar="FILE",
     help="Settings, as for tap-cxone; ENV for the environment, which is the default.",
 )
-@click.option("--catalog", type=JsonObjectFile(opened=True), metavar="FILE", help="Catalog with the selection.")
+@click.option("--catalog", type=JsonObjectFile(opened=False), metavar="FILE", help="Catalog with the selection.")
 @click.option("--quick", is_flag=True, help="Create no job.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
-def doctor(config: tuple[str, ...], catalog: JsonText | None, *, quick: bool, as_json: bool) -> None:
+def doctor(config: tuple[str, ...], catalog: str | None, *, quick: bool, as_json: bool) -> None:
     """Check a tenant step by step: settings, network, credentials, and one export of one day for each stream.
 
     The output holds neither secrets nor record values, so it can be pasted into an issue.
@@ -58,14 +58,14 @@ def doctor(config: tuple[str, ...], catalog: JsonText | None, *, quick: bool, as
     sys.exit(int(has_problem))
 
 
-def _findings(config: tuple[str, ...], catalog: JsonText | None, *, quick: bool) -> Iterator[Finding]:
+def _findings(config: tuple[str, ...], catalog: str | None, *, quick: bool) -> Iterator[Finding]:
     files = [name for name in config if name != "ENV"]
     reads_environment = "ENV" in config or not config
     try:
         with stream_map_errors():
             tap = TapCXone(
                 config=files,
-                catalog=json.loads(catalog.read()) if catalog else None,
+                catalog=json.loads(Path(catalog).read_text("utf-8")) if catalog else None,
                 parse_env_config=reads_environment,
                 validate_config=True,
             )

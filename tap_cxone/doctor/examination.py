@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from tap_cxone.config.selection import MeltanoRules, is_named
 from tap_cxone.dates import utc_now
 from tap_cxone.doctor.findings import Finding, Outcome, ok, problem, skipped
-from tap_cxone.doctor.machine import check_folders
+from tap_cxone.doctor.machine import check_files, check_work_dir
 from tap_cxone.doctor.network import check_address
 from tap_cxone.doctor.platform import check_slots, check_stream, check_token
 from tap_cxone.errors import CxoneError
@@ -20,7 +19,7 @@ from tap_cxone.misspelled import unknown_settings
 from tap_cxone.tap import TapCXone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from tap_cxone.config.access import Access
     from tap_cxone.streams.base import ExportStream
@@ -46,14 +45,14 @@ def examine(tap: TapCXone, *, quick: bool) -> Iterator[Finding]:
     streams = selected_streams(tap)
     for stream in streams:
         stream.ABORT_AT_RECORD_COUNT = 1  # as --test does, so that the audit log gets no events
-    failed = False
-    for finding in chain(check_folders(context.settings), _check_selection(tap, streams), _check_access(tap)):
-        failed = failed or finding.outcome is Outcome.PROBLEM
-        yield finding
-    if failed:
-        yield skipped("exports", "they need what has failed above")
+    yield (work_dir := check_work_dir(context.settings))
+    yield from check_files(context.settings)
+    usable = yield from _check_selection(tap, streams)
+    has_access = yield from _check_access(tap)
+    if has_access and work_dir.outcome is Outcome.OK:
+        yield from _check_exports(tap, usable, quick=quick)
     else:
-        yield from _check_exports(tap, streams, quick=quick)
+        yield skipped("exports", "they need what has failed above")
 
 
 def selected_streams(tap: TapCXone) -> list[ExportStream]:
@@ -80,38 +79,42 @@ def check_names(config: Mapping[str, Any], environment: Mapping[str, str]) -> It
         yield problem("settings", sentence)
 
 
-def _check_selection(tap: TapCXone, streams: list[ExportStream]) -> Iterator[Finding]:
+def _check_selection(tap: TapCXone, streams: list[ExportStream]) -> Generator[Finding, None, list[ExportStream]]:
+    """Check the selection; return the streams that have the settings that they need."""
     for sentence in (*tap.unknown_selections(), *tap.unknown_mappings()):
         yield problem("selection", sentence)
     if not streams:
         yield problem("selection", f"no stream is selected: select at least one of {', '.join(tap.streams)}")
-        return
+        return []
     yield ok("selection", ", ".join(stream.name for stream in streams))
+    usable = []
     for stream in streams:
         try:
             stream.check_settings()
+            usable.append(stream)
         except CxoneError as err:
             yield problem(f"stream {stream.name}", err.message)
+    return usable
 
 
-def _check_access(tap: TapCXone) -> Iterator[Finding]:
+def _check_access(tap: TapCXone) -> Generator[Finding, None, bool]:
+    """Check addresses and credentials; return whether the API can be used."""
     context = tap.run_context
     try:
         access = context.settings.access.connect()
     except CxoneError as err:
         yield problem("sandbox", err.message)
-        return
-    failed = False
+        return False
+    answers = True
     for url, settings in _addresses(access).items():
-        for finding in check_address(url, settings):
-            failed = failed or finding.outcome is Outcome.PROBLEM
-            yield finding
-    if failed:
+        answers = (yield from check_address(url, settings)) and answers
+    if not answers:
         yield skipped("token", "the address cannot be used")
-        return
+        return False
     yield (token := check_token(context))
     if token.outcome is Outcome.OK and not access.api_url:
-        yield from check_address(context.client.api_url(), "the setting 'issuer'")
+        return (yield from check_address(context.client.api_url(), "the setting 'issuer'"))
+    return token.outcome is Outcome.OK
 
 
 def _addresses(access: Access) -> dict[str, str]:

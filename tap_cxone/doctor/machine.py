@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from tap_cxone.config.settings import Settings
 
 
-def check_folders(settings: Settings) -> Iterator[Finding]:
-    """Check the work folder, and the files that a run appends to."""
-    yield _check_work_dir(Path(settings.work_dir or tempfile.gettempdir()), settings.work_dir_max_bytes)
+def check_work_dir(settings: Settings) -> Finding:
+    """Check the folder of downloaded and verified files."""
+    return _check_work_dir(Path(settings.work_dir or tempfile.gettempdir()), settings.work_dir_max_bytes)
+
+
+def check_files(settings: Settings) -> Iterator[Finding]:
+    """Check the files that a run appends to."""
     files = {
         "journal_path": settings.journal_path,
         "audit_log_path": settings.audit_log_path,
@@ -33,7 +37,7 @@ def check_folders(settings: Settings) -> Iterator[Finding]:
 def _check_work_dir(folder: Path, limit: int) -> Finding:
     check = "work_dir"
     if reason := _not_writable(folder):
-        return problem(check, f"{folder}: {reason}; name another folder in the setting 'work_dir'")
+        return problem(check, f"{reason}: name another folder in the setting 'work_dir'")
     free = shutil.disk_usage(_existing(folder)).free
     if free < limit:
         return problem(
@@ -48,10 +52,12 @@ def _check_file(setting: str, path: Path) -> Finding:
     if path.is_dir():
         return problem(setting, f"{path} is a folder: name a file in it")
     if path.exists():
-        reason = None if os.access(path, os.R_OK | os.W_OK) else "this user may not read and write it"
-    else:
-        reason = _not_writable(path.parent)
-    return problem(setting, f"{path}: {reason}") if reason else ok(setting, f"{path} is writable")
+        if os.access(path, os.R_OK | os.W_OK):
+            return ok(setting, f"{path} is writable")
+        return problem(setting, f"{path}: this user may not read and write it")
+    if reason := _not_writable(path.parent):
+        return problem(setting, f"{path} cannot be created: {reason}")
+    return ok(setting, f"{path} can be created")
 
 
 def _not_writable(folder: Path) -> str | None:

@@ -19,15 +19,15 @@ from tap_cxone.dates import utc_now
 from tap_cxone.doctor.findings import Finding, Outcome, ok, problem, skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
 CONNECT_SECONDS = 10.0
 MAX_SKEW_SECONDS = 60
 """Difference between two clocks from which the newest data may be missed, or be asked for too early."""
 
 
-def check_address(url: str, settings: str) -> Iterator[Finding]:
-    """Check an address until something does not work.
+def check_address(url: str, settings: str) -> Generator[Finding, None, bool]:
+    """Check an address until something does not work; return whether it answers.
 
     Args:
         url: base URL, or URL of the token endpoint.
@@ -41,8 +41,13 @@ def check_address(url: str, settings: str) -> Iterator[Finding]:
         for finding in _direct(parts, settings):
             yield finding
             if finding.outcome is Outcome.PROBLEM:
-                return
-    yield check_clock(url, settings)
+                return False
+    try:
+        yield check_clock(url)
+    except requests.RequestException as err:
+        yield problem(f"connection {host}", f"{connection_reason(err, url)}: check {settings}")
+        return False
+    return True
 
 
 def _direct(parts: SplitResult, settings: str) -> Iterator[Finding]:
@@ -77,27 +82,18 @@ def _tls_version(connection: socket.socket, host: str) -> str:
         return f"{secure.version()}, the certificate is accepted"
 
 
-def check_clock(url: str, settings: str) -> Finding:
-    """Compare the clock of this machine with the ``Date`` header of a response."""
-    host = urlsplit(url).hostname
-    check = f"clock of {host}"
+def check_clock(url: str) -> Finding:
+    """Compare the clock of this machine with the ``Date`` header of a response.
+
+    Raises:
+        requests.RequestException: there is no response.
+    """
+    check = f"clock of {urlsplit(url).hostname}"
     begun = utc_now()
-    try:
-        with (
-            Sessions()
-            .api()
-            .request(
-                "GET",
-                url,
-                auth=NoAuth(),
-                timeout=(CONNECT_SECONDS, CONNECT_SECONDS),
-                allow_redirects=False,
-                stream=True,
-            ) as response
-        ):
-            header = response.headers.get("Date")
-    except requests.RequestException as err:
-        return problem(f"connection {host}", f"{connection_reason(err, url)}: check {settings}")
+    timeout = (CONNECT_SECONDS, CONNECT_SECONDS)
+    session = Sessions().api()
+    with session.get(url, auth=NoAuth(), timeout=timeout, allow_redirects=False, stream=True) as response:
+        header = response.headers.get("Date")
     now = begun + (utc_now() - begun) / 2
     try:
         skew = (parsedate_to_datetime(header or "") - now).total_seconds()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from tap_cxone.dates import format_date, utc_now
 from tap_cxone.doctor.findings import Finding, found, ok, problem, skipped
-from tap_cxone.errors import CxoneError, RefusedError
+from tap_cxone.errors import CxoneError, RefusedError, ThrottledError
 from tap_cxone.jobs.context import JobContext, JobPolicy
 from tap_cxone.jobs.creation import JobCreator
 from tap_cxone.jobs.fetching import FileFetcher, FileStore
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 JOB_SECONDS = 900.0
 """Longest wait for a job of one day."""
-_MAX_REFUSALS = 3
-"""Fewer than in a run: the platform demands half a minute between two creates."""
+SLOT_SECONDS = 120.0
+"""Longest wait for a slot, if the list of exports shows a free one."""
+_MAX_FAILED_CREATES = 3
+"""Fewer than in a run: Data Extraction demands half a minute between two creates."""
 _MAX_NAMES = 10
 
 
@@ -90,7 +92,7 @@ def check_stream(stream: ExportStream, api: AsyncJobApi, context: RunContext) ->
                 yield from _check_records(stream, file.verified)
             finally:
                 file.close()
-    except RefusedError as err:
+    except ThrottledError as err:
         yield problem(check, _refusal(err, api))
     except CxoneError as err:
         yield problem(check, err.message)
@@ -115,8 +117,10 @@ def export(
         CxoneError: the platform refused, or is not available.
     """
     settings = context.settings
-    policy = JobPolicy(stream.name, 1, settings.poll_seconds, min(settings.timeout_seconds, JOB_SECONDS), _MAX_REFUSALS)
+    seconds = min(settings.timeout_seconds, JOB_SECONDS)
+    policy = JobPolicy(stream.name, 1, settings.poll_seconds, seconds, _MAX_FAILED_CREATES)
     jobs = JobContext(api, policy, StreamRunLog(stream.name, context), context.cancellation)
+    creating = replace(jobs, policy=replace(policy, timeout_seconds=min(seconds, SLOT_SECONDS)))
     schedule = PollSchedule(policy.poll_seconds, api.min_poll_seconds)
     store = JobStore(
         Journal(None, "", settings.settle),
@@ -127,7 +131,7 @@ def export(
         end=window.end,
     )
     begun = time.monotonic()
-    job = JobCreator(jobs, store).create(window)
+    job = JobCreator(creating, store).create(window)
     JobFollower(jobs, schedule).follow(job)
     return FileFetcher(jobs, files, schedule).fetch(job, begun, accept_blank=True)
 
@@ -175,14 +179,12 @@ def _names(what: str, names: list[str]) -> str:
     return f"; {what}: {shown}" if names else ""
 
 
-def _refusal(err: RefusedError, api: AsyncJobApi) -> str:
-    """Tell the causes of a 403 apart, as far as the list of exports does."""
-    if err.status != HTTPStatus.FORBIDDEN:
-        return err.message
+def _refusal(err: ThrottledError, api: AsyncJobApi) -> str:
+    """Tell the causes of a 403 to a create apart, as far as the list of jobs does."""
     try:
-        others = len(api.list_active())
+        is_free = not api.list_active()
     except CxoneError:
         return err.message
-    if others:
-        return f"{err.message} {others} exports of others are active, so it may be throttled: try again later."
-    return f"{err.message} Exports may be listed and no other one is active, so a permission is missing."
+    if is_free:
+        return f"{err.message} Jobs may be listed and none is active, so a permission is missing."
+    return f"{err.message} A job of another integration is active, so it may be throttled: try again later."

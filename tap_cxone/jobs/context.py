@@ -20,15 +20,16 @@ class JobPolicy:
         max_jobs: jobs of ours that may be active at once.
         poll_seconds: longest pause between two status calls.
         timeout_seconds: time until an unfinished job counts as failed; also the longest wait for a free slot.
-        max_refusals: consecutive refusals while a slot is free, after which the cause is a missing permission rather
-            than throttling.
+        max_failed_creates: requests to create one job before the run gives up, if they are refused one after the other
+            while a slot is free (then a permission is missing, and the cause is not throttling), or if the outcome of
+            each is unknown (a lost response, or a 5xx other than 503).
     """
 
     stream: str
     max_jobs: int
     poll_seconds: float
     timeout_seconds: float
-    max_refusals: int = 8
+    max_failed_creates: int = 8
 
 
 @dataclass(frozen=True)

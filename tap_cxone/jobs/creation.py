@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tap_cxone.jobs.store import JobStore
     from tap_cxone.windows import Window
 
-MAX_UNKNOWN_OUTCOMES = 8
-"""Create requests for one job that ended in a lost response or a 5xx other than 503, before the run gives up."""
 FIRST_BUSY_PAUSE_SECONDS = 0.5
 LONGEST_BUSY_PAUSE_SECONDS = 30.0
 
@@ -37,7 +35,7 @@ class _Attempts:
         active_before: ids of the exports that were active before the last request, if its outcome is unknown.
         requested_at: when that request was sent.
         unknown_outcomes: number of requests whose outcome was unknown.
-        refusals: number of consecutive refusals, as in ``JobPolicy``.
+        refusals: number of consecutive refusals while a slot was free.
         pause: seconds to wait before the next attempt.
     """
 
@@ -109,7 +107,7 @@ class JobCreator:
             return self._create_now(window, active_ids)
         except BusyError as err:
             attempts.refusals = attempts.refusals + 1 if err.refusal else 0
-            if err.refusal and attempts.refusals == self._policy.max_refusals:
+            if err.refusal and attempts.refusals == self._policy.max_failed_creates:
                 raise err.refusal from None
             # The throttle delays the next request anyway.
             attempts.pause = min(attempts.pause, max(FIRST_BUSY_PAUSE_SECONDS, self._api.seconds_until_create()))
@@ -117,7 +115,7 @@ class JobCreator:
         except OutcomeUnknownError as err:
             attempts.active_before, attempts.requested_at = active_ids, requested_at
             attempts.unknown_outcomes += 1
-            if attempts.unknown_outcomes == MAX_UNKNOWN_OUTCOMES:
+            if attempts.unknown_outcomes == self._policy.max_failed_creates:
                 raise self._outcome_unknown(window, err) from err
             return f"waiting to see whether its job was created ({err.message})"
 
@@ -167,9 +165,10 @@ class JobCreator:
         self._cancellation.sleep(seconds)
 
     def _outcome_unknown(self, window: Window, last: OutcomeUnknownError) -> OutcomeUnknownError:
+        advice = f": {last.advice}" if last.advice else ""
         msg = (
-            f"Window {window} of {self._policy.stream}: {MAX_UNKNOWN_OUTCOMES} requests to create its job had no "
-            f"usable response; the last error: {last.message}."
+            f"Window {window} of {self._policy.stream}: {self._policy.max_failed_creates} requests to create its job "
+            f"had no usable response; the last error: {last.message}{advice}."
         )
         return OutcomeUnknownError(msg)
 

@@ -114,7 +114,7 @@ def test_a_create_that_was_never_sent_is_repeated(serve: Serve) -> None:
 @pytest.mark.parametrize("response", [refusal(500), refusal(503), refusal(429), "reset", "cut", ok({})], ids=str)
 def test_a_call_fails_as_unavailable_when_its_retry_budget_is_used_up(serve: Serve, response: Response) -> None:
     platform = serve(x=[response])
-    with pytest.raises(UnavailableError, match=r"^Platform call 'list': .*; gave up after 1 attempts") as caught:
+    with pytest.raises(UnavailableError, match=r"^Platform call 'list': .*; gave up after 1 attempt") as caught:
         platform.client(retry_budget=0).call(LIST, lambda response: response.json()["id"])
     assert "/x" not in caught.value.message, "only the host is shown: a signed address would be a secret"
     assert len(platform.calls()) == 1

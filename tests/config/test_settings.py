@@ -79,6 +79,11 @@ def test_invalid_value_is_reported_in_one_sentence_that_names_it(name: str, valu
     assert caught.value.exit_code == 2
 
 
+def test_two_files_of_one_name() -> None:
+    with pytest.raises(SettingsError, match=r"^Settings 'audit_log_path' and 'quarantine_path' name the same file: "):
+        make_settings(audit_log_path="logs/a.jsonl", quarantine_path="./logs/../logs/a.jsonl")
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_any_value_of_any_setting_is_accepted_or_reported(name: str) -> None:
     for value in (

@@ -73,8 +73,14 @@ def test_quick_creates_no_job(tap: Tap, start_sandbox: StartSandbox) -> None:
 FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "wrong secret": ({}, {"client_secret": "not the one"}, "token", "'client_secret'"),
     "no listing": ({"faults": (Fault("list", "403"),)}, {}, SLOTS, "may not be listed"),
-    "no permission": ({"faults": (Fault("create", "403"),)}, {}, STREAM, "a permission is missing"),
+    "no permission": ({"faults": (Fault("create", "403"),)}, {}, STREAM, "analytics:export:write"),
     "invalid filter": ({"faults": (Fault("create", "400"),)}, {}, STREAM, "'export_filter'"),
+    "busy platform": ({"faults": (Fault("status", "503"),)}, {}, STREAM, "try again later"),
+    "proxy at the token": ({"faults": (Fault("token", "html"),)}, {}, "token", "whether a proxy answers"),
+    "proxy at the list": ({"faults": (Fault("list", "html"),)}, {}, SLOTS, "whether a proxy answers"),
+    "proxy at the create": ({"faults": (Fault("create", "html"),)}, {}, STREAM, "whether a proxy answers"),
+    "no permission to read": ({"faults": (Fault("status", "403"),)}, {}, STREAM, "analytics:export:read"),
+    "one file for two": ({}, {"audit_log_path": "a", "journal_path": "a"}, "settings", "name the same file"),
     "no slot": ({"foreign_jobs": 3, "foreign_seconds": 60}, {}, SLOTS, "all 3 are used"),
     "failed job": ({"fail_all": True}, {}, STREAM, "failed"),
     "stuck job": ({"stuck_first": 1}, {"export_timeout": 1}, STREAM, "not finished after 1 s"),
@@ -188,6 +194,7 @@ def test_text_has_a_mark_for_each_line(tap: Tap) -> None:
 def test_wrong_usage_ends_with_2(tap: Tap) -> None:
     assert tap.run_with_options("doctor", "--fast")[0] == 2
     assert tap.run_with_options("doctor", "--config", "missing.json")[0] == 2
+    assert tap.run_with_options("doctor", "--catalog", "missing.json")[0] == 2
 
 
 def test_without_settings_the_first_missing_one_is_named(tap: Tap) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from tap_cxone.sandbox import Fault
 from tests.conftest import config_for, read_lines, wait_until
-from tests.end_to_end.helpers import RECORDINGS, SHUTDOWN_SECONDS, WORKFLOWS, catalog_for, extraction_config
+from tests.end_to_end.helpers import QUESTIONS, RECORDINGS, SHUTDOWN_SECONDS, WORKFLOWS, catalog_for, extraction_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -229,7 +229,7 @@ def test_a_failing_stream_map_is_audited_as_a_failure(start_sandbox: StartSandbo
     audit = tmp_path / "audit.jsonl"
     maps = {"bot_conversations": {"x": "1/0"}}
     run = tap(config_for(start_sandbox(), audit_log_path=str(audit), stream_maps=maps))
-    assert run.code == 1
+    assert run.code == 2
     *_, failure, finished, _ = read_lines(audit)
     assert (failure["event"], finished["event"]) == ("pipeline_error", "run_finished")
     assert finished["exit"] == "failed"
@@ -255,7 +255,9 @@ def test_a_signal_is_reported_although_the_target_does_not_read(
 def test_each_stream_counts_only_its_own_requests(tap: Tap, tmp_path: Path) -> None:
     audit = tmp_path / "audit.jsonl"
     config = {"sandbox": True, "auth_method": "access_key", "start_date": "2024-01-01", "end_date": "2024-01-02"}
-    run = tap(config | {"submit_interval": 0, "poll_interval": 1, "audit_log_path": str(audit)}, "--test")
+    catalog = catalog_for("bot_conversations", RECORDINGS, WORKFLOWS, QUESTIONS)
+    config |= {"submit_interval": 0, "poll_interval": 1, "audit_log_path": str(audit)}
+    run = tap(config, catalog=catalog)
     assert run.code == 0
     finished = [event for event in read_lines(audit) if event["event"] == "run_finished"]
     assert len(finished) == 4

@@ -19,6 +19,7 @@ from pathlib import Path
 from tap_cxone import cli, commands
 from tap_cxone.api import client, downloads, retry, transport
 from tap_cxone.jobs import creation
+from tap_cxone.jobs.context import JobPolicy
 from tap_cxone.jobs.data_extraction import DataExtraction
 
 MAX_SECONDS = 60
@@ -81,7 +82,7 @@ def _become_the_tap(arguments: list[str], folder: Path) -> None:
     downloads.STALL_SECONDS = STALL_SECONDS
     DataExtraction.min_poll_seconds = 0.05
     creation.FIRST_BUSY_PAUSE_SECONDS = creation.LONGEST_BUSY_PAUSE_SECONDS = 0.05
-    creation.MAX_UNKNOWN_OUTCOMES = 3
+    JobPolicy.__init__.__defaults__ = (3,)  # max_failed_creates
     sys.argv = ["tap-cxone", *arguments]
     code = 1
     try:

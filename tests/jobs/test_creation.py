@@ -9,7 +9,7 @@ import pytest
 
 from tap_cxone.errors import FatalError, OutcomeUnknownError, RunCancelledError, UnavailableError
 from tap_cxone.jobs.context import JobPolicy
-from tap_cxone.jobs.creation import MAX_UNKNOWN_OUTCOMES, JobCreator
+from tap_cxone.jobs.creation import JobCreator
 from tap_cxone.jobs.model import ActiveExport, BusyError
 from tests.conftest import read_lines
 from tests.jobs.fakes import DAYS, FakeApi, FakeClock, RecordingListener, a_context, a_record, a_store
@@ -96,14 +96,14 @@ def test_a_persistent_refusal_is_raised() -> None:
     creation.api.creates = deque([BusyError(FatalError("no permission", 403))] * 99)
     with pytest.raises(FatalError, match="no permission"):
         creation.create()
-    assert creation.api.calls["create"] == JobPolicy.max_refusals
+    assert creation.api.calls["create"] == JobPolicy.max_failed_creates
 
 
 def test_refusals_count_only_while_the_platform_has_a_slot() -> None:
     creation = Creation(timeout_seconds=3600)
-    refusals = [BusyError(FatalError("no", 403))] * (JobPolicy.max_refusals - 1)
+    refusals = [BusyError(FatalError("no", 403))] * (JobPolicy.max_failed_creates - 1)
     creation.api.creates = deque([*refusals, *refusals])
-    creation.api.active = deque([*[[]] * (JobPolicy.max_refusals - 1), OTHERS, []])
+    creation.api.active = deque([*[[]] * (JobPolicy.max_failed_creates - 1), OTHERS, []])
     assert creation.create() == "job-1"
 
 
@@ -131,10 +131,10 @@ def test_an_earlier_run_that_died_before_the_response_is_looked_up() -> None:
 
 def test_too_many_unknown_outcomes_end_the_run() -> None:
     creation = Creation(timeout_seconds=3600)
-    creation.api.creates = deque([OutcomeUnknownError("lost")] * 99)
-    with pytest.raises(OutcomeUnknownError, match=r"^Window .* had no usable response; the last error: lost\.$"):
+    creation.api.creates = deque([OutcomeUnknownError("lost", "check")] * 99)
+    with pytest.raises(OutcomeUnknownError, match=r"^Window .* had no usable response; the last error: lost: check\.$"):
         creation.create()
-    assert creation.api.calls["create"] == MAX_UNKNOWN_OUTCOMES
+    assert creation.api.calls["create"] == JobPolicy.max_failed_creates
 
 
 def test_each_request_waits_for_the_throttle() -> None:

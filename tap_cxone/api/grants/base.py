@@ -85,8 +85,12 @@ def read_token(response: ApiResponse) -> Token:
         )
     except MALFORMED_RESPONSE_ERRORS:
         reason = f"the response ({response.status_code}) contains no usable token"
+        advice = (
+            "check the settings of the address ('auth_url', 'api_url', 'region', 'issuer'), and whether a proxy "
+            "answers in the platform's place"
+        )
         # Not chained: the parser's error would contain the response, which may contain a token.
-        raise RetriableError(reason) from None
+        raise RetriableError(reason, advice=advice) from None
 
 
 def token_hints(credentials: str, permissions: str, addresses: str) -> Mapping[int, str]:
