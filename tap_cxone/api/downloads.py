@@ -31,6 +31,7 @@ STALL_SECONDS = 120.0
 LEAST_BYTES_PER_SECOND = 16 << 10
 """Lowest rate of a download, on average over ``STALL_SECONDS``. It bounds the time by the size, announced or not."""
 _NO_STORAGE_URL = "the platform returned no valid download URL"
+_ADVICE = "try again later, and check that nothing on the way (a proxy, a firewall) changes or ends downloads"
 
 
 def download_signed_url(session: Session, url: str, file: IO[bytes]) -> int:
@@ -56,9 +57,9 @@ def download_signed_url(session: Session, url: str, file: IO[bytes]) -> int:
     try:
         response = session.get(url, auth=NoAuth(), timeout=TIMEOUT, stream=True)
     except INVALID_URL_ERRORS:
-        raise RetriableError(_NO_STORAGE_URL) from None
+        raise RetriableError(_NO_STORAGE_URL, advice=_ADVICE) from None
     except requests.RequestException as err:
-        raise RetriableError(connection_reason(err, url)) from None
+        raise RetriableError(connection_reason(err, url), advice=_ADVICE) from None
     with response:
         _raise_for_storage_status(host, response)
         return write_body(response, file)
@@ -85,7 +86,7 @@ def write_body(response: requests.Response, file: IO[bytes]) -> int:
     if not file.tell() and response.headers.get("Content-Length") != "0":
         # An export is empty only if the platform says so: without a length, the body may have been lost.
         msg = "an empty response"
-        raise RetriableError(msg)
+        raise RetriableError(msg, advice=_ADVICE)
     return file.tell()
 
 
@@ -102,9 +103,9 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
                 wanted = arrived + STALL_SECONDS * LEAST_BYTES_PER_SECOND
         if time_is_up():  # the deadline has ended the connection, which looks like the end of the body
             raise TimeoutError
-    except (HTTPError, OSError, ValueError) as err:
-        reason = f"cut off after {arrived} bytes ({type(err).__name__})"
-        raise RetriableError(reason) from None
+    except (HTTPError, OSError, ValueError):
+        reason = f"the download was cut off after {arrived} bytes"
+        raise RetriableError(reason, advice=_ADVICE) from None
 
 
 def _raise_for_storage_status(host: str, response: requests.Response) -> None:
@@ -114,7 +115,7 @@ def _raise_for_storage_status(host: str, response: requests.Response) -> None:
         raise not_processed_error(response)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         reason = f"the storage at {host} answered {status_text(status)}"
-        raise RetriableError(reason, retry_after_seconds(response.headers.get("Retry-After")))
+        raise RetriableError(reason, retry_after_seconds(response.headers.get("Retry-After")), advice=_ADVICE)
     if status != HTTPStatus.OK:
         # The body is not quoted: it contains the signature and the text that was signed.
         msg = (
@@ -126,7 +127,7 @@ def _raise_for_storage_status(host: str, response: requests.Response) -> None:
 
 def _storage_host(url: str, api_url: str) -> str:
     if not is_download_address(url, api_url):
-        raise RetriableError(_NO_STORAGE_URL)
+        raise RetriableError(_NO_STORAGE_URL, advice=_ADVICE)
     return urlsplit(url).hostname or ""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -44,6 +46,9 @@ def check_address(url: str, settings: str) -> Generator[Finding, None, bool]:
                 return False
     try:
         yield check_clock(url)
+    except requests.exceptions.ProxyError as err:
+        yield problem(f"connection {host}", f"{connection_reason(err, url)}: check these")
+        return False
     except requests.RequestException as err:
         yield problem(f"connection {host}", f"{connection_reason(err, url)}: check {settings}")
         return False
@@ -62,11 +67,17 @@ def _direct(parts: SplitResult, settings: str) -> Iterator[Finding]:
     yield ok(check, f"found, {len(found)} address{'es' if len(found) > 1 else ''}")
     check = f"TLS {host}" if parts.scheme == "https" else f"connection {host}"
     try:
+        context = _tls_context(host) if parts.scheme == "https" else None
+    except OSError as err:
+        variable = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if name in os.environ), "certifi")
+        yield problem(check, f"the file of trusted certificates cannot be read ({err.strerror}): check {variable}")
+        return
+    try:
         with socket.create_connection((host, port), CONNECT_SECONDS) as connection:
-            yield ok(check, _tls_version(connection, host) if parts.scheme == "https" else "open, without TLS")
+            yield ok(check, _tls_version(connection, host, context) if context else "open, without TLS")
     except ssl.SSLCertVerificationError as err:
         advice = f"check {settings}; behind a proxy that inspects TLS, name its certificate in REQUESTS_CA_BUNDLE"
-        yield problem(check, f"the certificate is not accepted ({err.verify_message}): {advice}")
+        yield problem(check, f"the certificate is not accepted ({err.verify_message.rstrip('.')}): {advice}")
     except ssl.SSLError as err:
         yield problem(check, f"failed ({err.reason or 'no reason given'}): check {settings}")
     except OSError as err:
@@ -74,10 +85,16 @@ def _direct(parts: SplitResult, settings: str) -> Iterator[Finding]:
         yield problem(check, f"port {port} cannot be reached ({reason}): check {settings}, and the firewall")
 
 
-def _tls_version(connection: socket.socket, host: str) -> str:
-    # As requests does it.
+def _tls_context(host: str) -> ssl.SSLContext:
+    """Return what ``requests`` trusts; raises OSError if its file cannot be read."""
     bundle = requests.Session().merge_environment_settings(f"https://{host}", {}, None, None, None)["verify"]
-    context = ssl.create_default_context(cafile=bundle if isinstance(bundle, str) else certifi.where())
+    trusted = bundle if isinstance(bundle, str) else certifi.where()
+    if Path(trusted).is_dir():
+        return ssl.create_default_context(capath=trusted)
+    return ssl.create_default_context(cafile=trusted)
+
+
+def _tls_version(connection: socket.socket, host: str, context: ssl.SSLContext) -> str:
     with context.wrap_socket(connection, server_hostname=host) as secure:
         return f"{secure.version()}, the certificate is accepted"
 

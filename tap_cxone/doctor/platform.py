@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from tap_cxone.config.settings import Settings
     from tap_cxone.context import RunContext
     from tap_cxone.jobs.model import AsyncJobApi, ExportFile
     from tap_cxone.records.verify import VerifiedFile
     from tap_cxone.streams.base import ExportStream
 
-JOB_SECONDS = 900.0
+JOB_SECONDS = 600.0
 """Longest wait for a job of one day."""
 SLOT_SECONDS = 120.0
 """Longest wait for a slot, if the list of exports shows a free one."""
@@ -89,7 +90,7 @@ def check_stream(stream: ExportStream, api: AsyncJobApi, context: RunContext) ->
             try:
                 seconds = duration(time.monotonic() - begun)
                 yield ok(check, f"the export of {format_date(day.start)[:10]} took {seconds}, {size(file.size)}")
-                yield from _check_records(stream, file.verified)
+                yield from _check_records(stream, file.verified, day)
             finally:
                 file.close()
     except ThrottledError as err:
@@ -97,8 +98,7 @@ def check_stream(stream: ExportStream, api: AsyncJobApi, context: RunContext) ->
     except CxoneError as err:
         yield problem(check, err.message)
     except JobFailedError as err:
-        advice = "run the doctor again, and if that does not help, report this id to NiCE"
-        yield problem(check, f"the job {err.job.job_id} failed ({err.reason}): {advice}")
+        yield problem(check, f"job {err.job.job_id} failed: {_failure(err, context.settings)}")
 
 
 def last_day(settle: timedelta) -> Window:
@@ -136,7 +136,14 @@ def export(
     return FileFetcher(jobs, files, schedule).fetch(job, begun, accept_blank=True)
 
 
-def _check_records(stream: ExportStream, verified: VerifiedFile) -> Iterator[Finding]:
+def _failure(err: JobFailedError, settings: Settings) -> str:
+    if err.is_late and settings.timeout_seconds > JOB_SECONDS:
+        waits = duration(settings.timeout_seconds)
+        return f"not finished after {duration(JOB_SECONDS)}. A run waits up to {waits} ('export_timeout')"
+    return f"{err.reason.rstrip('.')}. Run the doctor again, and if that does not help, report this id to NiCE"
+
+
+def _check_records(stream: ExportStream, verified: VerifiedFile, day: Window) -> Iterator[Finding]:
     check = f"columns of {stream.name}"
     records = verified.valid + verified.invalid
     if not records:
@@ -144,11 +151,13 @@ def _check_records(stream: ExportStream, verified: VerifiedFile) -> Iterator[Fin
     elif verified.invalid:
         first = next(verified.rejected.batches())[0]
         reason = ": ".join(filter(None, (first.reason, ", ".join(first.missing_fields))))
-        yield problem(
-            check,
-            f"{verified.invalid} of {records} records are rejected; the first one: {reason}. A run goes on without "
-            "them: set 'quarantine_path' to look at them",
-        )
+        rejected = f"{verified.invalid} of {records} records are rejected; the first one: {reason}"
+        try:
+            stream.check_types(verified, day)
+        except CxoneError as err:
+            yield problem(check, f"{rejected}. A run would end: {err.message}")
+        else:
+            yield problem(check, f"{rejected}. A run goes on without them: set 'quarantine_path' to look at them")
     else:
         yield ok(check, f"all {records} records fit{_differences(stream, verified)}")
     if verified.fields.columns and stream.replication_key and stream.replication_key not in verified.fields.columns:

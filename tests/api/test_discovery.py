@@ -113,7 +113,7 @@ BAD_ADDRESSES = [
 @pytest.mark.parametrize("which", ["token_endpoint", "api_endpoint"])
 def test_an_invalid_discovered_address_is_not_used(serve: Serve, which: str, address: Any) -> None:
     platform = issuer(serve, **{which: address})
-    with pytest.raises(CxoneError, match=r"check the setting 'issuer'\.$") as caught:
+    with pytest.raises(CxoneError, match=r"check the setting 'issuer'") as caught:
         get(password_client(platform))
     assert "example" not in caught.value.message
     assert platform.pauses == []
@@ -160,5 +160,5 @@ def test_a_discovery_with_a_retriable_failure_is_repeated(serve: Serve, document
     assert get(password_client(platform)) == "done"
     assert len(platform.pauses) == 1
     platform.responses[document] = [response]
-    with pytest.raises(UnavailableError, match=r"'discovery': .* gave up .* check the setting 'issuer'\.$"):
+    with pytest.raises(UnavailableError, match=r"'discovery': .* gave up .* check the setting 'issuer'"):
         get(password_client(platform, retry_budget=0))

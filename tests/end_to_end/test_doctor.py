@@ -154,6 +154,32 @@ def test_a_server_without_tls(tap: Tap, start_sandbox: StartSandbox) -> None:
     assert list(problems(findings)) == ["TLS 127.0.0.1"]
 
 
+def test_a_file_of_certificates_that_does_not_exist(tap: Tap, start_sandbox: StartSandbox) -> None:
+    sandbox = start_sandbox()
+    config = config_for(sandbox, api_url=sandbox.url.replace("http:", "https:"))
+    code, findings = examine(tap, config, REQUESTS_CA_BUNDLE="missing.pem")
+    assert code == 1
+    assert problems(findings) == {
+        "TLS 127.0.0.1": "the file of trusted certificates cannot be read (No such file or directory): check "
+        "REQUESTS_CA_BUNDLE"
+    }
+
+
+def test_a_proxy_that_cannot_be_reached(tap: Tap, start_sandbox: StartSandbox) -> None:
+    proxy = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "NO_PROXY": "", "no_proxy": ""}
+    code, findings = examine(tap, config_for(start_sandbox(), api_url="http://cxone.invalid"), **proxy)
+    assert code == 1
+    [(check, text)] = problems(findings).items()
+    assert check == "connection cxone.invalid"
+    assert text.startswith("the proxy could not be reached")
+    assert "api_url" not in text
+
+
+def test_a_wrong_clock_does_not_end_the_examination(tap: Tap, start_sandbox: StartSandbox) -> None:
+    _, findings = examine(tap, config_for(start_sandbox(clock_ahead=200)))
+    assert findings[-1]["check"] == COLUMNS
+
+
 # --- Data Extraction --------------------------------------------------------------------------------------------------
 
 

@@ -135,6 +135,8 @@ class Password(Grant):
             return transport.request(call, read=_json_object)
         except UnavailableError as err:
             # A wrong host may not exist, or answer every request with the page of a web application.
+            if "'issuer'" in err.message:
+                raise
             msg = f"{err.message} If this persists, check the setting 'issuer'."
             raise UnavailableError(msg) from None
 
