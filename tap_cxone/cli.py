@@ -70,7 +70,8 @@ class JsonText:
             msg = f"{self.subject} cannot be read ({err.strerror})."
             raise UsageError(msg) from None
         except json.JSONDecodeError as err:
-            msg = f"{self.subject} is not valid JSON (line {err.lineno}, column {err.colno})."
+            bom = " It begins with a byte-order mark: save it as UTF-8 without one." if text[:1] == "\ufeff" else ""
+            msg = f"{self.subject} is not valid JSON (line {err.lineno}, column {err.colno}).{bom}"
             raise UsageError(msg) from None
         except UnicodeError:  # bytes that are not UTF-8, or half of a surrogate pair
             msg = f"{self.subject} is not valid JSON: it is not in UTF-8."

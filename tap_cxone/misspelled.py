@@ -65,8 +65,10 @@ def unknown_mappings(stream_maps: Mapping[str, object], columns: Mapping[str, Co
 
 def proposal(name: str, known: Collection[str]) -> str:
     """Return the end of a sentence that names the nearest known name; empty if none is near."""
-    longer = [full for full in known if full.startswith(f"{name}_")]  # 'lookback' is the beginning of one
-    nearest = longer if len(longer) == 1 else difflib.get_close_matches(name, known, n=1, cutoff=_SIMILARITY)
+    lower = {full.lower(): full for full in known}
+    parts = [full for full in lower if full.startswith(f"{name}_") or full.endswith(f"_{name}")]  # as 'lookback' is
+    near = parts if len(parts) == 1 else difflib.get_close_matches(name.lower(), lower, n=1, cutoff=_SIMILARITY)
+    nearest = [lower[found] for found in near]
     return f": did you mean '{nearest[0]}'?" if nearest else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tap_cxone.config.schema import SETTINGS
 from tap_cxone.misspelled import proposal, unknown_settings, unknown_streams
 
 KNOWN = ("client_id", "client_secret", "start_date", "stream_maps")
@@ -25,6 +26,24 @@ def test_unknown_variables_of_the_environment() -> None:
     assert sentence == (
         "Setting 'start_day' (variable TAP_CXONE_START_DAY) is unknown and ignored: did you mean 'start_date'?"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("lookback", "lookback_minutes"),
+        ("entities", "data_extraction_entities"),
+        ("LOOKBACK_MINUTES", "lookback_minutes"),
+        ("startDate", "start_date"),
+    ],
+)
+def test_a_part_of_a_name_or_another_spelling_is_recognised(name: str, nearest: str) -> None:
+    assert proposal(name, SETTINGS) == f": did you mean '{nearest}'?"
+
+
+@pytest.mark.parametrize("name", ["secret", "colour"])
+def test_what_could_be_several_names_or_none_gets_no_proposal(name: str) -> None:
+    assert proposal(name, SETTINGS) == ""
 
 
 @pytest.mark.parametrize(

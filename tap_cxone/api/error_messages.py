@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from http import HTTPStatus
 from http.client import RemoteDisconnected
@@ -49,8 +50,8 @@ def connection_reason(err: requests.RequestException, url: str) -> str:
 def unreachable_reason(err: requests.RequestException, url: str) -> str | None:
     """Describe why no connection to the host of a URL could be made; None if one was made, or perhaps was."""
     host = urlsplit(url).hostname
-    if isinstance(err, requests.exceptions.ProxyError):
-        return "the proxy could not be reached (environment variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY)"
+    if is_proxy_error(err):
+        return f"{_proxy_problem(err)}: check the environment variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
     if isinstance(err, requests.exceptions.SSLError):
         details = [cause.verify_message for cause in _causes(err) if isinstance(cause, ssl.SSLCertVerificationError)]
         return f"the TLS connection to {host} failed" + (f" ({details[0].rstrip('.')})" if details else "")
@@ -63,6 +64,24 @@ def unreachable_reason(err: requests.RequestException, url: str) -> str | None:
             reasons = [error.strerror for error in _causes(cause) if isinstance(error, OSError) and error.strerror]
             return f"the connection to {host} failed ({reasons[0] if reasons else 'not possible'})"
     return None
+
+
+def is_proxy_error(err: Exception) -> bool:
+    """Return whether the proxy of the environment is the cause."""
+    return isinstance(err, (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)) or (
+        isinstance(err, requests.exceptions.InvalidSchema) and "SOCKS" in str(err)
+    )
+
+
+def _proxy_problem(err: requests.RequestException) -> str:
+    if isinstance(err, requests.exceptions.InvalidProxyURL):
+        return "the address of the proxy is not valid"
+    if isinstance(err, requests.exceptions.InvalidSchema):
+        return "a SOCKS proxy needs the library PySocks"
+    for cause in _causes(err):
+        if match := re.search(r"Tunnel connection failed: (\d{3})", str(cause)):
+            return f"the proxy refused the connection ({status_text(int(match[1]))})"
+    return "the proxy could not be reached"
 
 
 def never_sent(err: requests.RequestException) -> bool:

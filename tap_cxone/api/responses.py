@@ -143,7 +143,7 @@ def _throttled_error(call: ApiCall, response: requests.Response, redact: Redact)
         f"{status_text(status)}, possibly throttled",
         retry_after_seconds(response.headers.get("Retry-After")),
         throttled=True,
-        final_error=FatalError(msg, status),
+        final_error=RefusedError(msg, status),
     )
 
 

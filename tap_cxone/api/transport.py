@@ -15,7 +15,7 @@ import requests
 
 from tap_cxone.api.deadline import Deadline, time_is_up
 from tap_cxone.api.downloads import download_signed_url
-from tap_cxone.api.error_messages import connection_reason, never_sent, unreachable_reason
+from tap_cxone.api.error_messages import connection_reason, is_proxy_error, never_sent, unreachable_reason
 from tap_cxone.api.redaction import redact
 from tap_cxone.api.responses import raise_for_status, read_value, retriable_or_unknown
 from tap_cxone.api.retry import (
@@ -162,14 +162,18 @@ class Transport:
                 allow_redirects=call.follow_redirects,
                 stream=True,
             )
-        except INVALID_URL_ERRORS:
-            msg = f"Platform call '{call.name}': the address is invalid; check {call.address_settings}."
+        except INVALID_URL_ERRORS as err:
+            problem = f"the address is invalid; check {call.address_settings}"
+            if isinstance(err, requests.RequestException) and is_proxy_error(err):
+                problem = connection_reason(err, call.url)
+            msg = f"Platform call '{call.name}': {problem}."
             raise FatalError(msg, 0) from None
         except requests.RequestException as err:
             is_repeatable = call.repeatable or never_sent(err)
             unreachable = unreachable_reason(err, call.url)
             if unreachable and is_repeatable and _server(call.url) not in self._reached:
-                final = UnavailableError(f"Platform call '{call.name}': {unreachable}: check {call.address_settings}.")
+                advice = "" if is_proxy_error(err) else f": check {call.address_settings}"
+                final = UnavailableError(f"Platform call '{call.name}': {unreachable}{advice}.")
                 raise RetriableError(unreachable, unreachable=True, final_error=final) from None
             raise retriable_or_unknown(connection_reason(err, call.url), repeatable=is_repeatable) from None
         self._reached.add(_server(call.url))

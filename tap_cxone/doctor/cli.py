@@ -74,7 +74,10 @@ def _findings(config: tuple[str, ...], catalog: str | None, *, quick: bool) -> I
         yield from check_names(_given_settings(files), os.environ if reads_environment else {})
         yield problem("settings", err.message)
         return
-    yield from examine(tap, quick=quick)
+    try:
+        yield from examine(tap, lambda text: click.echo(f"  {text}", err=True), quick=quick)
+    except Exception as err:  # noqa: BLE001 - its text, or that of a traceback, may hold a record value
+        yield problem("doctor", f"it has ended because of a defect of its own ({type(err).__name__}): please report it")
 
 
 def _given_settings(files: list[str]) -> dict[str, Any]:

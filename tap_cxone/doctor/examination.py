@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,8 @@ from tap_cxone.dates import utc_now
 from tap_cxone.doctor.findings import Finding, Outcome, ok, problem, skipped
 from tap_cxone.doctor.machine import check_files, check_work_dir
 from tap_cxone.doctor.network import check_address
-from tap_cxone.doctor.platform import check_slots, check_stream, check_token
+from tap_cxone.doctor.platform import check_slots, check_token
+from tap_cxone.doctor.trial import check_stream
 from tap_cxone.errors import CxoneError
 from tap_cxone.jobs.analytics import AnalyticsExports
 from tap_cxone.jobs.data_extraction import DataExtraction
@@ -19,21 +21,22 @@ from tap_cxone.misspelled import unknown_settings
 from tap_cxone.tap import TapCXone
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from tap_cxone.config.access import Access
     from tap_cxone.streams.base import ExportStream
 
 _SURFACES = {AnalyticsExports: "analytics exports", DataExtraction: "Data Extraction jobs"}
-RETRY_SECONDS = 30.0
-"""Seconds for all attempts and pauses of one call."""
+RETRY_SECONDS = 45.0
+"""Seconds for all attempts and pauses of one call: Data Extraction demands half a minute between two creates."""
 
 
-def examine(tap: TapCXone, *, quick: bool) -> Iterator[Finding]:
+def examine(tap: TapCXone, tell: Callable[[str], None], *, quick: bool) -> Iterator[Finding]:
     """Yield the findings, each as soon as it is known.
 
     Args:
         tap: the tap, whose settings are valid.
+        tell: shows what is being waited for.
         quick: whether to create no job.
     """
     context = tap.run_context
@@ -50,7 +53,7 @@ def examine(tap: TapCXone, *, quick: bool) -> Iterator[Finding]:
     usable = yield from _check_selection(tap, streams)
     has_access = yield from _check_access(tap)
     if has_access and work_dir.outcome is Outcome.OK:
-        yield from _check_exports(tap, usable, quick=quick)
+        yield from _check_exports(tap, usable, tell, quick=quick)
     else:
         yield skipped("exports", "they need what has failed above")
 
@@ -133,7 +136,9 @@ def _server(url: str) -> str:
     return urlsplit(url).netloc
 
 
-def _check_exports(tap: TapCXone, streams: list[ExportStream], *, quick: bool) -> Iterator[Finding]:
+def _check_exports(
+    tap: TapCXone, streams: list[ExportStream], tell: Callable[[str], None], *, quick: bool
+) -> Iterator[Finding]:
     usable: dict[type, bool] = {}
     for stream in streams:
         api = stream.job_api()
@@ -141,10 +146,12 @@ def _check_exports(tap: TapCXone, streams: list[ExportStream], *, quick: bool) -
         if surface not in usable:
             finding = check_slots(_SURFACES[surface], api)
             usable[surface] = finding.outcome is Outcome.OK
+            if not (usable[surface] or stream.is_available):
+                finding = replace(finding, text=f"{finding.text} {stream.unavailable_hint}")
             yield finding
-        if quick:
+        if not usable[surface]:
+            yield skipped(f"stream {stream.name}", "it needs a free slot")
+        elif quick:
             yield skipped(f"stream {stream.name}", "no job with --quick")
-        elif not usable[surface]:
-            yield skipped(f"stream {stream.name}", "it needs a slot")
         else:
-            yield from check_stream(stream, api, tap.run_context)
+            yield from check_stream(stream, api, tap.run_context, tell)

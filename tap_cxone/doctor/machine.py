@@ -31,7 +31,10 @@ def check_files(settings: Settings) -> Iterator[Finding]:
     }
     for setting, name in files.items():
         if name:
-            yield _check_file(setting, Path(name).expanduser().resolve())
+            try:
+                yield _check_file(setting, Path(name).expanduser().resolve())
+            except (OSError, ValueError, RuntimeError):  # an unknown user, a NUL, a name that is too long
+                yield problem(setting, f"the path {name!r} is not usable: name another file")
 
 
 def _check_work_dir(folder: Path, limit: int) -> Finding:

@@ -23,6 +23,7 @@ class JobPolicy:
         max_failed_creates: requests to create one job before the run gives up, if they are refused one after the other
             while a slot is free (then a permission is missing, and the cause is not throttling), or if the outcome of
             each is unknown (a lost response, or a 5xx other than 503).
+        timeout_source: what determines ``timeout_seconds``, for messages.
     """
 
     stream: str
@@ -30,6 +31,7 @@ class JobPolicy:
     poll_seconds: float
     timeout_seconds: float
     max_failed_creates: int = 8
+    timeout_source: str = "export_timeout"
 
 
 @dataclass(frozen=True)

@@ -173,9 +173,13 @@ class JobCreator:
         return OutcomeUnknownError(msg)
 
     def _no_free_slot(self, window: Window, active_ids: set[str]) -> UnavailableError:
-        occupied_by = "a job of ours that does not finish" if self._store.ours(active_ids) else "other integrations"
+        if self._has_free_slot(active_ids):
+            cause = "the platform accepts no job, although its list shows a free slot"
+        else:
+            whose = "a job of ours that does not finish" if self._store.ours(active_ids) else "other integrations"
+            cause = f"the organisation's slots for active exports are occupied by {whose}"
         msg = (
             f"Window {window} of {self._policy.stream} found no free slot within {self._policy.timeout_seconds:.0f} s "
-            f"(export_timeout): the organisation's slots for active exports are occupied by {occupied_by}."
+            f"({self._policy.timeout_source}): {cause}."
         )
         return UnavailableError(msg)

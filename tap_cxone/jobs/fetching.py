@@ -124,8 +124,11 @@ class FileFetcher(Generic[V]):
         try:
             with disk_errors(folder):
                 file = _LimitedFile(io.FileIO(path, "w"), budget.limit)
-            with file:
+            try:
                 size = self._api.download(job.job_id, file)
+            finally:
+                with disk_errors(folder):  # closing writes the rest
+                    file.close()
             # One at a time, the earliest first: verifying three files at once would make none of them ready sooner.
             with self._verification.acquire(job.window), disk_errors(folder):
                 verified = self._files.verify(path)

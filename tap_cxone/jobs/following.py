@@ -59,4 +59,4 @@ class JobFollower:
                 last_state = status.state
                 self._listener.polling(job, last_state)
                 logger.info("Window %s: job %s is %s", job.window, job.job_id, last_state.value)
-        raise JobFailedError(job, f"not finished after {timeout:.0f} s (export_timeout)", is_late=True)
+        raise JobFailedError(job, f"not finished after {timeout:.0f} s ({self._policy.timeout_source})")

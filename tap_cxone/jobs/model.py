@@ -153,23 +153,13 @@ class JobFailedError(Exception):
         reason: why, for messages and the audit log.
         may_split: whether jobs for shorter windows may succeed where one for this window does not.
         is_blank: whether its file has nothing but white space, however often it is downloaded.
-        is_late: whether it was not finished in time.
     """
 
-    def __init__(
-        self,
-        job: ExportJob,
-        reason: str,
-        *,
-        may_split: bool = True,
-        is_blank: bool = False,
-        is_late: bool = False,
-    ) -> None:
+    def __init__(self, job: ExportJob, reason: str, *, may_split: bool = True, is_blank: bool = False) -> None:
         super().__init__(reason)
         self.job = job
         self.may_split = may_split
         self.is_blank = is_blank
-        self.is_late = is_late
         self.reason = reason or "the platform gave no reason"
 
 

@@ -19,6 +19,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from tap_cxone.observability.formatting import duration, size
+from tap_cxone.observability.reasons import plain_reason
 from tap_cxone.report import plots, text
 from tap_cxone.report.days import covered_share
 from tap_cxone.report.drawing import COLOURS
@@ -42,7 +43,7 @@ _FILTERS: dict[str, Callable[..., str]] = {
     "duration": lambda seconds: text.DASH if seconds is None else duration(seconds),
     "number": text.number,
     "percent": text.percent,
-    "plain": text.plain_reason,
+    "plain": plain_reason,
     "short_id": text.short_id,
     "size": size,
 }

@@ -11,9 +11,10 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from tap_cxone.observability.formatting import duration
+from tap_cxone.observability.reasons import plain_reason
 from tap_cxone.report.days import COVERED, NEVER, coverage, covered_share
 from tap_cxone.report.drawing import bar_style, colour, label_rows, mark_style, new_plot
-from tap_cxone.report.text import clean, date, date_range, number, percent, plain_reason, shorten
+from tap_cxone.report.text import clean, date, date_range, number, percent, shorten
 from tap_cxone.report.times import as_datetime, format_ms
 
 if TYPE_CHECKING:

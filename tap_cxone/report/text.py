@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 
 DASH = "\u2013"
 """Shown for a value that is not known."""
@@ -11,8 +10,6 @@ MAX_LENGTH = 300
 """Maximum length of a reason, a name or an id, in characters."""
 _MIDNIGHT = "T00:00:00.000Z"
 _END_OF_ID = 8
-_TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
-_TYPE_NAMES = {"int": "number", "float": "number", "str": "text", "bool": "true or false", "null": "nothing"}
 
 
 def clean(text: str | None) -> str:
@@ -35,23 +32,6 @@ def shorten(text: str, length: int = 12) -> str:
 def short_id(text: str) -> str:
     """Return the end of a long id: the ids of Meltano begin with the time, so those of a day begin alike."""
     return text if len(text) <= _END_OF_ID + 2 else f"…{text[-_END_OF_ID:]}"
-
-
-def plain_reason(reason: str) -> str:
-    """Return in words why a record was rejected: ``duration: number expected, text found``.
-
-    Args:
-        reason: as in the audit log: ``Expected `int | null`, got `str` - at `$.duration```, or any other text.
-    """
-    problem, _, path = reason.partition(" - at `$")
-    if types := _TYPES.fullmatch(problem):
-        expected, found = (
-            dict.fromkeys(_TYPE_NAMES.get(name, name) for name in group.split(" | ")) for group in types.groups()
-        )
-        expected.pop("nothing", None)
-        problem = f"{' or '.join(expected)} expected, {' or '.join(found)} found"
-    field = path.strip(".`")
-    return f"{field}: {problem[:1].lower()}{problem[1:]}" if field else problem
 
 
 def number(count: float | None) -> str:

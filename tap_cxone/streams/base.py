@@ -50,6 +50,8 @@ class ExportStream(CompatStream):
     """What to do if the records have other types than the schema."""
     absence_hint = "check the permissions of the credentials"
     """What to do if a run finds no record, and that is unexpected."""
+    unavailable_hint = ""
+    """What to do if the credentials are not made for the stream; a sentence."""
 
     def __init__(self, tap: Tap, context: RunContext, **options: Any) -> None:  # noqa: ANN401
         self.run_context = context

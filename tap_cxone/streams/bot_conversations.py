@@ -23,6 +23,10 @@ class BotConversationsStream(ExportStream):
     primary_keys: ClassVar = ("id",)
     replication_key = "dateFrom"
     absence_hint = "check the setting 'export_filter'"
+    unavailable_hint = (
+        "Stream 'bot_conversations' is read through the analytics exports, for which access keys are not made: if that "
+        "is not what you want, select streams of the Data Extraction API by name (qm_workflows, for example)"
+    )
     schema: ClassVar[StreamSchema] = StreamSchema(SchemaDirectory(schemas))
 
     @property
@@ -33,11 +37,7 @@ class BotConversationsStream(ExportStream):
     @override
     def check_settings(self) -> None:
         if not self.is_available:
-            self.logger.warning(
-                "Stream '%s' is read through the analytics exports, for which access keys are not made: if that is not "
-                "what you want, select streams of the Data Extraction API by name (qm_workflows, for example)",
-                self.name,
-            )
+            self.logger.warning("%s", self.unavailable_hint)
 
     @override
     def job_api(self) -> AnalyticsExports:

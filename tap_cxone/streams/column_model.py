@@ -65,15 +65,26 @@ class ColumnModel(RecordModel):
                 names[names.index(alias)] = key
         missing = [name for name in self.required if name not in names]
         if missing:
-            shown = ", ".join(name[:_MAX_NAME_LENGTH] for name in names[:_MAX_COLUMNS_SHOWN])
-            if len(names) > _MAX_COLUMNS_SHOWN:
-                shown += " …"
             kind = "key" if set(missing) & set(self.keys) else "required field"
             lacks = f"the file has no column for the {kind} {', '.join(missing)}"
-            msg = f"{lacks}; it has {shown or 'no header'}{self._hint}"
+            msg = f"{lacks}; {self._shown(header, names)}{self._hint}"
             # Without any known column, it may be an error message.
             raise (NoExportError if self.is_foreign(dict.fromkeys(names, "")) else UnfitExportError)(msg)
         return names
+
+    def _shown(self, header: Sequence[str], names: Sequence[str]) -> str:
+        """Describe the columns of a file; only known ones if it may have no header but a record in its place."""
+        if len(header) == 1 and (separator := next((mark for mark in ";\t|" if mark in header[0]), None)):
+            return f"its columns seem to be separated by {separator!r}, not by commas"
+        known = [name for name in names if name in self.properties]
+        if not known:
+            return (
+                f"none of its columns ({len(names)}) is known, so perhaps it has no header" if names else "it is blank"
+            )
+        is_header = 2 * len(known) >= len(self.properties)
+        shown = [name[:_MAX_NAME_LENGTH] for name in (names if is_header else known)][:_MAX_COLUMNS_SHOWN]
+        others = len(names) - len(shown)
+        return f"it has {', '.join(shown)}" + (f" and {others} more" if others else "")
 
     def _check_doubles(self, header: Sequence[str], names: Sequence[str], known: tuple[str, ...]) -> None:
         """Check that no two columns of a file are the same one of the schema: nobody knows which of them is meant.
@@ -93,8 +104,8 @@ class ColumnModel(RecordModel):
             if first != name and first in single and name not in self.properties:
                 titles = f"{header[names.index(first)][:_MAX_NAME_LENGTH]!r} and {title[:_MAX_NAME_LENGTH]!r}"
                 msg = (
-                    f"the file has two columns '{first}', {titles}: if both are wanted, add the column '{name}' to the "
-                    "schema of the stream"
+                    f"the file has two headers for the column '{first}', {titles}: if both are wanted, add the column "
+                    f"'{name}' to the schema of the stream"
                 )
                 raise UnfitExportError(msg)
 

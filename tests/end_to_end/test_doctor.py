@@ -72,7 +72,7 @@ def test_quick_creates_no_job(tap: Tap, start_sandbox: StartSandbox) -> None:
 
 FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "wrong secret": ({}, {"client_secret": "not the one"}, "token", "'client_secret'"),
-    "no listing": ({"faults": (Fault("list", "403"),)}, {}, SLOTS, "may not be listed"),
+    "no listing": ({"faults": (Fault("list", "403"),)}, {}, SLOTS, "cannot be listed"),
     "no permission": ({"faults": (Fault("create", "403"),)}, {}, STREAM, "analytics:export:write"),
     "invalid filter": ({"faults": (Fault("create", "400"),)}, {}, STREAM, "'export_filter'"),
     "busy platform": ({"faults": (Fault("status", "503"),)}, {}, STREAM, "try again later"),
@@ -91,6 +91,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "future": ({}, {"start_date": "2999-01-01", "end_date": None}, "start_date", "lies in the future"),
     "clock": ({"clock_ahead": 200}, {}, "clock of 127.0.0.1", "s behind it: set its clock"),
     "folder": ({}, {"work_dir": "/dev/null/x"}, "work_dir", "/dev/null is not a folder"),
+    "unusable path": ({}, {"audit_log_path": "~no-such-user/a"}, "audit_log_path", "is not usable"),
     "file": ({}, {"audit_log_path": "/dev"}, "audit_log_path", "name a file in it"),
     "no space": ({}, {"work_dir_max_mib": 10**9}, "work_dir", "'work_dir_max_mib'"),
     "unknown name": ({}, {"api_url": "http://cxone.invalid"}, "name cxone.invalid", "not found"),
@@ -151,7 +152,7 @@ def test_a_server_without_tls(tap: Tap, start_sandbox: StartSandbox) -> None:
     sandbox = start_sandbox()
     code, findings = examine(tap, config_for(sandbox, api_url=sandbox.url.replace("http:", "https:")))
     assert code == 1
-    assert list(problems(findings)) == ["TLS 127.0.0.1"]
+    assert problems(findings)["TLS 127.0.0.1"].startswith("the server does not speak TLS at this port")
 
 
 def test_a_file_of_certificates_that_does_not_exist(tap: Tap, start_sandbox: StartSandbox) -> None:

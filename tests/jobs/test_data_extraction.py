@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tap_cxone.errors import FatalError
+from tap_cxone.errors import FatalError, RefusedError
 from tap_cxone.jobs.data_extraction import PATH, DataExtraction
 from tap_cxone.jobs.model import BusyError, JobGoneError, JobState
 from tap_cxone.jobs.polling import CreateThrottle
@@ -54,6 +54,13 @@ def test_a_throttled_create_is_busy_with_a_final_error(serve: Serve) -> None:
         api.create(WINDOW)
     assert isinstance(caught.value.refusal, FatalError)
     assert platform.pauses == []
+
+
+def test_a_persistent_403_of_the_list_is_a_refusal(serve: Serve) -> None:
+    api = extraction(serve({PATH: [refusal(403)] * 99}))
+    with pytest.raises(RefusedError, match="a permission is missing") as caught:
+        api.list_active()
+    assert caught.value.exit_code == 3
 
 
 def test_a_throttled_create_has_no_final_error_if_others_create_jobs(serve: Serve) -> None:

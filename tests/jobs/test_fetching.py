@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
 from tap_cxone.dates import utc_now
-from tap_cxone.errors import CorruptExportError, ExportFailedError, UnfitExportError
+from tap_cxone.errors import CorruptExportError, DiskError, ExportFailedError, UnfitExportError
 from tap_cxone.jobs.fetching import FETCH_ATTEMPTS, FileFetcher, FileStore
 from tap_cxone.jobs.model import ExportFile, ExportJob, JobFailedError, JobGoneError
 from tap_cxone.jobs.polling import PollSchedule
@@ -111,3 +113,13 @@ def test_a_download_beyond_the_limit_ends_the_run_at_once(tmp_path: Path) -> Non
     assert fetching.api.calls["download"] == 1
     assert list(tmp_path.iterdir()) == []
     assert Fetching(tmp_path, b"x" * (1 << 20), limit=1 << 20).fetch().size == 1 << 20
+
+
+def test_a_disk_that_is_full_when_the_file_is_closed(tmp_path: Path) -> None:
+    fetching = Fetching(tmp_path, b"content")
+    full = io.FileIO("/dev/full", "w")
+    with (
+        mock.patch("tap_cxone.jobs.fetching.io.FileIO", return_value=full),
+        pytest.raises(DiskError, match=r"No space left on device.*'work_dir'"),
+    ):
+        fetching.fetch()

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
 
+from tap_cxone.observability.reasons import plain_reason
 from tap_cxone.report.durations import LIMIT, Durations
 from tap_cxone.report.jobs import MAX_ROWS, nested, segments
 from tap_cxone.report.page import render
 from tap_cxone.report.runs import COMPLETED, FAILED, NO_END
 from tap_cxone.report.summary import summary
-from tap_cxone.report.text import plain_reason
 from tap_cxone.report.times import parse_ms
 from tests.report.conftest import RECORD, SCRIPT, STREAM, Log, at
 

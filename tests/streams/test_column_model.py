@@ -297,26 +297,47 @@ def test_a_web_page_is_not_csv(tmp_path: Path) -> None:
         rows(tmp_path, "<!DOCTYPE html>\n<html></html>\n", extensible_model())
 
 
-@pytest.mark.parametrize("text", ["Note,Agent\n1,2\n", "Note\n"])
+@pytest.mark.parametrize("text", ["Note,Score,Turns,Held,Agent\n1,2,3,true,5\n", "Note,Score,Turns,Held,Agent\n"])
 def test_the_error_for_a_missing_key_lists_the_columns_of_the_file(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UnfitExportError, match=r"no column for the key segment_id; it has note"):
+    with pytest.raises(
+        UnfitExportError, match=r"no column for the key segment_id; it has note, score, turns, held, agent"
+    ):
         rows(tmp_path, text, extensible_model(TYPED))
-    with pytest.raises(NoExportError, match=r"no column for the key segment_id; it has note"):
-        rows(tmp_path, text, extensible_model())  # without any column of the schema
+
+
+def test_a_file_without_a_header_is_not_quoted(tmp_path: Path) -> None:
+    text = "1001,Jane Doe,a private note\n1002,John Doe,another\n"
+    with pytest.raises(NoExportError) as caught:
+        rows(tmp_path, text, extensible_model(TYPED))
+    assert caught.value.message == (
+        "the file has no column for the key segment_id; none of its columns (3) is known, so perhaps it has no header"
+    )
+    # A value that is like the name of a column.
+    with pytest.raises(UnfitExportError, match=r"it has note and 2 more$"):
+        rows(tmp_path, "1001,Note,Jane Doe\n", extensible_model(TYPED))
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_another_separator_is_named(tmp_path: Path, separator: str) -> None:
+    text = separator.join(("Segment ID", "Note")) + "\n"
+    with pytest.raises(NoExportError, match=r"seem to be separated by .*, not by commas"):
+        rows(tmp_path, text, extensible_model(TYPED))
 
 
 @pytest.mark.parametrize("text", ["Score,SCORE", "Score %,Other,Score", "score_2,Score,SCORE", "Score,Score,Score"])
 def test_two_columns_of_a_file_are_not_the_same_one_of_the_schema(tmp_path: Path, text: str) -> None:
     first, *_, second = [header for header in text.split(",") if header.lower().startswith("score")][-2:]
     data = f"Segment ID,{text}\n1{',2' * len(text.split(','))}\n"
-    with pytest.raises(UnfitExportError, match=rf"two columns 'score', '{first}' and '{second}': .* 'score_[23]'"):
+    with pytest.raises(
+        UnfitExportError, match=rf"two headers for the column 'score', '{first}' and '{second}': .* 'score_[23]'"
+    ):
         rows(tmp_path, data, extensible_model(TYPED))
 
 
 @pytest.mark.parametrize("text", ["Segment ID,SEGMENT-ID", "Recording,RECORDING"])
 def test_two_columns_of_a_file_are_not_the_same_key(tmp_path: Path, text: str) -> None:
     model = ColumnModel(BARE, ["segment_id"], adds=anything, aliases={"segment_id": ("recording",)})
-    with pytest.raises(UnfitExportError, match=r"two columns '.*', '.*' and '.*'"):
+    with pytest.raises(UnfitExportError, match=r"two headers for the column '.*', '.*' and '.*'"):
         rows(tmp_path, f"{text}\n1,2\n", model)
 
 
