@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 SIGNAL_EXIT_CODE = 128
 """Signal n ends a process with this exit code plus n."""
+_WRONG_FOLDER = frozenset({errno.ENOTDIR, errno.EEXIST, errno.ENOENT, errno.EACCES, errno.EPERM, errno.EROFS})
+"""Errors of a folder that the setting should not name."""
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
 
@@ -166,6 +168,8 @@ class DiskError(CxoneError):
 
     def __init__(self, folder: object, err: OSError, setting: str = "work_dir") -> None:
         reason = err.strerror or type(err).__name__
+        if err.errno in _WRONG_FOLDER:
+            self.exit_code = 2
         remedy = "free space (or inodes) on its disk" if err.errno in _NO_SPACE else "check it"
         super().__init__(
             f"The folder {folder} cannot be used ({reason}): {remedy}, or name another folder in the setting "

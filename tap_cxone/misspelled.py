@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+_OBJECTS = ("stream_maps_", "stream_map_config_", "batch_config_", "faker_config_")
+"""What the names of variables begin with in which Meltano hands over the parts of an object."""
 _SIMILARITY = 0.7
 """Least similarity of a name that is proposed, from 0 to 1 as ``difflib`` measures it."""
 
@@ -29,8 +31,8 @@ def unknown_settings(
         return
     for variable in sorted(environment):
         name = variable.removeprefix(prefix).lower()
-        if variable.startswith(prefix) and name not in known and not _belongs_to_meltano(name, known):
-            # Meltano hands over each setting of meltano.yml as a variable, so the sentence names both.
+        # Meltano hands over each setting of meltano.yml in its file and as a variable.
+        if variable.startswith(prefix) and name not in {*known, *config} and not _belongs_to_meltano(name, known):
             yield f"Setting '{name}' (variable {variable}) is unknown and ignored{proposal(name, known)}"
 
 
@@ -39,6 +41,17 @@ def unknown_streams(names: Iterable[str], known: Collection[str]) -> Iterator[st
     for name in names:
         if name not in known:
             yield f"Stream '{name}' is selected but does not exist{proposal(name, known)}"
+
+
+def unknown_columns(patterns: Iterable[tuple[str, str]], known: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each selected or deselected column that does not exist.
+
+    Args:
+        patterns: pairs of a pattern of Meltano's ``select`` and its part for the column.
+        known: names of the columns.
+    """
+    for pattern, column in patterns:
+        yield f"Meltano's 'select': '{pattern}' matches no column{proposal(column, known)}"
 
 
 def unknown_mappings(stream_maps: Mapping[str, object], columns: Mapping[str, Collection[str]]) -> Iterator[str]:
@@ -73,8 +86,10 @@ def proposal(name: str, known: Collection[str]) -> str:
 
 
 def _belongs_to_meltano(name: str, known: Iterable[str]) -> bool:
-    """Return whether Meltano uses a variable: for an extra (``TAP_CXONE__SELECT``), or a plugin that inherits the tap.
+    """Return whether Meltano uses a variable: for an extra, a plugin that inherits the tap, or a part of an object.
 
-    A plugin ``tap-cxone-north`` has variables such as ``TAP_CXONE_NORTH_CLIENT_ID`` and ``TAP_CXONE_NORTH__SELECT``.
+    Examples: ``TAP_CXONE__SELECT``; ``TAP_CXONE_NORTH_CLIENT_ID`` and ``TAP_CXONE_NORTH__SELECT`` of a plugin
+    ``tap-cxone-north``; ``TAP_CXONE_STREAM_MAPS_QM_WORKFLOWS_COMMENT``.
     """
-    return "__" in f"_{name}" or any(name.endswith(f"_{setting}") for setting in known)
+    is_inherited = any(name.endswith(f"_{setting}") for setting in known)
+    return "__" in f"_{name}" or is_inherited or name.startswith(_OBJECTS)

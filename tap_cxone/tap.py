@@ -18,11 +18,13 @@ from tap_cxone.cancellation import CancellationToken
 from tap_cxone.config.environment import check_environment, check_sdk_environment
 from tap_cxone.config.schema import JSONSCHEMA
 from tap_cxone.config.selection import unmatched_patterns
-from tap_cxone.config.settings import normalise
+from tap_cxone.config.settings import check_flattening, normalise
 from tap_cxone.context import RunContext
 from tap_cxone.errors import OutputError, UsageError, open_files_errors
+from tap_cxone.meltano import is_config_test, is_meltano
 from tap_cxone.misspelled import unknown_mappings, unknown_settings, unknown_streams
 from tap_cxone.shutdown import Shutdown
+from tap_cxone.streams.catalog import check_catalog
 from tap_cxone.streams.sdk_compat import CompatTap, ConfigInput
 from tap_cxone.streams.stream_map_errors import stream_map_errors
 
@@ -58,12 +60,14 @@ class TapCXone(CompatTap):
         self._cancellation = CancellationToken()
         self._shutdown = Shutdown(self._cancellation, self._write_last_state)
         self._context: RunContext | None = None
-        self._variables = self.env_prefix() if parse_env_config else None
+        self._variables = self.env_prefix() if parse_env_config or is_meltano(os.environ) else None
         self.append_builtin_config(self.config_jsonschema)
         if parse_env_config:
             load_dotenv(find_dotenv(usecwd=True))  # variables that are set already are kept
             check_environment(os.environ, self.env_prefix())
             check_sdk_environment(os.environ, self.env_prefix(), self.config_jsonschema["properties"])
+        if isinstance(catalog := options.get("catalog"), dict):
+            check_catalog(catalog)
         super().__init__(parse_env_config=parse_env_config, **options)
 
     @property
@@ -85,6 +89,7 @@ class TapCXone(CompatTap):
         for warning in unknown_settings(config, os.environ, self._variables, self.config_jsonschema["properties"]):
             self.logger.warning("%s", warning)
         normalise(config)
+        check_flattening(config)
         self._context = self._create_context(config)
         _ = self._context.settings  # raises SettingsError
 
@@ -118,7 +123,6 @@ class TapCXone(CompatTap):
         catalog: IO[str] | None = None,
     ) -> None:
         """Carry out the command without ``--discover`` and ``--test``: the SDK's steps, and a record of the end."""
-        from tap_cxone.meltano_command import is_config_test
         from tap_cxone.run_end import RunEnd
 
         if about:

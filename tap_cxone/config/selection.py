@@ -18,7 +18,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 _SELECT = "MELTANO_EXTRACT__SELECT"
 _FILTER = "MELTANO_EXTRACT__SELECT_FILTER"
@@ -56,6 +56,24 @@ def unmatched_patterns(streams: Iterable[str], environment: Mapping[str, str]) -
     wanted = dict.fromkeys(_split(pattern)[1] for pattern in patterns)
     known = list(streams)
     return [pattern for pattern in wanted if not fnmatch.filter(known, pattern)]
+
+
+def unmatched_columns(stream: str, columns: Collection[str], environment: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the patterns of Meltano's ``select`` that name a stream, and a column that matches none of its columns.
+
+    Args:
+        stream: name of the stream.
+        columns: names of its columns.
+        environment: environment variables of the process.
+
+    Returns:
+        Pairs of the pattern and its part for the column.
+    """
+    if not _has_patterns(environment):
+        return []
+    parts = [(pattern, *_split(pattern)[1:]) for pattern in _patterns(environment, _SELECT)]
+    named = [(pattern, column.split(".")[0]) for pattern, name, column in parts if name == stream and column]
+    return [(pattern, column) for pattern, column in named if not fnmatch.filter(columns, column)]
 
 
 @dataclass(frozen=True)

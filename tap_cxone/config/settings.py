@@ -152,6 +152,13 @@ def normalise(config: MutableMapping[str, Any]) -> None:
             config[name] = format_date(values.date(config, name))
 
 
+def check_flattening(config: Mapping[str, Any]) -> None:
+    """Raise SettingsError if the SDK's flattening is switched on without its depth: the SDK's error is no sentence."""
+    if config.get("flattening_enabled") and config.get("flattening_max_depth") is None:
+        msg = "Setting 'flattening_max_depth' is missing: 'flattening_enabled' needs the number of levels to flatten."
+        raise SettingsError(msg)
+
+
 def _date_range(config: Mapping[str, Any], latest_end: datetime) -> tuple[datetime, datetime]:
     """Return start and end of a run; the end is at most ``latest_end``.
 

@@ -16,6 +16,7 @@ from tap_cxone.cli import JsonObjectFile
 from tap_cxone.doctor.examination import check_names, examine
 from tap_cxone.doctor.findings import Finding, Outcome, problem
 from tap_cxone.errors import CxoneError
+from tap_cxone.meltano import is_meltano, run_files
 from tap_cxone.shutdown import release_signals
 from tap_cxone.streams.stream_map_errors import stream_map_errors
 from tap_cxone.tap import TapCXone
@@ -33,7 +34,7 @@ _MARKS = {Outcome.OK: ("✓", "ok"), Outcome.PROBLEM: ("✗", "!!"), Outcome.SKI
     multiple=True,
     type=JsonObjectFile(opened=False),
     metavar="FILE",
-    help="Settings, as for tap-cxone; ENV for the environment, which is the default.",
+    help="Settings, as for tap-cxone; ENV for the environment. Default: what Meltano hands over, or else ENV.",
 )
 @click.option("--catalog", type=JsonObjectFile(opened=False), metavar="FILE", help="Catalog with the selection.")
 @click.option("--quick", is_flag=True, help="Create no job.")
@@ -59,6 +60,10 @@ def doctor(config: tuple[str, ...], catalog: str | None, *, quick: bool, as_json
 
 
 def _findings(config: tuple[str, ...], catalog: str | None, *, quick: bool) -> Iterator[Finding]:
+    if not config:
+        by_meltano, catalog_by_meltano = run_files(os.environ)
+        config = (str(by_meltano),) if by_meltano else ()
+        catalog = catalog or (str(catalog_by_meltano) if catalog_by_meltano else None)
     files = [name for name in config if name != "ENV"]
     reads_environment = "ENV" in config or not config
     try:
@@ -71,7 +76,8 @@ def _findings(config: tuple[str, ...], catalog: str | None, *, quick: bool) -> I
             )
             _ = tap.streams
     except CxoneError as err:
-        yield from check_names(_given_settings(files), os.environ if reads_environment else {})
+        has_variables = reads_environment or is_meltano(os.environ)
+        yield from check_names(_given_settings(files), os.environ if has_variables else {})
         yield problem("settings", err.message)
         return
     try:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from tap_cxone.config.selection import MeltanoRules, is_named
 from tap_cxone.dates import utc_now
 from tap_cxone.doctor.findings import Finding, Outcome, ok, problem, skipped
 from tap_cxone.doctor.machine import check_files, check_work_dir
@@ -21,7 +20,7 @@ from tap_cxone.misspelled import unknown_settings
 from tap_cxone.tap import TapCXone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from tap_cxone.config.access import Access
     from tap_cxone.streams.base import ExportStream
@@ -45,7 +44,7 @@ def examine(tap: TapCXone, tell: Callable[[str], None], *, quick: bool) -> Itera
     yield from unknown or [ok("settings", f"valid; auth_method {context.settings.access.method}")]
     if context.settings.start_date > utc_now():
         yield problem("start_date", "it lies in the future, so a first run loads nothing: set an earlier date")
-    streams = selected_streams(tap)
+    streams: list[ExportStream] = [stream for stream in tap.streams.values() if stream.selected]  # type: ignore[misc]
     for stream in streams:
         stream.ABORT_AT_RECORD_COUNT = 1  # as --test does, so that the audit log gets no events
     yield (work_dir := check_work_dir(context.settings))
@@ -56,23 +55,6 @@ def examine(tap: TapCXone, tell: Callable[[str], None], *, quick: bool) -> Itera
         yield from _check_exports(tap, usable, tell, quick=quick)
     else:
         yield skipped("exports", "they need what has failed above")
-
-
-def selected_streams(tap: TapCXone) -> list[ExportStream]:
-    """Return the streams that a run would read.
-
-    Meltano applies its rules to the catalog that it hands to a run. Here there may be none, so they are applied here.
-    """
-    streams: Iterable[ExportStream] = tap.streams.values()  # type: ignore[assignment]
-    rules = None if tap.input_catalog else MeltanoRules.from_environment(os.environ)
-    if not rules:
-        return [stream for stream in streams if stream.selected]
-    return [
-        stream
-        for stream in streams
-        if any(rules.selects(stream.name, column) for column in stream.schema["properties"])
-        and (stream.selected_by_default or is_named(stream.name, os.environ))
-    ]
 
 
 def check_names(config: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Finding]:

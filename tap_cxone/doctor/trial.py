@@ -29,7 +29,7 @@ from tap_cxone.streams.run_log import StreamRunLog
 from tap_cxone.windows import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from datetime import datetime
 
     from tap_cxone.context import RunContext
@@ -58,16 +58,22 @@ class _Progress(StreamRunLog):
     def __init__(self, stream: str, context: RunContext, tell: Callable[[str], None]) -> None:
         super().__init__(stream, context)
         self._tell = tell
+        self._last = ""
 
     @override
     def waiting(self, window: Window, reason: str) -> None:
         super().waiting(window, reason)
-        self._tell(reason)
+        self._tell_once(reason)
 
     @override
     def polling(self, job: ExportJob, state: JobState | None) -> None:
         super().polling(job, state)
-        self._tell(f"job {job.job_id} is {state.value if state else 'created'}")
+        self._tell_once(f"job {job.job_id} is {state.value if state else 'created'}")
+
+    def _tell_once(self, text: str) -> None:
+        if text != self._last:
+            self._last = text
+            self._tell(text)
 
 
 def check_stream(
@@ -169,6 +175,8 @@ def _check_records(stream: ExportStream, verified: VerifiedFile, day: Window) ->
             yield problem(check, f"{rejected}. A run goes on without them: set 'quarantine_path' to look at them")
     else:
         yield ok(check, f"all {records} records fit{_differences(stream, verified)}")
+    for sentence in stream.unmatched_patterns(verified):
+        yield problem(check, sentence)
     key = stream.replication_key
     if verified.fields.columns and key and key not in verified.fields.columns:
         advice = "check 'replication_key', 'entity' and 'version' in 'data_extraction_entities'"
@@ -187,15 +195,17 @@ def _map_records(stream: ExportStream, verified: VerifiedFile) -> str:
 
 
 def _differences(stream: ExportStream, verified: VerifiedFile) -> str:
-    known = stream.schema["properties"]
-    columns = verified.fields.columns
-    new = sorted({*verified.fields.unknown, *columns} - set(known))
-    missing = sorted(set(known) - set(columns)) if columns else []
-    return _names("new", new) + _names("not in the file", missing)
+    known, columns, left_out = set(stream.schema["properties"]), set(verified.fields.columns), verified.fields.unknown
+    missing = known - columns if columns else set()
+    return (
+        _names("new", columns - known - left_out)
+        + _names("left out", left_out - known)
+        + _names("not in the file", missing)
+    )
 
 
-def _names(what: str, names: list[str]) -> str:
-    shown = ", ".join(names[:_MAX_NAMES]) + (" …" if len(names) > _MAX_NAMES else "")
+def _names(what: str, names: Collection[str]) -> str:
+    shown = ", ".join(sorted(names)[:_MAX_NAMES]) + (" …" if len(names) > _MAX_NAMES else "")
     return f"; {what}: {shown}" if names else ""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from tap_cxone.errors import CxoneError
-from tap_cxone.observability.audit_reader import audit_log_file, is_audit_log, open_audit_log
+from tap_cxone.observability.audit_reader import audit_log_file, check_audit_log, is_audit_log, open_audit_log
 from tap_cxone.observability.list_settings import split_list
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def _named_by(text: str, *, only_existing: bool) -> Iterator[Path]:
     if path.is_dir():
         yield from _in_folder(path)
     elif path.exists():
+        check_audit_log(str(path))
         yield path
     elif glob.has_magic(text):
         yield from _matching(str(Path(text).expanduser()))

@@ -11,6 +11,7 @@ from typing import Any
 
 from tap_cxone.dates import format_date, utc_now
 from tap_cxone.observability import log_lines
+from tap_cxone.observability.audit_reader import check_audit_log
 from tap_cxone.observability.events import EventName
 from tap_cxone.observability.jsonlines import JsonLinesFile
 
@@ -32,10 +33,12 @@ class AuditLog:
         path: JSON Lines file; None: the log only.
 
     Raises:
-        CxoneError: the file cannot be opened.
+        CxoneError: the file cannot be opened, or holds something else.
     """
 
     def __init__(self, path: str | None = None) -> None:
+        if path:
+            check_audit_log(path)
         self._file = JsonLinesFile(path, "audit_log_path") if path else None
 
     def event(self, event: EventName, *, log: bool = True, **fields: Any) -> None:  # noqa: ANN401 - any JSON value

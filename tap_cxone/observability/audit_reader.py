@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import msgspec
 
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import CxoneError, SettingsError
 from tap_cxone.observability.events import Event
 from tap_cxone.observability.jsonlines import UNREADABLE
 
@@ -171,6 +171,15 @@ def is_audit_log(path: Path) -> bool:
                 decode(file.readline(_LONGEST_LINE_TO_RECOGNISE))
                 return True
     return False
+
+
+def check_audit_log(name: str) -> None:
+    """Raise SettingsError if a file holds something else than an audit log: nothing may be written into it."""
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # reported where the file is opened
+        path = Path(name).expanduser()
+        if path.is_file() and path.stat().st_size and not is_audit_log(path):
+            msg = f"Setting 'audit_log_path': the file {str(path)!r} is not an audit log: name another one."
+            raise SettingsError(msg)
 
 
 def first_offset_since(log: BinaryIO, logged_at: str) -> int:

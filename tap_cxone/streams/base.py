@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 from typing_extensions import override
 
+from tap_cxone.config.selection import unmatched_columns
 from tap_cxone.errors import ExportFailedError
+from tap_cxone.misspelled import unknown_columns
 from tap_cxone.streams.batch_files import BatchWriter
 from tap_cxone.streams.emission import decoded
 from tap_cxone.streams.extraction import Extraction
@@ -56,6 +59,7 @@ class ExportStream(CompatStream):
     def __init__(self, tap: Tap, context: RunContext, **options: Any) -> None:  # noqa: ANN401
         self.run_context = context
         self._files: Generator[Iterator[Lines], None, None] | None = None
+        self._has_warned = False
         super().__init__(tap=tap, **options)
         context.members.append(self)
 
@@ -91,9 +95,22 @@ class ExportStream(CompatStream):
     def prepare(self, verified: VerifiedFile, window: Window) -> None:
         """Get ready to emit a verified file; write SCHEMA if need be; raise CxoneError if it cannot be emitted."""
         self.check_types(verified, window)
+        self.warn_of_patterns(verified)
         if verified.fields.unknown:
             names = ", ".join(sorted(map(repr, verified.fields.unknown)))
             self.logger.warning("Window %s: fields that the schema does not have are dropped: %s", window, names)
+
+    def unmatched_patterns(self, verified: VerifiedFile) -> Iterator[str]:
+        """Yield a sentence for each pattern of Meltano's ``select`` for a column that neither stream nor file has."""
+        columns = {*self.schema["properties"], *verified.fields.columns, *verified.fields.unknown}
+        return unknown_columns(unmatched_columns(self.name, columns, os.environ), columns)
+
+    def warn_of_patterns(self, verified: VerifiedFile) -> None:
+        """Log these sentences, once in a run."""
+        if not self._has_warned:
+            self._has_warned = True
+            for sentence in self.unmatched_patterns(verified):
+                self.logger.warning("%s", sentence)
 
     @property
     def former_replication_keys(self) -> tuple[str, ...]:

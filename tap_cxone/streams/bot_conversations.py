@@ -8,8 +8,9 @@ from singer_sdk import SchemaDirectory, StreamSchema
 from typing_extensions import override
 
 from tap_cxone.config import schemas
+from tap_cxone.errors import SettingsError
 from tap_cxone.jobs.analytics import AnalyticsExports
-from tap_cxone.records.model import RecordModel
+from tap_cxone.records.model import RecordModel, type_names
 from tap_cxone.streams.base import ExportStream
 
 if TYPE_CHECKING:
@@ -36,8 +37,21 @@ class BotConversationsStream(ExportStream):
 
     @override
     def check_settings(self) -> None:
+        self._check_catalog_types()
         if not self.is_available:
             self.logger.warning("%s", self.unavailable_hint)
+
+    def _check_catalog_types(self) -> None:
+        """Raise SettingsError if the catalog promises the target other types than those of the records."""
+        own = self.schema["properties"]
+        for name, spec in (self.catalog_schema or {}).get("properties", {}).items():
+            if name in own and "type" in spec and not {*type_names(own[name])} <= {*type_names(spec)}:
+                types = " or ".join(type_names(own[name]))
+                msg = (
+                    f"Stream '{self.name}': the catalog, or Meltano's 'schema', gives the column '{name}' another type "
+                    f"than {types}, which its values are: leave the type as it is, and convert in the target."
+                )
+                raise SettingsError(msg)
 
     @override
     def job_api(self) -> AnalyticsExports:

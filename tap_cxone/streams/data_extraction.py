@@ -152,6 +152,7 @@ class DataExtractionStream(ExportStream):
     @override
     def prepare(self, verified: VerifiedFile, window: Window) -> None:
         self.check_types(verified, window)
+        self.warn_of_patterns(verified)
         self._log_left_out(verified, window)
         self._log_missing_columns(verified, window)
         known = self.schema["properties"]

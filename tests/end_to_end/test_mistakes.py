@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.conftest import config_for
-from tests.end_to_end.helpers import WORKFLOWS, catalog_for, expected_events
+from tests.end_to_end.helpers import WORKFLOWS, catalog_entry, catalog_for, expected_events, extraction_config
 
 if TYPE_CHECKING:
     from tests.conftest import StartSandbox, Tap
@@ -133,3 +133,85 @@ def test_the_env_file_is_that_of_the_current_folder_and_keeps_variables(tap: Tap
     assert tap.run_with_options("doctor", "--quick", environment=environment)[0] == 0
     assert tap.run_with_options("--config", "ENV")[0] == 3
     assert tap.run_with_options("doctor", "--quick")[0] == 1
+
+
+def test_under_meltano_an_unknown_variable_is_a_warning_in_each_run(tap: Tap, start_sandbox: StartSandbox) -> None:
+    environment = {
+        "MELTANO_PROJECT_ROOT": str(tap.folder),
+        "TAP_CXONE_LOOKBACK_MINUTE": "1440",
+        "TAP_CXONE_STREAM_MAPS_BOT_CONVERSATIONS_X": "botId",  # how Meltano hands over a part of an object
+    }
+    run = tap(config_for(start_sandbox(), end_date="2024-01-02"), environment=environment)
+    assert run.code == 0
+    assert run.log.count("is unknown and ignored") == 1
+    assert "Setting 'lookback_minute' (variable TAP_CXONE_LOOKBACK_MINUTE) is unknown and ignored" in run.log
+
+
+@pytest.mark.parametrize("pattern", ["!qm_workflows.coment", "!qm_workflows.first_*"])
+def test_a_pattern_that_no_column_matches_is_a_warning(
+    tap: Tap, start_extraction_sandbox: StartSandbox, pattern: str
+) -> None:
+    select = json.dumps(["qm_workflows.*", pattern, "!qm_workflows.comment", "!qm_workflows.phone_*"])
+    config = extraction_config(start_extraction_sandbox(), end_date="2024-01-03")
+    run = tap(config, catalog=catalog_for(WORKFLOWS), environment={"MELTANO_EXTRACT__SELECT": select})
+    assert run.code == 0
+    assert run.log.count("matches no column") == 1, "only the wrong one, and once for two windows"
+    assert f"Meltano's 'select': '{pattern}' matches no column" in run.log
+
+
+def test_flattening_without_a_depth(tap: Tap, start_sandbox: StartSandbox) -> None:
+    run = tap(config_for(start_sandbox(), flattening_enabled=True))
+    assert run.code == 2
+    [error] = run.errors
+    assert error.endswith(
+        "Setting 'flattening_max_depth' is missing: 'flattening_enabled' needs the number of levels to flatten."
+    )
+
+
+def test_another_type_of_a_bot_conversations_column(tap: Tap, start_sandbox: StartSandbox) -> None:
+    catalog = catalog_for("bot_conversations")
+    properties = catalog_entry(catalog, "bot_conversations")["schema"]["properties"]
+    properties["botId"]["type"] = ["string", "null"]  # a wider one is no promise that is broken
+    assert tap(config_for(start_sandbox(), end_date="2024-01-02"), catalog=catalog).code == 0
+    properties["agentId"]["type"] = ["integer", "null"]
+    run = tap(config_for(start_sandbox()), catalog=catalog)
+    assert run.code == 2
+    assert "gives the column 'agentId' another type than string" in run.errors[0]
+    assert not run.records
+
+
+@pytest.mark.parametrize(
+    ("catalog", "text"),
+    [
+        ({}, "it has no list 'streams'"),
+        ({"streams": None}, "it has no list 'streams'"),
+        ({"streams": [1]}, "stream 1 has no 'tap_stream_id'"),
+        ({"streams": [{"tap_stream_id": "a", "metadata": []}]}, "stream 'a' has no 'schema'"),
+        ({"streams": [{"tap_stream_id": "a", "schema": {}}]}, "stream 'a' has no 'schema' with 'properties'"),
+        ({"streams": [{"tap_stream_id": "a", "schema": {"properties": {}}, "metadata": "x"}]}, "'metadata' of stream"),
+    ],
+    ids=str,
+)
+def test_a_catalog_of_another_form(tap: Tap, catalog: Any, text: str) -> None:
+    run = tap({"sandbox": True, "start_date": "2024-01-01"}, catalog=catalog)
+    assert run.code == 2
+    [error] = run.errors
+    assert text in error
+    assert "Traceback" not in run.log
+
+
+def test_an_audit_log_that_is_another_file_is_left_alone(tap: Tap, start_sandbox: StartSandbox) -> None:
+    path = tap.folder / "notes.json"
+    path.write_text('{"mine": 1}\n')
+    run = tap(config_for(start_sandbox(), audit_log_path=str(path)))
+    assert run.code == 2
+    assert "is not an audit log: name another one" in run.errors[0]
+    assert path.read_text() == '{"mine": 1}\n'
+
+
+def test_a_work_folder_that_is_a_file(tap: Tap, start_sandbox: StartSandbox) -> None:
+    path = tap.folder / "file"
+    path.write_text("")
+    run = tap(config_for(start_sandbox(), work_dir=str(path)))
+    assert run.code == 2
+    assert "'work_dir'" in run.errors[0]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tap_cxone.sandbox import Sandbox
     from tests.conftest import StartSandbox
 
 # One worker runs all of these tests, so that the package is built only once. Downloads may take a while.
@@ -106,24 +107,58 @@ def project(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Shell:
     return Shell(folder / "my-project", wheels)
 
 
+def examine(project: Shell, sandbox: Sandbox, extractor: dict[str, Any]) -> tuple[bool, str]:
+    """Run the doctor with additions to the extractor in meltano.yml; return whether all is well, and its output."""
+    path = project.folder / "meltano.yml"
+    before = path.read_text()
+    content = yaml.safe_load(before)
+    [entry] = content["plugins"]["extractors"]
+    entry |= {"select": ["qm_workflows.*"]} | extractor
+    path.write_text(yaml.safe_dump(content, allow_unicode=True))
+    own = extraction_config(sandbox, api_url=sandbox.url, start_date="2024-01-01", end_date="2024-01-03")
+    settings = {f"TAP_CXONE_{name.upper()}": str(value) for name, value in own.items()}
+    try:
+        out = project.run("meltano invoke tap-cxone:doctor || true", **settings)
+    finally:
+        path.write_text(before)
+    return "✗" not in out and "✓ settings" in out, out
+
+
 @pytest.mark.parametrize("block", extractor_yaml())
 def test_yaml_of_a_page_passes_the_doctor(project: Shell, start_extraction_sandbox: StartSandbox, block: str) -> None:
     snippet = yaml.safe_load(block)
     [snippet] = snippet if isinstance(snippet, list) else [snippet]
     if "data_extraction_entities" in snippet:
         snippet = {"config": snippet}
-    path = project.folder / "meltano.yml"
-    before = path.read_text()
-    content = yaml.safe_load(before)
-    [extractor] = content["plugins"]["extractors"]
-    extractor |= {"select": ["qm_workflows.*"]} | snippet
-    path.write_text(yaml.safe_dump(content, allow_unicode=True))
-    sandbox = start_extraction_sandbox()
-    own = extraction_config(sandbox, api_url=sandbox.url, start_date="2024-01-01", end_date="2024-01-03")
-    settings = {f"TAP_CXONE_{name.upper()}": str(value) for name, value in own.items()}
-    try:
-        out = project.run("meltano invoke tap-cxone:doctor", **settings)
-    finally:
-        path.write_text(before)
-    assert "✗" not in out
+    is_well, out = examine(project, start_extraction_sandbox(), snippet)
+    assert is_well, out
+    assert "✓ columns of qm_workflows" in out
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "a field of a stream map": (
+        {"config": {"stream_maps": {"qm_workflows": {"x": "agent_idd"}}}},
+        "'agent_idd' uses 'agent_idd', which is not a field",
+    ),
+    "a type": ({"schema": {"qm_workflows": {"workflow_status": {"type": ["number", "null"]}}}}, "A run would end"),
+    "a column": ({"select": ["qm_workflows.*", "!qm_workflows.coment"]}, "'!qm_workflows.coment' matches no column"),
+    "a setting": ({"config": {"lookback": 60}}, "did you mean 'lookback_minutes'?"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_doctor_examines_what_meltano_hands_over(
+    project: Shell, start_extraction_sandbox: StartSandbox, name: str
+) -> None:
+    extractor, text = MISTAKES[name]
+    _, out = examine(project, start_extraction_sandbox(), extractor)
+    [found] = [line for line in out.splitlines() if line.startswith("✗")]
+    assert text in found
+
+
+def test_a_selection_that_only_the_file_can_fulfil_is_tried(
+    project: Shell, start_extraction_sandbox: StartSandbox
+) -> None:
+    is_well, out = examine(project, start_extraction_sandbox(), {"select": ["qm_workflows.comment"]})
+    assert is_well, out
     assert "✓ columns of qm_workflows" in out

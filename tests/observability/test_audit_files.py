@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tap_cxone.errors import CxoneError
+from tap_cxone.errors import CxoneError, SettingsError
 from tap_cxone.observability.audit_files import (
     AuditLogs,
     file_number,
@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
         (["a*"], ["a.jsonl", "audit.txt"]),
         (["**/*.jsonl"], ["a.jsonl", "b.jsonl", "c.jsonl", "cut.jsonl"]),
         (["below", "bel*"], ["c.jsonl"]),
-        (["quarantine.jsonl", "new.jsonl"], ["quarantine.jsonl", "new.jsonl"]),
+        (["b.jsonl", "new.jsonl"], ["b.jsonl", "new.jsonl"]),
         (["new-*.jsonl"], []),
     ],
 )
@@ -57,6 +57,12 @@ def test_paths_are_files_folders_and_patterns(
     if len(paths) > 1:
         assert [path.name for path in find_audit_logs(paths)] == found, "in the order of the paths"
     assert find_audit_logs(["new.jsonl"], only_existing=True) == []
+
+
+@pytest.mark.parametrize("name", ["quarantine.jsonl", "journal.jsonl"])
+def test_another_file_that_is_named_is_an_error(folder: Path, name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{name}' is not an audit log: name another one"):
+        find_audit_logs([str(folder / name)])
 
 
 def test_file_named_like_a_pattern_is_a_file(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The Meltano command that started this process."""
+"""What Meltano tells a process that it starts: by which command, and with which files."""
 
 from __future__ import annotations
 
@@ -16,6 +16,28 @@ _OPTIONS_WITH_VALUE = {"--cwd", "--env-file", "--environment", "--log-config", "
 """Options of ``meltano`` whose value may be the next argument (``meltano --help`` of Meltano 4.4)."""
 
 
+def is_meltano(environment: Mapping[str, str]) -> bool:
+    """Return whether Meltano started this process."""
+    return "MELTANO_PROJECT_ROOT" in environment
+
+
+def run_files(environment: Mapping[str, str]) -> tuple[Path | None, Path | None]:
+    """Return the files with settings and catalog that Meltano has written for a run of the tap.
+
+    It writes them before every command of a plugin, ``meltano invoke tap-cxone:doctor`` for example, but does not name
+    them to the command. Checked with Meltano 4.4.
+
+    Args:
+        environment: environment variables of this process.
+    """
+    folder = Path(environment.get("MELTANO_SYS_DIR_ROOT", ""), "run", environment.get("MELTANO_EXTRACTOR_NAME", ""))
+    if not is_meltano(environment) or not folder.is_dir():
+        return None, None
+    settings = sorted(folder.glob("tap.*.config.json"), key=lambda path: path.stat().st_mtime)
+    catalog = folder / "tap.properties.json"
+    return (settings[-1] if settings else None), (catalog if catalog.exists() else None)
+
+
 def is_config_test(environment: Mapping[str, str]) -> bool:
     """Return whether ``meltano config test`` started this process.
 
@@ -25,9 +47,7 @@ def is_config_test(environment: Mapping[str, str]) -> bool:
     Args:
         environment: environment variables of this process.
     """
-    if "MELTANO_PROJECT_ROOT" not in environment:
-        return False
-    return subcommand(_arguments_of(os.getppid())) == "config"
+    return is_meltano(environment) and subcommand(_arguments_of(os.getppid())) == "config"
 
 
 def subcommand(arguments: Sequence[str]) -> str | None:

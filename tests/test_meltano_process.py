@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tap_cxone.meltano_command import is_config_test, subcommand
+from tap_cxone.meltano import is_config_test, subcommand
 
 
 @pytest.mark.parametrize(
