@@ -134,7 +134,7 @@ PROPERTIES = th.PropertiesList(
         th.IntegerType(minimum=0, maximum=MAX_WHOLE_NUMBER),
         default=30,
         title="Settling time (minutes)",
-        description="Time until the platform can export a new event.",
+        description="Events younger than this are left for the next run.",
     ),
     th.Property(
         "export_filter",
@@ -164,7 +164,7 @@ PROPERTIES = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=MAX_WHOLE_NUMBER),
         default=5,
         title="Poll interval (seconds)",
-        description="Maximum time between two status checks of a job; the first checks follow each other faster.",
+        description="Longest pause between two status checks of a job; the first pauses are shorter.",
     ),
     th.Property(
         "export_timeout",
@@ -198,8 +198,8 @@ PROPERTIES = th.PropertiesList(
         th.IntegerType(minimum=1, maximum=MAX_WHOLE_NUMBER),
         default=4096,
         title="Work folder limit (MiB)",
-        description="Size of the verified files from which no further window is verified ahead. No download may be "
-        "larger.",
+        description="From this total size of verified files on, no window is read ahead. A larger download ends the "
+        "run.",
     ),
     th.Property(
         "audit_log_path",
@@ -226,7 +226,7 @@ PROPERTIES = th.PropertiesList(
         default="add",
         allowed_values=["add", "ignore"],
         title="New columns",
-        description="Columns that the catalog does not have: add those that are selected, or ignore all of them.",
+        description="Columns that only the file has: add those that are not left out, or ignore all of them.",
     ),
     th.Property(
         "tenant",

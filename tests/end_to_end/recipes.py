@@ -19,6 +19,7 @@ from tests.conftest import PROJECT
 
 README = (PROJECT / "README.md").read_text()
 REPOSITORY = "git+https://github.com/tap-cxone/tap-cxone.git"
+COMPANIONS = "https://raw.githubusercontent.com/tap-cxone/tap-cxone/main/examples/meltano/"
 PLUGIN = "https://raw.githubusercontent.com/tap-cxone/tap-cxone/main/plugin.yml"
 TARGET = {
     "name": "target-jsonl",
@@ -84,7 +85,8 @@ def build_wheels(folder: Path) -> None:
     python = folder / "venv" / "bin" / "python"
     command = (*uv, "pip", "install", "--python", python, "--find-links", folder, *requirement)
     subprocess.run(command, check=True, cwd=folder, capture_output=True)
-    plugin = (PROJECT / "plugin.yml").read_text()
-    assert REPOSITORY in plugin
-    (folder / "plugin.yml").write_text(plugin.replace(f" @ {REPOSITORY}", ""))
+    for file in (PROJECT / "plugin.yml", *(PROJECT / "examples" / "meltano").glob("*.yml")):
+        definition = file.read_text()
+        assert REPOSITORY in definition
+        (folder / file.name).write_text(definition.replace(f" @ {REPOSITORY}", ""))
     (folder / "target.yml").write_text(yaml.safe_dump(TARGET))

@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from tap_cxone.config.schema import SETTINGS
+from tap_cxone.tap import TapCXone
 from tests.conftest import PROJECT, by_id, january, read_lines
-from tests.end_to_end.recipes import PLUGIN, README, Shell, blocks
+from tests.end_to_end.recipes import COMPANIONS, PLUGIN, README, Shell, blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def loaded(folder: Path) -> list[dict[str, Any]]:
 def test_a_meltano_project_from_an_empty_folder_to_a_tenant(
     wheels: Path, tmp_path: Path, start_sandbox: StartSandbox
 ) -> None:
-    make, load, switch, access_key, client, run = blocks("Use it with Meltano")
+    make, load, switch, access_key, client, run, companions = blocks("Use it with Meltano")
     make = make.replace("pip install meltano\n", "").replace(PLUGIN, str(wheels / "plugin.yml"))
     make = make.replace("loader target-jsonl", f"loader target-jsonl --from-ref {wheels / 'target.yml'}")
     Shell(tmp_path, wheels).run(make)
@@ -49,7 +50,11 @@ def test_a_meltano_project_from_an_empty_folder_to_a_tenant(
     filled_in = client.replace("CLIENT_ID=…", f"CLIENT_ID={sandbox.client_id}")
     filled_in = filled_in.replace("CLIENT_SECRET=…", f"CLIENT_SECRET={sandbox.client_secret}")
     # The only difference to a tenant: where it is, and how much of it there is.
-    settings = {"TAP_CXONE_API_URL": sandbox.url, "TAP_CXONE_END_DATE": "2026-01-04"}
+    settings = {
+        "TAP_CXONE_API_URL": sandbox.url,
+        "TAP_CXONE_START_DATE": "2026-01-01",
+        "TAP_CXONE_END_DATE": "2026-01-04",
+    }
     out = shell.run(switch + filled_in + run, **settings)
     assert "✓ token" in out
     assert "✗" not in out
@@ -66,18 +71,20 @@ def test_a_meltano_project_from_an_empty_folder_to_a_tenant(
     shell.run(key + run.replace("prod", "keys"), **settings)
     [file] = (shell.folder / "output").glob("qm_workflows*.jsonl")
     assert len(read_lines(file)) == 3 * 12
+    shell.run(re.sub(rf"{COMPANIONS}(\S+)", rf"{wheels}/\1", companions))
+    assert "<html" in (shell.folder / "cxone-report.html").read_text()
 
 
 def test_plain_singer_with_a_state_file_that_is_renewed_each_time(wheels: Path, tmp_path: Path) -> None:
     [config] = blocks("Use it without Meltano", "json")
-    first, next_time = blocks("Use it without Meltano")
+    install, first, next_time = blocks("Use it without Meltano")
     (tmp_path / "config.json").write_text(config)
     shell = Shell(tmp_path, wheels)
-    shell.run(first)
+    shell.run(install + first)
     assert len(by_id(loaded(tmp_path))) == 14 * 240
     for last_day in ("18", "20"):
         (tmp_path / "config.json").write_text(json.dumps(json.loads(config) | {"end_date": f"2024-01-{last_day}"}))
-        shell.run(next_time)
+        shell.run(f"PATH=$PATH:$PWD/target/bin\n{next_time}")
         state = json.loads((tmp_path / "state.json").read_text())
         bookmark = state["bookmarks"]["bot_conversations"]["replication_key_value"]
         assert bookmark == f"2024-01-{last_day}T00:00:00.000Z"
@@ -99,9 +106,28 @@ def test_plugin_yml_has_the_settings_of_the_sample_project() -> None:
     plugin = yaml.safe_load((PROJECT / "plugin.yml").read_text())
     project = yaml.safe_load((PROJECT / "meltano.yml").read_text())
     [extractor] = [entry for entry in project["plugins"]["extractors"] if entry["name"] == "tap-cxone"]
+    own = len(SETTINGS)
     shared = ("namespace", "executable", "capabilities", "commands", "settings", "settings_group_validation")
     assert {name: plugin[name] for name in shared} == {name: extractor[name] for name in shared}
-    assert [setting["name"] for setting in plugin["settings"]] == list(SETTINGS)
+    names = [setting["name"] for setting in plugin["settings"]]
+    assert names[:own] == list(SETTINGS)
+    schema: dict[str, Any] = {"properties": {}}
+    TapCXone.append_builtin_config(schema)
+    assert set(names[own:]) <= set(schema["properties"]), (
+        "those of the SDK, so that they can be set with 'meltano config set'"
+    )
+
+
+@pytest.mark.parametrize("name", ["cxone-report", "cxone-notify"])
+def test_companion_commands_have_the_settings_of_the_sample_project(name: str) -> None:
+    plugin = yaml.safe_load((PROJECT / "examples" / "meltano" / f"{name}.yml").read_text())
+    project = yaml.safe_load((PROJECT / "meltano.yml").read_text())
+    [utility] = [entry for entry in project["plugins"]["utilities"] if entry["name"] == name]
+    for setting in plugin["settings"]:
+        if setting["name"] == "audit_log_path":
+            assert setting.pop("value") == "$MELTANO_PROJECT_ROOT/cxone-audit.jsonl", "as in the README"
+    shared = ("namespace", "label", "executable", "commands", "settings")
+    assert {key: plugin[key] for key in shared} == {key: utility[key] for key in shared}
 
 
 def test_the_yaml_of_the_readme_names_settings_that_exist() -> None:
