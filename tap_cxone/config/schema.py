@@ -239,7 +239,7 @@ PROPERTIES = th.PropertiesList(
         "orchestrator_run_id",
         th.StringType,
         title="Orchestrator's run ID",
-        description="Id of the run in your orchestrator: any text. Every event in the audit log has it.",
+        description="ID of the run in your orchestrator: any text. Every event in the audit log has it.",
     ),
     th.Property(
         "trust_state",

@@ -122,7 +122,7 @@ def json_value(config: Mapping[str, Any], name: str) -> object:
     try:
         return json.loads(value)
     except ValueError:
-        msg = f"Setting '{name}' must be valid JSON."
+        msg = f"Setting '{name}' must be valid JSON: a list or an object."
         raise SettingsError(msg) from None
 
 

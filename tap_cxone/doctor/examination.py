@@ -91,7 +91,7 @@ def _check_access(tap: TapCXone) -> Generator[Finding, None, bool]:
         yield problem("sandbox", err.message)
         return False
     answers = True
-    for url, settings in _addresses(access).items():
+    for url, settings in _addresses(access, tap.config).items():
         answers = (yield from check_address(url, settings)) and answers
     if not answers:
         yield skipped("token", "the address cannot be used")
@@ -102,13 +102,18 @@ def _check_access(tap: TapCXone) -> Generator[Finding, None, bool]:
     return token.outcome is Outcome.OK
 
 
-def _addresses(access: Access) -> dict[str, str]:
-    """Return the known addresses, one for each server, and for each the settings that determine it."""
-    api = "the settings 'api_url' and 'region'" if access.method == "access_key" else "the setting 'api_url'"
+def _addresses(access: Access, config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the known addresses, one for each server, and for each the setting that determines it."""
+
+    def setting(*names: str) -> str:
+        return f"the setting '{next((name for name in names if config.get(name)), names[-1])}'"
+
+    api = setting("api_url", "region") if access.method == "access_key" else setting("api_url")
     if access.auth_url is None:
         addresses = {access.issuer: "the setting 'issuer'"}
     else:
-        addresses = {access.auth_url: f"'auth_url', or {api}"}
+        token = ("auth_url", "region") if access.method == "access_key" else ("auth_url", "api_url")
+        addresses = {access.auth_url: setting(*token)}
     if access.api_url and _server(access.api_url) not in map(_server, addresses):
         addresses[access.api_url] = api
     return addresses

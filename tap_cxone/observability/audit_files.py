@@ -73,7 +73,9 @@ def missing_log(paths: Sequence[Path]) -> str:
     Args:
         paths: the files, as ``find_audit_logs`` returns them.
     """
-    return f"Setting '{SETTING}': {'the file does not exist' if paths else 'no audit log matches it'}"
+    if not paths:
+        return f"Setting '{SETTING}': no audit log matches it"
+    return f"Setting '{SETTING}': the file {str(paths[0])!r} does not exist"
 
 
 def _named_by(text: str, *, only_existing: bool) -> Iterator[Path]:

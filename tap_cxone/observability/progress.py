@@ -123,7 +123,7 @@ class StreamProgress:
         self._bookmark: str | None = None
         self._counts = Counts()
         self._planned: list[Window] = []
-        self._last_done = self._began
+        self._first_done = self._last_done = self._began
         self._active: dict[Window, ActiveWindow] = {}
 
     def plan(self, windows: Sequence[Window]) -> None:
@@ -154,6 +154,8 @@ class StreamProgress:
         with self._lock:
             if figures.get("windows_done"):
                 self._last_done = self._clock()
+                if not self._counts.windows_done:
+                    self._first_done = self._last_done
             for name, value in figures.items():
                 setattr(self._counts, name, getattr(self._counts, name) + value)
 
@@ -210,6 +212,8 @@ class StreamProgress:
             if not counts.windows_done or self._ended:
                 return None
             each = (self._last_done - self._began) / counts.windows_done
+            if counts.windows_done > 1:  # the first job does not wait for the interval between two creates
+                each = max(each, (self._last_done - self._first_done) / (counts.windows_done - 1))
             return max(0.0, each * (counts.windows - counts.windows_done) - (self._clock() - self._last_done))
 
     def tally(self) -> Tally:

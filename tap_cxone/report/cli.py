@@ -155,6 +155,9 @@ def main(**values: Any) -> None:  # noqa: ANN401 - see _Options
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     context = click.get_current_context()
     options = _Options(**values)
+    if options.last_run and options.check:
+        msg = "Options '--last-run' and '--check' exclude each other."
+        raise click.UsageError(msg, context)
     if options.as_json and context.get_parameter_source("output") is not click.core.ParameterSource.COMMANDLINE:
         options = dataclasses.replace(options, output=None)  # the environment variable is for the page
     if not options.max_refused >= 0:  # NaN passes click's check of the range

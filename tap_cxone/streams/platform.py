@@ -35,9 +35,9 @@ def check_platform(stream: str, stored: PlatformIdentity | None, context: RunCon
     current = context.known_platform
     if stored and current and stored.contradicts(current) and not context.settings.trust_state:
         msg = (
-            f"The state of stream '{stream}' was written for {stored}, but this run reads {current}: run with "
-            "--full-refresh, use another --state-id-suffix for this platform, or set 'trust_state' to true for one run "
-            "to keep the bookmark."
+            f"The state of stream '{stream}' was written for {stored}, but this run reads {current}: use another state "
+            "for this platform (--state-id-suffix, or another state file), read everything again (--full-refresh, or "
+            "no state file), or set 'trust_state' to true for one run to keep the bookmark."
         )
         raise UsageError(msg)
 

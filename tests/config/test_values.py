@@ -41,7 +41,7 @@ def test_bounds_of_every_whole_number_are_those_of_the_schema(name: str) -> None
         (values.choice, "export_format", "xml", "must be one of json, csv, not 'xml'."),
         (values.text, "client_secret", 12345, "must be a string; put it in quotes."),
         (values.text, "client_secret", "\udcff", "must be valid UTF-8."),
-        (values.json_value, "data_extraction_entities", "[secret", "must be valid JSON."),
+        (values.json_value, "data_extraction_entities", "[secret", "must be valid JSON: a list or an object."),
     ],
 )
 def test_invalid_value_is_reported_in_one_sentence(

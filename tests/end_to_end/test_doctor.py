@@ -144,7 +144,10 @@ def test_a_port_that_is_closed(tap: Tap, start_sandbox: StartSandbox) -> None:
     assert code == 1
     found = problems(findings)
     assert list(found) == ["connection 127.0.0.1"]
-    assert f"port {port} cannot be reached (Connection refused): check 'auth_url'" in found["connection 127.0.0.1"]
+    assert (
+        f"port {port} cannot be reached (Connection refused): check the setting 'api_url'"
+        in found["connection 127.0.0.1"]
+    )
     assert findings[-1] == {"check": "exports", "outcome": "skipped", "text": "they need what has failed above"}
 
 

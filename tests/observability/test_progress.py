@@ -87,6 +87,16 @@ def test_the_time_left_is_estimated_from_finished_windows(progress: Progress, cl
     assert stream.seconds_left() is None
 
 
+def test_a_first_window_that_was_quick_does_not_shorten_the_estimate(progress: Progress, clock: Clock) -> None:
+    stream = progress.stream("a")
+    stream.plan(PLANNED)
+    clock.seconds += 5
+    stream.count(windows_done=1)
+    clock.seconds += 30
+    stream.count(windows_done=1)
+    assert stream.seconds_left() == 60
+
+
 def test_the_figures_of_streams_add_up(progress: Progress) -> None:
     for name in ("a", "b"):
         progress.stream(name).plan(PLANNED[:2])

@@ -103,8 +103,8 @@ def test_the_configured_host_is_compared_without_a_request() -> None:
     assert caught.value.exit_code == 2
     assert caught.value.message == (
         "The state of stream 'events' was written for host 'b.example', tenant 'tenant-7', but this run reads host "
-        "'a.example': run with --full-refresh, use another --state-id-suffix for this platform, or set 'trust_state' "
-        "to true for one run to keep the bookmark."
+        "'a.example': use another state for this platform (--state-id-suffix, or another state file), read everything "
+        "again (--full-refresh, or no state file), or set 'trust_state' to true for one run to keep the bookmark."
     )
     assert bound.context.client.identity is None
 
