@@ -2,8 +2,8 @@
 
 The audit log is the only memory of ``cxone-notify``: the tap writes a line for each run that begins and each window
 that it has extracted, and ``cxone-notify`` adds one for each run that was loaded and each delivery, to the file of
-that run or window. A window is due to a receiver if it has been loaded, no later windows that have been loaded cover
-it, and no line says that it was delivered to this receiver. A window has been loaded if ``send`` has followed its
+that run or window. A window is due to a receiver if (1) it has been loaded, (2) later loaded windows do not cover
+it, and (3) no line says that it was delivered to this receiver. A window has been loaded if ``send`` has followed its
 run, or if a later run began at a bookmark that is not before its end.
 
 From these three sentences follow:
