@@ -64,6 +64,9 @@ class JsonText:
         """
         try:
             text = Path(self.name).read_text(encoding="utf-8")
+            if not text.strip():
+                msg = f"{self.subject} is empty."
+                raise UsageError(msg)
             content = json.loads(text)
             json.dumps(content, ensure_ascii=False).encode()
         except OSError as err:

@@ -5,6 +5,7 @@ Its options are generated from the fields of `SandboxOptions`.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from dataclasses import Field, fields
@@ -66,23 +67,34 @@ def _serve(sandbox: Sandbox) -> None:
     """Serve until Ctrl-C is pressed."""
     try:
         with sandbox:
-            click.echo(
-                f"cxone-sandbox is serving {sandbox.url} (client id sandbox, client secret sandbox). To run the tap "
-                f"against it, set TAP_CXONE_API_URL={sandbox.url} TAP_CXONE_CLIENT_ID=sandbox "
-                f"TAP_CXONE_CLIENT_SECRET=sandbox. Data Extraction: access key id {sandbox.access_key_id}, "
-                f"access key secret {sandbox.access_key_secret}, tenant {sandbox.tenant_id}. Press Ctrl-C to stop.",
-                err=True,
-            )
+            click.echo(_welcome(sandbox), err=True)
             while sandbox.running:
                 time.sleep(1)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
 
 
+def _welcome(sandbox: Sandbox) -> str:
+    url = sandbox.url
+    return (
+        f"cxone-sandbox is serving {url}, tenant {sandbox.tenant_id}, until Ctrl-C. To run the tap against it, set\n"
+        f"  TAP_CXONE_API_URL={url} TAP_CXONE_CLIENT_ID={sandbox.client_id} "
+        f"TAP_CXONE_CLIENT_SECRET={sandbox.client_secret}\n"
+        "or, for streams of the Data Extraction API,\n"
+        f"  TAP_CXONE_API_URL={url} TAP_CXONE_AUTH_URL={url}/authentication/v1/token/access-key "
+        f"TAP_CXONE_AUTH_METHOD=access_key TAP_CXONE_ACCESS_KEY_ID='{sandbox.access_key_id}' "
+        f"TAP_CXONE_ACCESS_KEY_SECRET='{sandbox.access_key_secret}'"
+    )
+
+
 def _print_events(sandbox: Sandbox, start: datetime, end: datetime) -> None:
     encode = msgspec.json.Encoder().encode
-    for event in sandbox.valid_events(start, end):
-        sys.stdout.buffer.write(encode(event) + b"\n")
+    try:
+        for event in sandbox.valid_events(start, end):
+            sys.stdout.buffer.write(encode(event) + b"\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, head for example, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python fails when it flushes at the end
 
 
 @click.command("cxone-sandbox", context_settings={"max_content_width": 110})

@@ -20,7 +20,8 @@ CONFIG = {"sandbox": True, "start_date": "2024-01-01", "end_date": "2024-01-02"}
     ("content", "reason"),
     [
         (b"{bad", "is not valid JSON (line 1, column 2)"),
-        (b"", "is not valid JSON (line 1, column 1)"),
+        (b"", "is empty"),
+        (b"\xef\xbb\xbf{}", "It begins with a byte-order mark: save it as UTF-8 without one."),
         (b"[1]", "must hold a JSON object"),
         (b'"\xff"', "is not in UTF-8"),
         (b"[" * 100_000, "nested too deeply"),

@@ -113,6 +113,18 @@ def test_events_can_be_printed() -> None:
     assert 0 < len(expected) < 24
 
 
+@pytest.mark.slow
+def test_a_reader_of_events_may_have_seen_enough() -> None:
+    command = [*COMMAND, "--print-events", "2024-01-01", "2024-06-01"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 0
+
+
 def test_help_names_every_switch() -> None:
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
