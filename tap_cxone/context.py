@@ -131,7 +131,7 @@ class RunContext:
         """Reports the progress, as log lines or in a live display."""
         from tap_cxone.observability.reporter import Reporter
 
-        return Reporter(self.progress, self.labels)
+        return Reporter(self.progress, self.labels, is_test=self.is_test)
 
     @cached_property
     def labels(self) -> RunLabels:

@@ -28,11 +28,15 @@ class Reporter:
         progress: what the run is doing.
         labels: tenant and host of the run.
         report_seconds: seconds between two log lines about a stream.
+        is_test: whether this is a test of the settings, which reads no whole window and so has no summary.
     """
 
-    def __init__(self, progress: Progress, labels: RunLabels, report_seconds: float = REPORT_SECONDS) -> None:
+    def __init__(
+        self, progress: Progress, labels: RunLabels, report_seconds: float = REPORT_SECONDS, *, is_test: bool = False
+    ) -> None:
         self._progress = progress
         self._labels = labels
+        self._is_test = is_test
         self._report_seconds = report_seconds
         self._closed = threading.Event()
         self._display: LiveDisplay | None = None
@@ -54,12 +58,14 @@ class Reporter:
             threading.Thread(target=self._report, name="report", daemon=True).start()
 
     def close(self) -> None:
-        """Stop, and log a summary of the run; further calls have no effect."""
+        """Stop, and log a summary of the run, unless it is a test; further calls have no effect."""
         if not self._started or self._closed.is_set():
             return
         self._closed.set()
         if self._display:
             self._display.stop()
+        if self._is_test:
+            return
         text = f"Summary: {summary(self._progress)}"
         log_lines.log(logger, logging.INFO, text, summary_fields(self._progress) | self._labels.fields())
 

@@ -82,7 +82,7 @@ def _become_the_tap(arguments: list[str], folder: Path) -> None:
     downloads.STALL_SECONDS = STALL_SECONDS
     DataExtraction.min_poll_seconds = 0.05
     creation.FIRST_BUSY_PAUSE_SECONDS = creation.LONGEST_BUSY_PAUSE_SECONDS = 0.05
-    JobPolicy.__init__.__defaults__ = (3,)  # max_failed_creates
+    JobPolicy.__init__.__defaults__ = (3, JobPolicy.timeout_source)  # max_failed_creates comes first
     sys.argv = ["tap-cxone", *arguments]
     code = 1
     try:
