@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _PREFIX = "tap-cxone-"
 _LOCK = "lock"
 _MARKER = "tap-cxone-work-folder"
+_SPARE_DESCRIPTORS = 2
+"""Kept free for the removal of the folder, which opens it: a run may end because no more files can be opened."""
 _MARKER_CONTENT = (
     b"b2c1f0a46d7e4c0c9f9d3f6f5a8e7d21: made by tap-cxone, which removes it when no process holds its lock.\n"
 )
@@ -46,9 +48,11 @@ def open_workdir(parent: str | None = None) -> Iterator[Path]:
     with disk_errors(parent or "for temporary files"):
         place = Path(parent or tempfile.gettempdir())  # a full disk is an OSError here, too
     _remove_abandoned(place)
-    with contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack, contextlib.ExitStack() as spare:  # the spare ones are closed first
         with disk_errors(place):
             place.mkdir(parents=True, exist_ok=True)
+            for _ in range(_SPARE_DESCRIPTORS):
+                spare.callback(os.close, os.open(os.devnull, os.O_RDONLY))
             folder = Path(
                 stack.enter_context(tempfile.TemporaryDirectory(prefix=_PREFIX, dir=place, ignore_cleanup_errors=True))
             )
