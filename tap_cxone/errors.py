@@ -158,7 +158,7 @@ class ExportFailedError(CxoneError):
 
 
 class DiskError(CxoneError):
-    """A file cannot be written or read: the disk is full, for example.
+    """A file cannot be written or read: the disk is full, for example. The exit code is 2 if the setting is wrong.
 
     Args:
         folder: the folder of the file.

@@ -29,10 +29,10 @@ def unknown_settings(
         yield f"Setting '{name}' is unknown and ignored{proposal(name, known)}"
     if prefix is None:
         return
+    named = {*known, *config}  # Meltano hands over each setting of meltano.yml in its file and as a variable
     for variable in sorted(environment):
         name = variable.removeprefix(prefix).lower()
-        # Meltano hands over each setting of meltano.yml in its file and as a variable.
-        if variable.startswith(prefix) and name not in {*known, *config} and not _belongs_to_meltano(name, known):
+        if variable.startswith(prefix) and name not in named and not _belongs_to_meltano(name, known):
             yield f"Setting '{name}' (variable {variable}) is unknown and ignored{proposal(name, known)}"
 
 
@@ -78,11 +78,10 @@ def unknown_mappings(stream_maps: Mapping[str, object], columns: Mapping[str, Co
 
 def proposal(name: str, known: Collection[str]) -> str:
     """Return the end of a sentence that names the nearest known name; empty if none is near."""
-    lower = {full.lower(): full for full in known}
-    parts = [full for full in lower if full.startswith(f"{name}_") or full.endswith(f"_{name}")]  # as 'lookback' is
-    near = parts if len(parts) == 1 else difflib.get_close_matches(name.lower(), lower, n=1, cutoff=_SIMILARITY)
-    nearest = [lower[found] for found in near]
-    return f": did you mean '{nearest[0]}'?" if nearest else ""
+    name, names = name.lower(), {full.lower(): full for full in known}
+    longer = [full for full in names if full.startswith(f"{name}_") or full.endswith(f"_{name}")]
+    nearest = longer if len(longer) == 1 else difflib.get_close_matches(name, names, n=1, cutoff=_SIMILARITY)
+    return f": did you mean '{names[nearest[0]]}'?" if nearest else ""
 
 
 def _belongs_to_meltano(name: str, known: Iterable[str]) -> bool:

@@ -34,6 +34,7 @@ def test_unknown_variables_of_the_environment() -> None:
         ("lookback", "lookback_minutes"),
         ("entities", "data_extraction_entities"),
         ("LOOKBACK_MINUTES", "lookback_minutes"),
+        ("Lookback", "lookback_minutes"),
         ("startDate", "start_date"),
     ],
 )

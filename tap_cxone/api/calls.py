@@ -31,6 +31,7 @@ class ApiCall:
         hints: what to check, by status. A status without a hint is explained with ``address_settings``.
         address_settings: the settings that determine the address, for errors ("the setting 'api_url'"). A
             ``PlatformClient`` fills it in.
+        later: what to do if the platform stays unavailable; the end of a sentence.
         min_pause: shortest pause between two attempts, in seconds.
         follow_redirects: whether to follow redirects. A redirect from an API means that its address is wrong.
         max_bytes: longest body of a response that is read, decompressed. Whoever stores a file limits it.
@@ -46,6 +47,7 @@ class ApiCall:
     throttled: frozenset[int] = frozenset()
     hints: Mapping[int, str] = field(default_factory=dict)
     address_settings: str = ""
+    later: str = "try again later"
     min_pause: float = 0.0
     follow_redirects: bool = False
     max_bytes: int = MAX_RESPONSE_BYTES

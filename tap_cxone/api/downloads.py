@@ -112,7 +112,7 @@ def _raise_for_storage_status(host: str, response: requests.Response) -> None:
     """Raise unless the status is 200: another 2xx has no body, or only a part of the file."""
     status = response.status_code
     if status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise not_processed_error(response)
+        raise not_processed_error(response, _ADVICE)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         reason = f"the storage at {host} answered {status_text(status)}"
         raise RetriableError(reason, retry_after_seconds(response.headers.get("Retry-After")), advice=_ADVICE)

@@ -43,8 +43,7 @@ def connection_reason(err: requests.RequestException, url: str) -> str:
         return f"{host} closed the connection without a response"
     if any(isinstance(found, IncompleteRead) for found in causes):
         return f"{host} closed the connection in the middle of a response"
-    reasons = [found.strerror for found in causes if isinstance(found, OSError) and found.strerror]
-    return f"the connection to {host} failed ({reasons[0] if reasons else type(err).__name__})"
+    return f"the connection to {host} failed ({_system_reason(err) or type(err).__name__})"
 
 
 def unreachable_reason(err: requests.RequestException, url: str) -> str | None:
@@ -61,9 +60,20 @@ def unreachable_reason(err: requests.RequestException, url: str) -> str | None:
         if isinstance(cause, NameResolutionError):
             return f"the name {host} was not found"
         if isinstance(cause, NewConnectionError):
-            reasons = [error.strerror for error in _causes(cause) if isinstance(error, OSError) and error.strerror]
-            return f"the connection to {host} failed ({reasons[0] if reasons else 'not possible'})"
+            return f"the connection to {host} failed ({_system_reason(cause) or 'not possible'})"
     return None
+
+
+def connection_advice(err: requests.RequestException, url: str, settings: str) -> str:
+    """Return the reason of a connection error with what to check, for the end of a sentence.
+
+    Args:
+        err: the error.
+        url: the URL.
+        settings: the settings that determine the URL. They do not matter if the proxy is the cause.
+    """
+    reason = connection_reason(err, url)
+    return reason if is_proxy_error(err) else f"{reason}: check {settings}"
 
 
 def is_proxy_error(err: Exception) -> bool:
@@ -90,6 +100,11 @@ def never_sent(err: requests.RequestException) -> bool:
         return True
     cause = err.args[0] if err.args else None
     return isinstance(getattr(cause, "reason", cause), NewConnectionError)
+
+
+def _system_reason(err: BaseException) -> str | None:
+    """Return what the operating system said, if an error comes from there."""
+    return next((found.strerror for found in _causes(err) if isinstance(found, OSError) and found.strerror), None)
 
 
 def _causes(err: BaseException) -> Iterator[BaseException]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     Redact = Callable[[str], str]
 
 _T = TypeVar("_T")
-_LATER = "try again later"
 _PIECE_BYTES = 1 << 10
 """Bytes that are decompressed at once: gzip makes a thousand times as much of them at most."""
 _REASON_KEYS = ("message", "errorMessage", "error_description", "errorDescription", "error")
@@ -72,9 +71,9 @@ def raise_for_status(call: ApiCall, response: requests.Response, redact: Redact)
         raise _throttled_error(call, response, redact)
     if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         # Neither was carried out, so that even a call that is not repeatable may be repeated.
-        raise not_processed_error(response)
+        raise not_processed_error(response, call.later)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
-        raise retriable_or_unknown(status_text(status), repeatable=call.repeatable, advice=_LATER)
+        raise retriable_or_unknown(status_text(status), repeatable=call.repeatable, advice=call.later)
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         msg = f"{_refusal(call, response, redact)}: {call.hint(status)}."
         raise (RefusedError if _refuses_credentials(call, status) else FatalError)(msg, status)
@@ -95,9 +94,10 @@ def read_value(call: ApiCall, response: requests.Response, read: Callable[[ApiRe
     try:
         return read(_read_body(call, response))
     except requests.RequestException as err:
-        raise retriable_or_unknown(connection_reason(err, response.url), repeatable=call.repeatable) from None
+        reason = connection_reason(err, response.url)
+        raise retriable_or_unknown(reason, repeatable=call.repeatable, advice=call.later) from None
     except _TooLongError as err:
-        raise retriable_or_unknown(str(err), repeatable=call.repeatable) from None
+        raise retriable_or_unknown(str(err), repeatable=call.repeatable, advice=call.later) from None
     except MALFORMED_RESPONSE_ERRORS:
         content_type = redact(response.headers.get("Content-Type", "no content type"))
         reason = f"the response ({response.status_code}, {content_type}) does not have the documented form"
@@ -118,17 +118,17 @@ def _read_body(call: ApiCall, response: requests.Response) -> ApiResponse:
     return ApiResponse(response.status_code, response.headers, bytes(body))
 
 
-def retriable_or_unknown(reason: str, *, repeatable: bool, advice: str = "") -> RetriableError | OutcomeUnknownError:
+def retriable_or_unknown(reason: str, *, repeatable: bool, advice: str) -> RetriableError | OutcomeUnknownError:
     """Return the error for a request without a usable response."""
     return RetriableError(reason, advice=advice) if repeatable else OutcomeUnknownError(reason, advice)
 
 
-def not_processed_error(response: requests.Response) -> RetriableError:
+def not_processed_error(response: requests.Response, advice: str) -> RetriableError:
     """Return the error for a request that was not carried out: 429, or 503 of the API."""
     retry_after = retry_after_seconds(response.headers.get("Retry-After"))
     if retry_after is None and response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         retry_after = RETRY_AFTER_DEFAULT_SECONDS
-    return RetriableError(status_text(response.status_code), retry_after, advice=_LATER)
+    return RetriableError(status_text(response.status_code), retry_after, advice=advice)
 
 
 def _throttled_error(call: ApiCall, response: requests.Response, redact: Redact) -> Exception:

@@ -15,7 +15,13 @@ import requests
 
 from tap_cxone.api.deadline import Deadline, time_is_up
 from tap_cxone.api.downloads import download_signed_url
-from tap_cxone.api.error_messages import connection_reason, is_proxy_error, never_sent, unreachable_reason
+from tap_cxone.api.error_messages import (
+    connection_advice,
+    connection_reason,
+    is_proxy_error,
+    never_sent,
+    unreachable_reason,
+)
 from tap_cxone.api.redaction import redact
 from tap_cxone.api.responses import raise_for_status, read_value, retriable_or_unknown
 from tap_cxone.api.retry import (
@@ -109,7 +115,7 @@ class Transport:
                 except (RetriableError, OutcomeUnknownError) as err:
                     if deadline.has_passed:
                         reason = f"no complete response within {deadline.seconds:.0f} s"
-                        raise type(err)(reason) from None
+                        raise type(err)(reason, advice=err.advice) from None
                     raise
 
         return call_with_retry(
@@ -145,7 +151,7 @@ class Transport:
         """
         if time_is_up():  # another call, for a token perhaps, took too long: this one would be cut off
             reason = "no time was left for the request"
-            raise RetriableError(reason)
+            raise RetriableError(reason, advice=call.later)
         if self._listener:
             self._listener.requested()
         session = self._sessions.api()
@@ -172,10 +178,11 @@ class Transport:
             is_repeatable = call.repeatable or never_sent(err)
             unreachable = unreachable_reason(err, call.url)
             if unreachable and is_repeatable and _server(call.url) not in self._reached:
-                advice = "" if is_proxy_error(err) else f": check {call.address_settings}"
-                final = UnavailableError(f"Platform call '{call.name}': {unreachable}{advice}.")
+                advice = connection_advice(err, call.url, call.address_settings)
+                final = UnavailableError(f"Platform call '{call.name}': {advice}.")
                 raise RetriableError(unreachable, unreachable=True, final_error=final) from None
-            raise retriable_or_unknown(connection_reason(err, call.url), repeatable=is_repeatable) from None
+            reason = connection_reason(err, call.url)
+            raise retriable_or_unknown(reason, repeatable=is_repeatable, advice=call.later) from None
         self._reached.add(_server(call.url))
         return response
 

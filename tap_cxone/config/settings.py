@@ -17,6 +17,9 @@ from tap_cxone.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
+FILES = ("journal_path", "audit_log_path", "quarantine_path")
+"""The settings that name files to which a run appends."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -123,7 +126,7 @@ class Settings:
 def _check_files(config: Mapping[str, Any]) -> None:
     """Raise SettingsError if two settings name the same file: its lines would be mixed."""
     settings: dict[str, str] = {}
-    for name in ("journal_path", "audit_log_path", "quarantine_path"):
+    for name in FILES:
         if path := values.optional_text(config, name):
             other = settings.setdefault(os.path.abspath(os.path.expanduser(path)), name)  # noqa: PTH100, PTH111 - any text
             if other != name:

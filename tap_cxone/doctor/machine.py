@@ -8,7 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tap_cxone.config.settings import FILES
 from tap_cxone.doctor.findings import Finding, ok, problem
+from tap_cxone.errors import CxoneError
+from tap_cxone.observability.audit_reader import check_audit_log
 from tap_cxone.observability.formatting import size
 
 if TYPE_CHECKING:
@@ -19,26 +22,8 @@ if TYPE_CHECKING:
 
 def check_work_dir(settings: Settings) -> Finding:
     """Check the folder of downloaded and verified files."""
-    return _check_work_dir(Path(settings.work_dir or tempfile.gettempdir()), settings.work_dir_max_bytes)
-
-
-def check_files(settings: Settings) -> Iterator[Finding]:
-    """Check the files that a run appends to."""
-    files = {
-        "journal_path": settings.journal_path,
-        "audit_log_path": settings.audit_log_path,
-        "quarantine_path": settings.quarantine_path,
-    }
-    for setting, name in files.items():
-        if name:
-            try:
-                yield _check_file(setting, Path(name).expanduser().resolve())
-            except (OSError, ValueError, RuntimeError):  # an unknown user, a NUL, a name that is too long
-                yield problem(setting, f"the path {name!r} is not usable: name another file")
-
-
-def _check_work_dir(folder: Path, limit: int) -> Finding:
     check = "work_dir"
+    folder, limit = Path(settings.work_dir or tempfile.gettempdir()), settings.work_dir_max_bytes
     if reason := _not_writable(folder):
         return problem(check, f"{reason}: name another folder in the setting 'work_dir'")
     free = shutil.disk_usage(_existing(folder)).free
@@ -49,6 +34,20 @@ def _check_work_dir(folder: Path, limit: int) -> Finding:
             "'work_dir_max_mib'",
         )
     return ok(check, f"{folder} is writable, {size(free)} free")
+
+
+def check_files(settings: Settings) -> Iterator[Finding]:
+    """Check the files that a run appends to."""
+    for setting in FILES:
+        if name := getattr(settings, setting):
+            try:
+                if setting == "audit_log_path":
+                    check_audit_log(name)
+                yield _check_file(setting, Path(name).expanduser().resolve())
+            except CxoneError as err:
+                yield problem(setting, err.message)
+            except (OSError, ValueError, RuntimeError):  # an unknown user, a NUL, a name that is too long
+                yield problem(setting, f"the path {name!r} is not usable: name another file")
 
 
 def _check_file(setting: str, path: Path) -> Finding:

@@ -14,7 +14,7 @@ import certifi
 import requests
 from requests.utils import get_environ_proxies
 
-from tap_cxone.api.error_messages import connection_reason, is_proxy_error
+from tap_cxone.api.error_messages import connection_advice
 from tap_cxone.api.sessions import Sessions
 from tap_cxone.api.tokens import NoAuth
 from tap_cxone.dates import utc_now
@@ -49,8 +49,7 @@ def check_address(url: str, settings: str) -> Generator[Finding, None, bool]:
     except requests.Timeout:  # the token has more time
         yield skipped(f"clock of {host}", f"no response within {CONNECT_SECONDS:.0f} s, so it was not compared")
     except requests.RequestException as err:
-        advice = "" if is_proxy_error(err) else f": check {settings}"
-        yield problem(f"connection {host}", f"{connection_reason(err, url)}{advice}")
+        yield problem(f"connection {host}", connection_advice(err, url, settings))
         return False
     return True
 

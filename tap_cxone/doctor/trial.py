@@ -175,8 +175,9 @@ def _check_records(stream: ExportStream, verified: VerifiedFile, day: Window) ->
             yield problem(check, f"{rejected}. A run goes on without them: set 'quarantine_path' to look at them")
     else:
         yield ok(check, f"all {records} records fit{_differences(stream, verified)}")
-    for sentence in stream.unmatched_patterns(verified):
-        yield problem(check, sentence)
+    if stream.shows_columns(verified):
+        for sentence in stream.unmatched_patterns(verified):
+            yield problem(check, sentence)
     key = stream.replication_key
     if verified.fields.columns and key and key not in verified.fields.columns:
         advice = "check 'replication_key', 'entity' and 'version' in 'data_extraction_entities'"

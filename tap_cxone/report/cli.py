@@ -19,7 +19,7 @@ from tap_cxone.command_options import OptionMaker, audit_log_option
 from tap_cxone.dates import format_date, parse_date, utc_now
 from tap_cxone.errors import CxoneError, exit_on_error
 from tap_cxone.misspelled import proposal
-from tap_cxone.observability.audit_files import find_audit_logs, open_audit_logs
+from tap_cxone.observability.audit_files import find_audit_logs, missing_log, open_audit_logs
 from tap_cxone.observability.tenants import Tenant
 from tap_cxone.report.coverage import NEVER, Gap, StreamKey, check, required
 from tap_cxone.report.extractions import read_extractions
@@ -220,7 +220,7 @@ def _read(options: _Options, read: Callable[[AuditLogs], _T]) -> _T:
             if len(logs.files) < len(paths):
                 names = {file.name for file in logs.files}
                 missing = next(path for path in paths if str(path) not in names)
-                msg = f"Setting 'audit_log_path': the file {str(missing)!r} does not exist."
+                msg = f"{missing_log([missing])}."
                 raise ReportError(msg)
             return read(logs)
     except CxoneError as err:

@@ -100,14 +100,18 @@ class ExportStream(CompatStream):
             names = ", ".join(sorted(map(repr, verified.fields.unknown)))
             self.logger.warning("Window %s: fields that the schema does not have are dropped: %s", window, names)
 
-    def unmatched_patterns(self, verified: VerifiedFile) -> Iterator[str]:
-        """Yield a sentence for each pattern of Meltano's ``select`` for a column that neither stream nor file has."""
+    def unmatched_patterns(self, verified: VerifiedFile) -> list[str]:
+        """Return a sentence for each pattern of Meltano's ``select`` for a column that neither stream nor file has."""
         columns = {*self.schema["properties"], *verified.fields.columns, *verified.fields.unknown}
-        return unknown_columns(unmatched_columns(self.name, columns, os.environ), columns)
+        return list(unknown_columns(unmatched_columns(self.name, columns, os.environ), columns))
+
+    def shows_columns(self, verified: VerifiedFile) -> bool:
+        """Return whether it is known after a file which columns there are: an empty one does not show new columns."""
+        return bool(verified.fields.columns) or not self.waits_for_columns
 
     def warn_of_patterns(self, verified: VerifiedFile) -> None:
         """Log these sentences, once in a run."""
-        if not self._has_warned:
+        if not self._has_warned and self.shows_columns(verified):
             self._has_warned = True
             for sentence in self.unmatched_patterns(verified):
                 self.logger.warning("%s", sentence)

@@ -76,11 +76,11 @@ class ColumnModel(RecordModel):
         """Describe the columns of a file; only known ones if it may have no header but a record in its place."""
         if len(header) == 1 and (separator := next((mark for mark in ";\t|" if mark in header[0]), None)):
             return f"its columns seem to be separated by {separator!r}, not by commas"
+        if not names:
+            return "it is blank"
         known = [name for name in names if name in self.properties]
         if not known:
-            return (
-                f"none of its columns ({len(names)}) is known, so perhaps it has no header" if names else "it is blank"
-            )
+            return f"none of its columns ({len(names)}) is known, so perhaps it has no header"
         is_header = 2 * len(known) >= len(self.properties)
         shown = [name[:_MAX_NAME_LENGTH] for name in (names if is_header else known)][:_MAX_COLUMNS_SHOWN]
         others = len(names) - len(shown)

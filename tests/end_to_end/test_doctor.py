@@ -91,6 +91,7 @@ FAULTS: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
     "future": ({}, {"start_date": "2999-01-01", "end_date": None}, "start_date", "lies in the future"),
     "clock": ({"clock_ahead": 200}, {}, "clock of 127.0.0.1", "s behind it: set its clock"),
     "folder": ({}, {"work_dir": "/dev/null/x"}, "work_dir", "/dev/null is not a folder"),
+    "another file": ({}, {"audit_log_path": __file__}, "audit_log_path", "is not an audit log"),
     "unusable path": ({}, {"audit_log_path": "~no-such-user/a"}, "audit_log_path", "is not usable"),
     "file": ({}, {"audit_log_path": "/dev"}, "audit_log_path", "name a file in it"),
     "no space": ({}, {"work_dir_max_mib": 10**9}, "work_dir", "'work_dir_max_mib'"),

@@ -107,7 +107,7 @@ def test_a_region_of_another_form(tap: Tap, region: str) -> None:
 
 
 def test_a_stream_map_for_something_that_does_not_exist_is_a_warning(tap: Tap, start_sandbox: StartSandbox) -> None:
-    """Whoever removes a column by a stream map would otherwise load it without noticing."""
+    """Without the warning, a column that a stream map was meant to remove would be loaded unnoticed."""
     maps = {"bot_conversations": {"agentIdd": "__NULL__", "new": "md5(id)"}, "bot_conversatoins": {"id": None}}
     run = tap(config_for(start_sandbox(), end_date="2024-01-02", stream_maps=maps))
     assert run.code == 0

@@ -250,3 +250,13 @@ def test_records_that_all_have_other_types_end_the_run(tap: Tap, platform: Platf
     run = run_once(tap, platform, stream, content)
     assert_failed(run, "none of its 2 records has the types of this stream")
     assert platform.jobs == 1
+
+
+def test_an_empty_file_says_nothing_about_patterns_of_columns(
+    tap: Tap, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    select = [f"{EXTRACTION}.*", f"!{EXTRACTION}.note"]  # a column that only files have
+    monkeypatch.setenv("MELTANO_EXTRACT__SELECT", json.dumps(select))
+    run = run_once(tap, platform, EXTRACTION, "")
+    assert run.code == 0
+    assert "matches no column" not in run.log

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from tap_cxone import cli, commands
@@ -21,6 +22,7 @@ from tap_cxone.api import client, downloads, retry, transport
 from tap_cxone.jobs import creation
 from tap_cxone.jobs.context import JobPolicy
 from tap_cxone.jobs.data_extraction import DataExtraction
+from tap_cxone.streams import extraction
 
 MAX_SECONDS = 60
 MAX_ADDRESS_SPACE = 2 << 30
@@ -82,7 +84,7 @@ def _become_the_tap(arguments: list[str], folder: Path) -> None:
     downloads.STALL_SECONDS = STALL_SECONDS
     DataExtraction.min_poll_seconds = 0.05
     creation.FIRST_BUSY_PAUSE_SECONDS = creation.LONGEST_BUSY_PAUSE_SECONDS = 0.05
-    JobPolicy.__init__.__defaults__ = (3, JobPolicy.timeout_source)  # max_failed_creates comes first
+    extraction.JobPolicy = partial(JobPolicy, max_failed_creates=3)  # type: ignore[assignment, attr-defined]
     sys.argv = ["tap-cxone", *arguments]
     code = 1
     try:

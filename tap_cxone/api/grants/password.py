@@ -14,7 +14,7 @@ from typing_extensions import override
 from tap_cxone.api.calls import ApiCall
 from tap_cxone.api.grants.base import Grant, basic_credentials, read_token, token_hints
 from tap_cxone.api.identity import tenant_id
-from tap_cxone.errors import FatalError, SettingsError, UnavailableError
+from tap_cxone.errors import FatalError, SettingsError
 
 if TYPE_CHECKING:
     from tap_cxone.api.responses import ApiResponse
@@ -130,15 +130,10 @@ class Password(Grant):
             f"{self._issuer}/.well-known/{document}",
             params=params,
             address_settings="the setting 'issuer'",
-        )
-        try:
-            return transport.request(call, read=_json_object)
-        except UnavailableError as err:
             # A wrong host may not exist, or answer every request with the page of a web application.
-            if "'issuer'" in err.message:
-                raise
-            msg = f"{err.message} If this persists, check the setting 'issuer'."
-            raise UnavailableError(msg) from None
+            later="try again later; if this persists, check the setting 'issuer'",
+        )
+        return transport.request(call, read=_json_object)
 
     def _checked_url(self, url: object, what: str, *, is_base: bool = False) -> str:
         """Return a URL that secrets are about to be sent to, if it is valid.
